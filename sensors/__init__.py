@@ -1,0 +1,1 @@
+"""Sensors: what is done when the outside world changes."""

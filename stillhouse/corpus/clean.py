@@ -1,0 +1,125 @@
+"""Text made regular: one Unicode form, no control characters, whole words and plain spaces.
+
+For tickets also without what others wrote: quoted replies and signatures.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Zero-width and direction marks, byte order marks and soft hyphens: invisible, and each makes a
+# different token of the same word. The zero-width joiner and non-joiner stay: scripts need them.
+INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
+SPACES = re.compile(r"[^\S\n]+")
+BLANK_LINES = re.compile(r"\n{3,}")
+# A word broken at a line end: the second half starts in lower case, or it was a dash.
+HYPHENATED = re.compile(r"(?<=[^\W\d_]{2})[-\u2010]\n[^\S\n]*(?=[^\W\d_]{2})")
+
+QUOTE_HEADS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # The digit is the date's: "On start-up the server wrote:" is no quote.
+        r"^on\b(?=.*\d).{4,200}\bwrote:\s*$",
+        r"^am\b(?=.*\d).{4,200}\bschrieb\b.{0,100}:\s*$",
+        r"^le\b(?=.*\d).{4,200}\ba écrit\s?:\s*$",
+        r"^el\b(?=.*\d).{4,200}\bescribió:\s*$",
+        r"^il\b(?=.*\d).{4,200}\bha scritto:\s*$",
+        r"^-{2,}\s*(original message|forwarded message|ursprüngliche nachricht|"
+        r"message d'origine)\s*-{2,}\s*$",
+    )
+)
+MAIL_HEADER = re.compile(r"^(from|sent|to|cc|date|subject|von|gesendet|an|betreff):\s", re.I)
+SENT_FROM = re.compile(
+    r"^(sent from (my|the) .{2,40}|get outlook for (ios|android).*|von meinem .{2,40} gesendet|"
+    r"envoyé de mon .{2,40}|enviado desde mi .{2,40})$",
+    re.IGNORECASE,
+)
+SIGNATURE_DASHES = re.compile(r"^(--|—) ?$")
+MAX_SIGNATURE_LINES = 12
+
+
+def clean_text(text: str) -> str:
+    """NFC, without control or invisible characters, hyphenation joined, whitespace regular.
+
+    Lines and paragraphs stay: at most one blank line between them. Applying it twice changes
+    nothing more.
+    """
+    text = LINE_ENDS.sub("\n", text)
+    text = INVISIBLE.sub("", text)
+    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _CONTROL)
+    text = SPACES.sub(" ", text)
+    text = "\n".join(line.strip() for line in text.split("\n"))
+    text = unicodedata.normalize("NFC", HYPHENATED.sub(_join, text))
+    return BLANK_LINES.sub("\n\n", text).strip()
+
+
+_WORD_END = re.compile(r"[^\W\d_]+$")
+_WORD_START = re.compile(r"[^\W\d_]+")
+
+# Control, surrogate and private-use characters; unassigned ones may be newer than this Python.
+_CONTROL = frozenset({"Cc", "Cs", "Co"})
+
+
+def _join(match: re.Match[str]) -> str:
+    """Nothing for a word broken by its typesetter, a dash for one that is written with it."""
+    text = match.string
+    before = _WORD_END.search(text, max(0, match.start() - 40), match.start())
+    after = _WORD_START.match(text, match.end())
+    if before is None or after is None or not after[0][0].islower():
+        return "-"
+    return "-" if f"{before[0]}-{after[0]}" in text else ""
+
+
+def strip_quoted_reply(text: str) -> str:
+    """Drop what was quoted: `> ` lines, and all below "On ... wrote:" or a copied mail header.
+
+    A reply written below the quote stays. Never empties a text: then it returns it as it was.
+    """
+    lines = text.split("\n")
+    kept: list[str] = []
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith(">"):
+            continue
+        if _starts_quote(lines, number):
+            rest = lines[number + 1 :]
+            # With "> " marks, what isn't marked further down is the reply.
+            if any(other.lstrip().startswith(">") for other in rest):
+                continue
+            break
+        kept.append(line)
+    return _unless_empty("\n".join(kept), text)
+
+
+def _starts_quote(lines: list[str], number: int) -> bool:
+    line = lines[number].strip()
+    following = lines[number + 1].strip() if number + 1 < len(lines) else ""
+    if any(head.match(line) for head in QUOTE_HEADS):
+        return True
+    # Mail programs break "On <date>, <name> wrote:" over two lines.
+    if following.endswith(":") and any(h.match(f"{line} {following}") for h in QUOTE_HEADS):
+        return True
+    block = [other.strip() for other in lines[number : number + 4]]
+    return sum(bool(MAIL_HEADER.match(other)) for other in block) >= 3 and bool(
+        MAIL_HEADER.match(line)
+    )
+
+
+def strip_signature(text: str) -> str:
+    """Drop what follows a `-- ` line, and "Sent from my ..." lines.
+
+    Never empties a text: then it returns it as it was.
+    """
+    lines = [line for line in text.split("\n") if not SENT_FROM.match(line.strip())]
+    for number in range(len(lines) - 1, -1, -1):
+        if SIGNATURE_DASHES.match(lines[number].strip()) and number > 0:
+            if len(lines) - number - 1 <= MAX_SIGNATURE_LINES:
+                lines = lines[:number]
+            break
+    return _unless_empty("\n".join(lines), text)
+
+
+def _unless_empty(shorter: str, original: str) -> str:
+    shorter = BLANK_LINES.sub("\n\n", shorter).strip()
+    return shorter or original.strip()

@@ -1,0 +1,118 @@
+"""Masked documents: personal data replaced, its originals sealed in the vault; each text once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.config import Privacy
+from stillhouse.corpus.mask import Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.vault import Vault, load_or_create_key
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.tables import Increment, incremental_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = dict[str, Any]
+
+# Below this many texts a second process costs more to start than it saves.
+TEXTS_PER_PROCESS = 1500
+
+
+def masked_schema() -> pa.Schema:
+    """`entities` are places in the original; `residual` kinds that a second scan still finds."""
+    import pyarrow as pa
+
+    entity = pa.struct(
+        [
+            ("kind", pa.string()),
+            ("start", pa.int64()),
+            ("end", pa.int64()),
+            ("score", pa.float64()),
+            ("pseudonym", pa.string()),
+        ]
+    )
+    return pa.schema(
+        [
+            ("doc_id", pa.string()),
+            ("version", pa.string()),
+            ("title", pa.string()),
+            ("text", pa.string()),
+            ("entities", pa.list_(entity)),
+            ("residual", pa.list_(pa.string())),
+        ]
+    )
+
+
+def mask_settings(privacy: Privacy) -> MaskSettings:
+    chosen: dict[str, Any] = {
+        "languages": tuple(privacy.languages),
+        "nlp_model": privacy.nlp_model,
+        "thresholds": dict(privacy.thresholds),
+        "allow_list": tuple(privacy.allow),
+        "operator": privacy.operator,
+        "phone_regions": tuple(privacy.phone_regions),
+    }
+    if privacy.entities is not None:
+        chosen["entities"] = tuple(privacy.entities)
+    return MaskSettings(**chosen)
+
+
+def mask_documents(privacy: Privacy, documents: pa.Table, layout: Layout) -> Increment:
+    """Bring `masked_documents` up to date with parsed `documents` (doc_id, title, text)."""
+    masker = Masker(mask_settings(privacy), load_or_create_key(layout.key("pseudonyms")))
+    vault = Vault(layout.vault, load_or_create_key(layout.key("vault")))
+    return incremental_table(
+        layout.table("masked_documents"),
+        layout.staging("masked_documents"),
+        masked_schema(),
+        key="doc_id",
+        version=masker.fingerprint(),
+        inputs=documents.select(["doc_id", "title", "text"]).to_pylist(),
+        compute=lambda missing: _mask(masker, vault, missing),
+        batch_size=500,
+        description="Masking",
+    )
+
+
+def _mask(masker: Masker, vault: Vault, documents: Sequence[Row]) -> Iterator[list[Row]]:
+    processes = max(1, min(os.cpu_count() or 1, len(documents) // TEXTS_PER_PROCESS))
+    # Titles go through the same scan, interleaved: title, text, title, text ...
+    originals = [d[name] or "" for d in documents for name in ("title", "text")]
+    masked = masker.mask_many(originals, processes)
+    pending: list[tuple[Row, Masked, Masked]] = []
+    for document in documents:
+        title, text = next(masked), next(masked)
+        pending.append((document, title, text))
+        if len(pending) == 256 or document is documents[-1]:
+            yield from _finished(masker, vault, pending)
+            pending = []
+
+
+def _finished(
+    masker: Masker, vault: Vault, pending: Sequence[tuple[Row, Masked, Masked]]
+) -> Iterator[list[Row]]:
+    """Rows of masked documents; the vault knows their pseudonyms before the table does."""
+    vault.add(
+        entry
+        for document, title, text in pending
+        for name, found in (("title", title), ("text", text))
+        for entry in vault_entries(document[name] or "", found)
+    )
+    again = masker.mask_many([text.text for _, _, text in pending])
+    for (document, title, text), residual in zip(pending, again, strict=True):
+        yield [
+            {
+                "doc_id": document["doc_id"],
+                "version": masker.fingerprint(),
+                "title": title.text or None,
+                "text": text.text,
+                "entities": [
+                    {n: getattr(e, n) for n in ("kind", "start", "end", "score", "pseudonym")}
+                    for e in text.entities
+                ],
+                "residual": [e.kind for e in residual.entities],
+            }
+        ]

@@ -1,0 +1,72 @@
+"""spaCy pipelines: loaded once, with no more parts than asked for, and never downloaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillhouse.errors import UserError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+PARTS = ("tagger", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer", "ner")
+
+
+@lru_cache(maxsize=4)
+def pipeline(model: str, *parts: str) -> Language:
+    """The spaCy model (an installed package or a folder) with only these of `PARTS`.
+
+    Raises:
+        UserError: there is no such package or folder, or it doesn't load with this spaCy.
+    """
+    with transformers_hidden():
+        import spacy
+
+        if not (spacy.util.is_package(model) or Path(model).is_dir()):
+            raise UserError(
+                f"privacy.nlp_model: {model!r} is neither an installed package nor a folder",
+                remedy="install the model with pip, or name the folder it lies in; "
+                "nothing is downloaded at run time.",
+            )
+        try:
+            return spacy.load(model, exclude=[part for part in PARTS if part not in parts])
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"privacy.nlp_model: {model!r} doesn't load: {error}",
+                remedy="install a model made for this version of spaCy.",
+            ) from error
+
+
+def model_version(model: str) -> str:
+    """Name and version of the model, without loading it; its path when it is a folder."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{model} {version(model)}"
+    except PackageNotFoundError:
+        return str(Path(model).resolve())
+
+
+@contextmanager
+def transformers_hidden() -> Iterator[None]:
+    """Import without the transformers library, where it isn't loaded yet.
+
+    spaCy imports Presidio through an entry point whenever it loads a model, and Presidio imports
+    transformers when it finds it: several seconds and hundreds of MB, for recognizers that
+    nothing here uses.
+    """
+    loaded = "transformers" in sys.modules or "presidio_analyzer" in sys.modules
+    if loaded or importlib.util.find_spec("spacy_transformers"):
+        yield
+        return
+    sys.modules["transformers"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["transformers"]

@@ -1,0 +1,78 @@
+"""The code location: assets, checks, jobs, schedules and sensors of one project.
+
+The only module of the library that knows Dagster. Students are built from the project file, so
+another file gives another graph.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from stillhouse.offline import go_offline
+
+go_offline()  # before any library that phones home is imported
+
+import dagster as dg  # noqa: E402
+
+# Partitioned asset checks are a preview in 1.13. They are used on purpose: without partitions, a
+# gate of one teacher version would stand for all.
+warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
+
+from stillhouse.assets import corpus, dataset, teacher  # noqa: E402
+from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
+from stillhouse.assets.student import build_student_assets  # noqa: E402
+from stillhouse.config import load_project  # noqa: E402
+from stillhouse.resources.project import ProjectResource  # noqa: E402
+from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
+from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
+
+CORPUS_GROUPS = ("corpus", "dataset")
+
+
+def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
+    """The graph of a project file; see `find_project_file` for the default.
+
+    Raises `ConfigError` when the file is wrong.
+    """
+    project = load_project(project_file)
+    stages = [corpus, dataset, teacher]
+    assets = [
+        *dg.load_assets_from_modules(stages),
+        *(a for s in project.students for a in build_student_assets(s)),
+        *(a for s in project.students for a in build_report_asset(s)),
+    ]
+    ingestion = dg.AssetSelection.groups(*CORPUS_GROUPS)
+    ingest = dg.define_asset_job(
+        "ingest", selection=ingestion, description="From source files to splits."
+    )
+    distill = dg.define_asset_job(
+        "distill",
+        selection=dg.AssetSelection.all() - ingestion,
+        description="From a teacher version to its students and their reports.",
+    )
+    refresh = dg.define_asset_job(
+        "refresh",
+        selection=dg.AssetSelection.all(),
+        description="Ingest, then distil for one teacher version.",
+    )
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=dg.load_asset_checks_from_modules(stages),
+        jobs=[ingest, distill, refresh],
+        schedules=[build_redistillation_schedule(project, refresh)],
+        sensors=[build_source_file_sensor(project, ingest)],
+        resources={"project": ProjectResource(project_file=str(project.file))},
+        # One process a step, forked from a server that has the heavy imports done already.
+        executor=dg.multiprocess_executor.configured(
+            {
+                "max_concurrent": 1,
+                "start_method": {
+                    "forkserver": {"preload_modules": ["stillhouse.definitions", "torch"]}
+                },
+            }
+        ),
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,77 @@
+"""Loading models safely, and the parts of them that training and scoring work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillhouse.errors import UserError
+from stillhouse.lm.batches import Batch
+from stillhouse.storage.files import read_json
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def pick_device() -> torch.device:
+    """The first CUDA device, else the CPU."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on a GPU; float32 on a CPU, where most have no fast bfloat16 product."""
+    import torch
+
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
+    """A causal LM from a local folder of safetensors, in evaluation mode."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    )
+    return model.to(device).eval()
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The floating-point type that the weights in `folder` are stored in."""
+    import torch
+
+    named = read_json(folder / "config.json").get("dtype") or "float32"
+    found: torch.dtype = getattr(torch, named)
+    return found
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def output_weight(model: PreTrainedModel) -> torch.Tensor:
+    """The output embedding [vocabulary, hidden], tied to the input embedding or not.
+
+    Logits are taken to be `hidden @ weight.T`; raises `UserError` for models that scale or cap
+    them, whose loss would silently be another one.
+    """
+    for field, neutral in (("final_logit_softcapping", None), ("logits_scaling", 1.0)):
+        if getattr(model.config, field, neutral) not in (neutral, None):
+            raise UserError(
+                f"{model.config.name_or_path}: config.json: {field} changes the logits, which "
+                "the distillation loss does not do",
+                remedy="use a teacher without logit capping or scaling.",
+            )
+    weight: torch.Tensor = model.get_output_embeddings().weight
+    return weight
+
+
+def response_hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Last hidden states [supervised, hidden] at the positions that predict response tokens."""
+    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
+    found: torch.Tensor = hidden[batch.rows, batch.columns]
+    return found

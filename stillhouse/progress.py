@@ -1,0 +1,44 @@
+"""Progress of long loops, as log lines.
+
+A log line reaches every place a person may look: the terminal, the compute log of a Dagster run
+and, through `managed_python_loggers`, its event log. A redrawn bar would reach only the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+logger = logging.getLogger("stillhouse")
+
+INTERVAL_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+def track(
+    items: Iterable[T], description: str, *, unit: str = "items", total: int | None = None
+) -> Iterator[T]:
+    """Yield `items`, logging how far they are every few seconds.
+
+    Loops that end within `INTERVAL_SECONDS` log nothing.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    started = last = time.monotonic()
+    for count, item in enumerate(items):
+        now = time.monotonic()
+        if now - last >= INTERVAL_SECONDS:
+            last = now
+            logger.info(_line(description, count, total, unit, now - started))
+        yield item
+
+
+def _line(description: str, count: int, total: int | None, unit: str, elapsed: float) -> str:
+    rate = count / elapsed
+    if not total:
+        return f"{description}: {count} {unit} ({rate:.1f}/s)"
+    left = f", {(total - count) / rate:.0f} s left" if rate else ""
+    return f"{description}: {count}/{total} {unit} ({100 * count / total:.0f} %{left})"

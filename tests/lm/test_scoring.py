@@ -1,0 +1,83 @@
+"""Scoring against the plain formula, on a small random model of the teacher's architecture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from stillhouse.lm.prompts import Example
+from stillhouse.lm.scoring import _score_names, label_probabilities
+from stillhouse.teacher.trunk import Trunk, upper_part
+
+
+@pytest.fixture(scope="module")
+def model() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=97,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        pad_token_id=0,
+        initializer_range=0.4,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+EXAMPLES = [Example(f"e{n}", [*range(3 + n, 12 + 2 * n), 90], 9 + n) for n in range(5)]
+
+
+def test_label_probabilities_are_the_softmax_over_the_label_tokens(model: LlamaForCausalLM) -> None:
+    found = label_probabilities(model, EXAMPLES, [90, 91, 92], pad_id=0, batch_size=2)
+    for example, row in zip(EXAMPLES, found, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([example.ids[:-1]])).logits[0, -1, [90, 91, 92]]
+        np.testing.assert_allclose(row, torch.softmax(logits, -1).numpy(), atol=1e-5)
+
+
+def test_names_are_scored_as_whole_sequences_apart_from_each_other(model: LlamaForCausalLM) -> None:
+    prompts = [[3, 4, 5, 6], [7, 8], [9, 10, 11, 12, 13, 14]]
+    names = [[20, 21, 22], [20, 23], [24]]  # two share their first token
+    with torch.no_grad():
+        found = _score_names(model, prompts, names)
+        for row, prompt in enumerate(prompts):
+            for column, name in enumerate(names):
+                log_probs = model(torch.tensor([prompt + name])).logits[0].log_softmax(-1)
+                expected = sum(log_probs[len(prompt) - 1 + i, t] for i, t in enumerate(name))
+                assert float(found[row, column]) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_the_upper_part_on_cached_states_is_the_whole_model(
+    model: LlamaForCausalLM, tmp_path: object
+) -> None:
+    trunk = Trunk(model, 3, tmp_path / "trunk", pad_id=0)  # type: ignore[operator]
+    trunk.prepare(EXAMPLES, batch_size=2)
+    assert len(model.model.layers) == 4  # the model is whole again
+    whole = label_probabilities(model, EXAMPLES, [90, 91], pad_id=0)
+    upper = label_probabilities(
+        upper_part(model, 3), EXAMPLES, [90, 91], pad_id=0, embeddings=trunk
+    )
+    np.testing.assert_allclose(upper, whole, atol=1e-5)
+
+
+def test_cached_states_are_not_computed_again(
+    model: LlamaForCausalLM, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "trunk"  # type: ignore[operator]
+    Trunk(model, 2, folder, pad_id=0).prepare(EXAMPLES[:3])
+    again = Trunk(model, 2, folder, pad_id=0)
+    computed: list[str] = []
+    original = Trunk._compute
+    monkeypatch.setattr(
+        Trunk,
+        "_compute",
+        lambda self, examples, size: (
+            computed.extend(e.key for e in examples) or original(self, examples, size)
+        ),
+    )
+    again.prepare(EXAMPLES)
+    assert sorted(computed) == ["e3", "e4"]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stillhouse.storage.files import atomic_dir, atomic_file, digest, read_json, write_json
+
+
+def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"n": 1})
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"n": 1}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with atomic_dir(path) as folder:
+        (folder / "old").write_text("1")
+    with atomic_dir(path) as folder:
+        (folder / "new").write_text("2")
+    assert os.listdir(path) == ["new"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_failing_writer_leaves_the_old_folder(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with atomic_dir(path) as folder:
+        (folder / "old").write_text("1")
+    with pytest.raises(RuntimeError), atomic_dir(path) as folder:
+        (folder / "new").write_text("2")
+        raise RuntimeError
+    assert os.listdir(path) == ["old"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from stillhouse.storage.files import atomic_dir
+with atomic_dir(Path(sys.argv[1])) as folder:
+    (folder / "half").write_text("x")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_leaves_is_never_read_and_removed_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "writing\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not path.exists()
+    assert len(os.listdir(tmp_path)) == 1
+    with atomic_dir(path) as folder:
+        (folder / "whole").write_text("y")
+    assert os.listdir(tmp_path) == ["model"]
+    assert os.listdir(path) == ["whole"]
+
+
+def test_a_folder_moved_aside_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    aside = tmp_path / f".model.{dead}.old.part"
+    aside.mkdir()
+    (aside / "old").write_text("1")
+    with pytest.raises(RuntimeError), atomic_dir(tmp_path / "model"):
+        raise RuntimeError
+    assert os.listdir(tmp_path / "model") == ["old"]
+
+
+def test_the_digest_is_the_same_in_every_process() -> None:
+    code = "from stillhouse.storage.files import digest; print(digest({'b': 1, 'a': ['x']}, 'y'))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert found == digest({"a": ["x"], "b": 1}, "y")

@@ -1,0 +1,123 @@
+"""What must hold of the code location before anything is materialized."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from stillhouse.definitions import build_defs
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "transformers", "unstructured", "presidio_analyzer", "spacy", "sklearn", "numba")
+
+
+@pytest.fixture(scope="module")
+def defs(helpdesk: Path) -> dg.Definitions:
+    return build_defs(helpdesk / "stillhouse.yaml")
+
+
+@pytest.fixture(scope="module")
+def helpdesk() -> Path:
+    return ROOT / "examples" / "helpdesk"
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    code = f"import sys, stillhouse.definitions; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_line_loads_without_dagster() -> None:
+    code = (
+        f"import sys, stillhouse.cli; print([m for m in {(*HEAVY, 'dagster')} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_the_composition_root_and_the_runner_know_dagster() -> None:
+    knowing = {
+        path.relative_to(ROOT / "stillhouse").as_posix()
+        for path in (ROOT / "stillhouse").rglob("*.py")
+        if "import dagster" in path.read_text()
+        and path.relative_to(ROOT / "stillhouse").parts[0]
+        not in ("assets", "resources", "sensors", "schedules")
+    }
+    assert knowing == {"definitions.py", "runner.py"}
+
+
+def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    names = {key.to_user_string() for key in graph.materializable_asset_keys}
+    assert names == {
+        *("source_files", "parsed_documents", "masked_documents", "unique_documents"),
+        *("instruction_pairs", "dataset_splits", "review_sample"),
+        *("teacher_model", "adapted_teacher", "soft_labels"),
+        *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),
+    }
+    ancestors = dg.AssetSelection.assets("router/evaluation_report").upstream().resolve(graph)
+    missing = graph.materializable_asset_keys - ancestors
+    assert {k.to_user_string() for k in missing} == {"review_sample"}
+
+
+def test_every_asset_says_what_it_is(defs: dg.Definitions) -> None:
+    for spec in defs.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        assert spec.owners and spec.kinds and spec.code_version and spec.group_name, spec.key
+
+
+def test_teacher_and_below_share_one_partition_dimension(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.materializable_asset_keys:
+        partitions = graph.get(key).partitions_def
+        if graph.get(key).group_name in ("corpus", "dataset"):
+            assert partitions is None
+        else:
+            assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+            assert partitions.name == "teacher_version"
+
+
+def test_students_come_from_the_project_file(helpdesk: Path, tmp_path: Path) -> None:
+    values = yaml.safe_load((helpdesk / "stillhouse.yaml").read_text())
+    values["students"].append({**values["students"][0], "name": "tiny", "init": {"layers": 2}})
+    (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
+    graph = build_defs(tmp_path / "stillhouse.yaml").resolve_asset_graph()
+    assert dg.AssetKey(["tiny", "quantized_model"]) in graph.materializable_asset_keys
+
+
+def test_definitions_validate_from_any_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dagster", "definitions", "validate"]
+    done = subprocess.run(
+        [*command, "-m", "stillhouse.definitions"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_list_names_every_folder() -> None:
+    """Mapped folders are invisible to setuptools' discovery, so the list is by hand."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    mapped = {"assets", "resources", "schedules", "sensors"}
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "stillhouse").rglob("__init__.py")
+        if path.parent.name not in mapped
+    } | {f"stillhouse.{name}" for name in mapped}
+    assert set(settings["packages"]) == folders
+    assert settings["package-dir"] == {f"stillhouse.{name}": name for name in sorted(mapped)}
+
+
+def test_files_stay_short() -> None:
+    """A house rule with some slack: a file that grows past this wants to be two."""
+    code = [
+        p
+        for folder in ("stillhouse", "assets", "resources", "sensors", "schedules")
+        for p in (ROOT / folder).rglob("*.py")
+    ]
+    long = {p.name: n for p in code if (n := len(p.read_text().splitlines())) > 340}
+    assert not long
