@@ -23,6 +23,7 @@ the median over repetitions is what counts. Keys: vs_* are our tokens per second
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import statistics
@@ -117,7 +118,9 @@ def child(arguments: argparse.Namespace, folder: Path, name: str, case: str) -> 
         sys.executable, __file__, "--measure", name, "--case", case,
         "--folder", str(folder), "--steps", str(steps),
     ]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} ({case}) failed:\n{done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -335,7 +338,7 @@ def step_seconds(trainer: Any) -> list[float]:
 
     trainer.add_callback(Clock())
     trainer.train()
-    return [end - start for start, end in zip(marks, marks[1:], strict=False)]
+    return [end - start for start, end in itertools.pairwise(marks)]
 
 
 if __name__ == "__main__":

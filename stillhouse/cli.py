@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from stillhouse.offline import go_offline
+from stillhouse.progress import silence_bars
 
 go_offline()  # before any library that phones home is imported
+silence_bars()
 
 from stillhouse.config import Project, load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -73,6 +75,7 @@ def run(
     version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
     defs = runner.load_definitions(settings)
     with runner.open_instance(settings) as instance:
+        runner.release_killed_runs(instance)
         runner.register_teachers(instance, settings)
         total = runner.Outcome(True)
         for job, key in (("ingest", None), ("distill", version)):

@@ -74,6 +74,9 @@ class Privacy(_Section):
     entities: list[str] | None = Field(None, description="PII kinds; the usual ones when left out")
     thresholds: dict[str, Fraction] = {}
     allow: list[str] = Field([], description="words that are never personal data")
+    patterns: dict[str, list[str]] = Field(
+        {}, description="more kinds, or other patterns of a kind, as regular expressions"
+    )
     phone_regions: list[str] = ["US", "GB", "DE", "FR"]
     train_up_to: Confidentiality = "confidential"
 

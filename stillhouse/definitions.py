@@ -10,8 +10,10 @@ import warnings
 from pathlib import Path
 
 from stillhouse.offline import go_offline
+from stillhouse.progress import silence_bars
 
 go_offline()  # before any library that phones home is imported
+silence_bars()
 
 import dagster as dg  # noqa: E402
 

@@ -7,6 +7,7 @@ and, through `managed_python_loggers`, its event log. A redrawn bar would reach 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
@@ -16,6 +17,12 @@ logger = logging.getLogger("stillhouse")
 INTERVAL_SECONDS = 5.0
 
 T = TypeVar("T")
+
+
+def silence_bars() -> None:
+    """Switch off the libraries' redrawn bars, here and in child processes; call before imports."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def track(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from stillhouse.config import Project
 from stillhouse.errors import UserError
@@ -30,7 +33,10 @@ concurrency:
     default_limit: 1
 run_monitoring:
   enabled: true
+  free_slots_after_run_end_seconds: 30
 """
+
+PROCESS_TAG = "stillhouse/process"
 
 
 @dataclass
@@ -77,6 +83,39 @@ def register_teachers(instance: dg.DagsterInstance, project: Project) -> list[st
     return new
 
 
+def release_killed_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Close the runs of this machine's processes that are gone; returns their ids.
+
+    A killed process can't report its end: its run would look busy for ever, and its place in the
+    "gpu" pool would keep every later run waiting.
+    """
+    import dagster as dg
+
+    released = []
+    under_way = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=under_way)):
+        if PROCESS_TAG in run.tags and not _alive(run.tags[PROCESS_TAG]):
+            instance.report_run_failed(run, "The process of this run was killed.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            released.append(run.run_id)
+    return released
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
+
+
+def _alive(tag: str) -> bool:
+    """Whether the process of a tag still runs; one of another machine can't be known, so yes."""
+    host, pid, created = tag.rsplit(":", 2)
+    if host != socket.gethostname():
+        return True
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.0f}" == created
+    except psutil.NoSuchProcess:
+        return False
+
+
 def run_job(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -94,6 +133,7 @@ def run_job(
         partition_key=partition_key,
         asset_selection=keys,
         raise_on_error=False,
+        tags={PROCESS_TAG: _this_process()},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     outcome = Outcome(result.success)

@@ -14,6 +14,8 @@ FRONT_MATTER_TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.M)
 
 # Never text.
 INVISIBLE_TAGS = ("script", "style", "noscript", "template", "svg", "iframe", "object")
+# The "¶" or "#" beside a heading, as documentation generators write it.
+PERMALINKS = "a.headerlink, a.anchor, a.anchorjs-link"
 # Text, but of the site, not of the page.
 FURNITURE = (
     "nav, aside, footer, form, [role=navigation], [role=banner], [role=contentinfo], "
@@ -29,7 +31,7 @@ def parse_html(data: bytes) -> ParsedFile:
 
     soup = BeautifulSoup(data, "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    for tag in soup(INVISIBLE_TAGS):
+    for tag in [*soup(INVISIBLE_TAGS), *soup.select(PERMALINKS)]:
         tag.decompose()
     furniture = [_cut(tag) for tag in soup.select(FURNITURE) if _is_furniture(tag)]
     furniture += [

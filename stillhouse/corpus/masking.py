@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config import Privacy
@@ -57,7 +58,9 @@ def mask_settings(privacy: Privacy) -> MaskSettings:
     }
     if privacy.entities is not None:
         chosen["entities"] = tuple(privacy.entities)
-    return MaskSettings(**chosen)
+    settings = MaskSettings(**chosen)
+    own = {kind: tuple(patterns) for kind, patterns in privacy.patterns.items()}
+    return replace(settings, patterns={**settings.patterns, **own})
 
 
 def mask_documents(privacy: Privacy, documents: pa.Table, layout: Layout) -> Increment:

@@ -209,7 +209,8 @@ def test_html_keeps_the_text_and_sets_the_site_apart(tmp_path: Path) -> None:
     path.write_text(
         f"""<html><head><title>Wiki: Travel</title><style>p {{color: red}}</style></head><body>
         <header>Company wiki banner</header><nav><a href="/">Home</a> <a href="/x">Archive</a></nav>
-        <article><header><h1>Travel policy</h1></header><p>{SENTENCE}</p>
+        <article><header><h1>Travel policy<a class="headerlink" href="#t">¶</a></h1></header>
+        <p>{SENTENCE}</p>
         <table><tr><th>Dept</th><th>Limit</th></tr><tr><td>IT</td><td>800&nbsp;EUR</td></tr></table>
         </article><script>var tracking = 1;</script><footer>Imprint and privacy</footer></body>""",
         "utf-8",
