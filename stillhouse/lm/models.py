@@ -30,12 +30,19 @@ def pick_dtype(device: torch.device) -> torch.dtype:
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
     """A causal LM from a local folder of safetensors, in evaluation mode."""
+    import torch
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    if getattr(model, "hf_quantizer", None) is not None:
+        # A quantized model unpacks its weights when it is first called as a whole; what comes
+        # later calls its decoder.
+        with torch.inference_mode():
+            model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device))
+    return model
 
 
 def stored_dtype(folder: Path) -> torch.dtype:

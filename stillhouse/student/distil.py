@@ -13,7 +13,7 @@ from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predic
 from stillhouse.lm.models import load_model, load_tokenizer, pick_device, stored_dtype
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.tasks import TaskData, encode_task, of_split
-from stillhouse.storage.files import atomic_dir
+from stillhouse.storage.files import atomic_dir, read_json
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.training import (
     TrainingData,
@@ -26,8 +26,6 @@ from stillhouse.teacher.label_codec import LabelRecords, decode
 from stillhouse.teacher.label_shards import LabelStore
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from stillhouse.teacher.sparse_targets import SparseTargets
 
 logger = logging.getLogger("stillhouse")
@@ -67,7 +65,11 @@ def distil_student(
     teacher_tasks = [encode_task(tokenizer, t, max_tokens=how.max_tokens) for t in tasks]
     vocabulary = None
     if settings.init.vocabulary == "corpus":
-        vocabulary = _corpus_vocabulary(tokenizer, of_split(teacher_tasks, "train"))
+        # Of the training split alone: the test split must stay unseen in every respect.
+        seen = {i for e in of_split(teacher_tasks, "train") for i in e.ids}
+        vocabulary = prune_tokenizer(
+            tokenizer, seen, teacher_rows=read_json(teacher / "config.json")["vocab_size"]
+        )
     with atomic_dir(target) as folder:
         cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=folder)
         student_tokenizer = load_tokenizer(folder)
@@ -102,13 +104,6 @@ def distil_student(
         vocabulary=len(student_tokenizer),
         teacher_vocabulary=len(tokenizer),
     )
-
-
-def _corpus_vocabulary(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
-) -> PrunedVocabulary | None:
-    """Tokens of the training split alone: the test split must stay unseen in every respect."""
-    return prune_tokenizer(tokenizer, {i for e in examples for i in e.ids})
 
 
 class _SoftTargets:

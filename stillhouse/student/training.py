@@ -60,12 +60,14 @@ class TrainingData:
     """What is learned from: examples, and by their keys soft labels and stand-in embeddings.
 
     `targets` returns the soft labels of examples, in order, as rows of response tokens;
-    `embeddings` the [length, hidden] inputs that replace their token ids (see teacher/trunk.py).
+    `embeddings` the [length, hidden] inputs that replace their token ids (see teacher/trunk.py);
+    `head` the output embedding, where it is another than the model's own.
     """
 
     examples: Sequence[Example]
     targets: Callable[[Sequence[Example]], SparseTargets] | None = None
     embeddings: Embeddings | None = None
+    head: Callable[[], torch.Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _step(
         )
         parts = distillation_loss(
             response_hidden(model, batch),
-            output_weight(model),
+            data.head() if data.head else output_weight(model),
             batch.gold,
             _targets(data, micro, batch),
             alpha=settings.alpha,

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.config import Adaptation
+from stillhouse.lm.batches import collate
 from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predictions
 from stillhouse.lm.labels import add_label_tokens
 from stillhouse.lm.models import (
     load_model,
     load_tokenizer,
+    output_weight,
     pick_device,
     pick_dtype,
+    response_hidden,
     stored_dtype,
 )
+from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import Embeddings, name_probabilities
 from stillhouse.lm.tasks import EncodedTask, TaskData, encode_task, of_split
 from stillhouse.storage.files import atomic_dir
@@ -32,9 +36,13 @@ from stillhouse.student.training import (
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PREDICTIONS = "predictions.parquet"
+LIFT_EXAMPLES = 64
+LIFT_MARGIN = 3.0  # nats
+
 ZERO_SHOT_PREDICTIONS = "predictions_zero_shot.parquet"
 
 
@@ -164,8 +172,11 @@ def _train_lora(
         ),
     )
     model = lora.get_base_model()
+    rows = _LabelRows(model, [i for t in tasks for i in t.label_ids])
+    rows.lift(parts, of_split(tasks, "train")[:LIFT_EXAMPLES], pad_id)
 
     def validate() -> dict[str, float]:
+        rows.store()
         found = probabilities_of(
             model, tasks, "validation", pad_id=pad_id, embeddings=parts.embeddings
         )
@@ -173,7 +184,7 @@ def _train_lora(
 
     result = train(
         model,
-        TrainingData(of_split(tasks, "train"), embeddings=parts.embeddings),
+        TrainingData(of_split(tasks, "train"), embeddings=parts.embeddings, head=rows.head),
         settings_from(settings),
         evaluate=validate,
         state_folder=state_folder,
@@ -181,5 +192,60 @@ def _train_lora(
         pad_id=pad_id,
         description="Adapting the teacher",
     )
+    rows.store()
+    rows.remove()
     lora.merge_and_unload()
     return result
+
+
+class _LabelRows:
+    """The label tokens' rows of an embedding that is frozen otherwise, as a parameter.
+
+    Without them, the layers would first have to learn to point at directions of the embedding
+    that no text ever asked for.
+    """
+
+    NAME = "label_rows"
+
+    def __init__(self, model: PreTrainedModel, label_ids: Sequence[int]) -> None:
+        import torch
+
+        self.model, self.weight = model, output_weight(model)
+        self.ids = torch.tensor(label_ids, device=self.weight.device)
+        start = self.weight[self.ids].detach().float().clone()
+        self.rows = torch.nn.Parameter(start)
+        model.register_parameter(self.NAME, self.rows)
+
+    def lift(self, parts: TeacherParts, examples: Sequence[Example], pad_id: int) -> None:
+        """Let all labels start as the equally likely answers.
+
+        Where prompts of `examples` end, on average, each label gets the logit of the likeliest
+        other token and `LIFT_MARGIN` more. Else most of an epoch goes by until the model answers
+        with labels at all, before it learns with which.
+        """
+        import torch
+
+        batch = collate(
+            examples,
+            pad_id=pad_id,
+            device=self.model.device,
+            embeddings=parts.embeddings(examples) if parts.embeddings else None,
+        )
+        with torch.no_grad():
+            hidden = response_hidden(self.model, batch).float().mean(dim=0)
+            missing = (self.weight.float() @ hidden).max() + LIFT_MARGIN - self.rows @ hidden
+            self.rows += missing[:, None] * hidden / (hidden @ hidden)
+
+    def head(self) -> torch.Tensor:
+        """The whole output embedding, with gradients for the label rows alone."""
+        return self.weight.index_copy(0, self.ids, self.rows.to(self.weight.dtype))
+
+    def store(self) -> None:
+        """Write the rows as they are now into the model's embedding."""
+        import torch
+
+        with torch.no_grad():
+            self.weight[self.ids] = self.rows.to(self.weight.dtype)
+
+    def remove(self) -> None:
+        delattr(self.model, self.NAME)

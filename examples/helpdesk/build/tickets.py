@@ -141,23 +141,23 @@ def compose(
         before.append(rng.choice(pool("openers")))
     if not vague and rng.random() < P_ANCHOR:
         rng.choice([before, after, after]).append(rng.choice(_remarks(queue, writer)))
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         rng.choice([before, after]).append(rng.choice(pool("context")))
     if rng.random() < P_ASIDE:
         rng.choice([before, after, after]).append(_aside(queue, rng))
     if rng.random() < 0.14:
         after.append(rng.choice(pool("pii")))
-    if rng.random() < 0.22:
+    if rng.random() < 0.12:
         after.append(rng.choice(PHRASES["closers"]["any"]))
 
     message = casual([slots.fill(part) for part in [*before, core, *after]], slots.values, rng)
     subject = _subject(slots.fill(core), slots, rng)
-    if rng.random() < 0.40:
+    if rng.random() < 0.25:
         greeting = slots.fill(rng.choice(PHRASES["greetings"]))
         message = greeting + rng.choice(["\n", "\n\n", " "]) + message
     if rng.random() < 0.17:
         message += "\n\n" + slots.fill(rng.choice(PHRASES["signatures"][writer]))
-    elif rng.random() < 0.35:
+    elif rng.random() < 0.25:
         message += "\n" + slots.fill(rng.choice(PHRASES["sign_offs"]))
     if rng.random() < 0.13:
         message += "\n\n" + _quote(slots, rng)
