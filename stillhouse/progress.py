@@ -10,7 +10,8 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 logger = logging.getLogger("stillhouse")
 
@@ -23,6 +24,26 @@ def silence_bars() -> None:
     """Switch off the libraries' redrawn bars, here and in child processes; call before imports."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """No tqdm bar, whatever its caller asks for: some libraries have no switch for their own."""
+    from tqdm import tqdm
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    constructor = vars(tqdm)["__init__"]
+    build = tqdm.__init__
+
+    def silent(bar: Any, *args: Any, **options: Any) -> None:
+        build(bar, *args, **{**options, "disable": True})
+
+    try:
+        tqdm.__init__ = silent  # type: ignore[assignment,method-assign]
+        yield
+    finally:
+        tqdm.__init__ = constructor  # type: ignore[method-assign]
 
 
 def track(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stillhouse.errors import UserError
 from stillhouse.lm.batches import Batch
+from stillhouse.progress import no_bars
 from stillhouse.storage.files import read_json
 
 if TYPE_CHECKING:
@@ -33,15 +34,20 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> PreTra
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
-    )
-    model = model.to(device).eval()
-    if getattr(model, "hf_quantizer", None) is not None:
-        # A quantized model unpacks its weights when it is first called as a whole; what comes
-        # later calls its decoder.
-        with torch.inference_mode():
-            model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device))
+    with no_bars():
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+        model = model.to(device).eval()
+        if getattr(model, "hf_quantizer", None) is not None:
+            # A quantized model unpacks its weights when it is first called as a whole; what comes
+            # later calls its decoder.
+            with torch.inference_mode():
+                model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=device))
     return model
 
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from stillhouse.errors import UserError
 from stillhouse.lm.models import load_model, load_tokenizer, pick_device
-from stillhouse.progress import track
+from stillhouse.progress import no_bars, track
 from stillhouse.storage.files import atomic_dir, read_json, write_json
 from stillhouse.teacher.weights import tensor_headers, weight_bytes, weight_files
 
@@ -230,7 +230,7 @@ def _quiet_compressor(total: int) -> Iterator[list[str]]:
     sink = compressor_log.add(listen, level="INFO", filter="llmcompressor")
     tracer = logging.getLogger("torch.fx._symbolic_trace")
     try:
-        with _no_bars(), warnings.catch_warnings():
+        with no_bars(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Attempting to save a model with offloaded")
             tracer.setLevel(logging.ERROR)  # it warns of a name for developers of torch
             yield found
@@ -239,23 +239,3 @@ def _quiet_compressor(total: int) -> Iterator[list[str]]:
         compressor_log.remove(sink)
         if threads is None:
             del os.environ["TOKENIZERS_PARALLELISM"]
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """No tqdm bar, whatever its caller asks for: llm-compressor has no switch for its own."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    constructor = vars(tqdm)["__init__"]
-    build = tqdm.__init__
-
-    def silent(bar: Any, *args: Any, **options: Any) -> None:
-        build(bar, *args, **{**options, "disable": True})
-
-    try:
-        tqdm.__init__ = silent  # type: ignore[assignment,method-assign]
-        yield
-    finally:
-        tqdm.__init__ = constructor  # type: ignore[method-assign]

@@ -102,7 +102,7 @@ def train(
 
     torch.manual_seed(settings.seed)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(parameters.values(), lr=settings.learning_rate)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=settings.learning_rate, fused=True)
     optimizer.param_groups[0]["weight_decay"] = settings.weight_decay
     state = TrainingState.open(state_folder, fingerprint, parameters, optimizer)
     steps_per_epoch = math.ceil(len(data.examples) / (settings.batch_size * settings.accumulation))

@@ -61,7 +61,9 @@ def test_the_schedule_asks_for_the_newest_registered_teacher(small_project: Smal
     schedule = defs.resolve_schedule_def("weekly_redistillation")
     with dg.instance_for_test() as instance:
         context = dg.build_schedule_context(
-            instance=instance, scheduled_execution_time=datetime(2026, 3, 1, 2, tzinfo=UTC)
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 3, 1, 2, tzinfo=UTC),
+            repository_def=defs.get_repository_def(),
         )
         skipped = schedule.evaluate_tick(context)
         assert skipped.run_requests == [] and "small-1" in str(skipped.skip_message)
