@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 class LabellingReport:
     """Pairs labelled now and found in the cache; tokens and bytes of all of them."""
 
-    labelled: int
-    reused: int
+    pairs_labelled: int
+    pairs_reused: int
     tokens: int
     bytes: int
     mean_tail: float
@@ -186,8 +186,8 @@ def _report(store: LabelStore, examples: Sequence[Example], labelled: int) -> La
     log_probs, tails = records.arrays.get("log_probs"), records.arrays.get("tails")
     entropy = 0.0 if log_probs is None else float(-(np.exp(log_probs) * log_probs).sum(1).mean())
     return LabellingReport(
-        labelled=labelled,
-        reused=len(examples) - labelled,
+        pairs_labelled=labelled,
+        pairs_reused=len(examples) - labelled,
         tokens=records.rows,
         bytes=records.nbytes,
         mean_tail=0.0 if tails is None else float(tails.mean()),
