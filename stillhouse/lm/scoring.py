@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+LIFT_EXAMPLES = 64
+LIFT_MARGIN = 3.0  # nats
+
 # Inputs [length, hidden] that stand in for the token ids of examples, in order.
 Embeddings = Callable[[Sequence[Example]], Sequence["torch.Tensor"]]
 
@@ -53,6 +56,39 @@ def label_probabilities(
             logits = (response_hidden(model, batch) @ weight.T).float()
             result[indices] = torch.softmax(logits, dim=-1).cpu().numpy()
     return result
+
+
+def lift_labels(
+    model: PreTrainedModel,
+    label_ids: Sequence[int],
+    examples: Sequence[Example],
+    *,
+    pad_id: int,
+    embeddings: Embeddings | None = None,
+) -> None:
+    """Let all labels start as the equally likely answers, by their rows of the embedding.
+
+    Where prompts of `examples` end, on average, each label gets the logit of the likeliest other
+    token and `LIFT_MARGIN` more. Else most of an epoch goes by until a model answers with labels
+    at all, before it learns with which.
+    """
+    import torch
+
+    chosen = list(examples[:LIFT_EXAMPLES])
+    batch = collate(
+        chosen,
+        pad_id=pad_id,
+        device=model.device,
+        embeddings=embeddings(chosen) if embeddings else None,
+    )
+    with torch.no_grad():
+        weight, ids = output_weight(model), torch.tensor(list(label_ids), device=model.device)
+        hidden = response_hidden(model, batch).float().mean(dim=0)
+        rows = weight[ids].float()
+        others = weight.float() @ hidden
+        others[ids] = -torch.inf
+        missing = others.max() + LIFT_MARGIN - rows @ hidden
+        weight[ids] = (rows + missing[:, None] * hidden / (hidden @ hidden)).to(weight.dtype)
 
 
 def name_probabilities(

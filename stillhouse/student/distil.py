@@ -12,6 +12,7 @@ from stillhouse.config import Student
 from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predictions
 from stillhouse.lm.models import load_model, load_tokenizer, pick_device, stored_dtype
 from stillhouse.lm.prompts import Example
+from stillhouse.lm.scoring import lift_labels
 from stillhouse.lm.tasks import TaskData, encode_task, of_split
 from stillhouse.storage.files import atomic_dir, read_json
 from stillhouse.student.initialise import cut_student
@@ -77,6 +78,8 @@ def distil_student(
         # Trained in float32 on every device: bfloat16 weights lose small updates.
         model = load_model(folder, pick_device(), torch.float32)
         pad_id = student_tokenizer.pad_token_id
+        label_ids = [i for t in encoded for i in t.label_ids]
+        lift_labels(model, label_ids, of_split(encoded, "train"), pad_id=pad_id)
 
         def validate() -> dict[str, float]:
             found = probabilities_of(model, encoded, "validation", pad_id=pad_id)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.config import Adaptation
-from stillhouse.lm.batches import collate
 from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predictions
 from stillhouse.lm.labels import add_label_tokens
 from stillhouse.lm.models import (
@@ -20,11 +19,9 @@ from stillhouse.lm.models import (
     output_weight,
     pick_device,
     pick_dtype,
-    response_hidden,
     stored_dtype,
 )
-from stillhouse.lm.prompts import Example
-from stillhouse.lm.scoring import Embeddings, name_probabilities
+from stillhouse.lm.scoring import Embeddings, lift_labels, name_probabilities
 from stillhouse.lm.tasks import EncodedTask, TaskData, encode_task, of_split
 from stillhouse.storage.files import atomic_dir
 from stillhouse.student.training import (
@@ -40,9 +37,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PREDICTIONS = "predictions.parquet"
-LIFT_EXAMPLES = 64
-LIFT_MARGIN = 3.0  # nats
-
 ZERO_SHOT_PREDICTIONS = "predictions_zero_shot.parquet"
 
 
@@ -172,8 +166,11 @@ def _train_lora(
         ),
     )
     model = lora.get_base_model()
-    rows = _LabelRows(model, [i for t in tasks for i in t.label_ids])
-    rows.lift(parts, of_split(tasks, "train")[:LIFT_EXAMPLES], pad_id)
+    label_ids = [i for t in tasks for i in t.label_ids]
+    lift_labels(
+        model, label_ids, of_split(tasks, "train"), pad_id=pad_id, embeddings=parts.embeddings
+    )
+    rows = _LabelRows(model, label_ids)
 
     def validate() -> dict[str, float]:
         rows.store()
@@ -215,26 +212,6 @@ class _LabelRows:
         start = self.weight[self.ids].detach().float().clone()
         self.rows = torch.nn.Parameter(start)
         model.register_parameter(self.NAME, self.rows)
-
-    def lift(self, parts: TeacherParts, examples: Sequence[Example], pad_id: int) -> None:
-        """Let all labels start as the equally likely answers.
-
-        Where prompts of `examples` end, on average, each label gets the logit of the likeliest
-        other token and `LIFT_MARGIN` more. Else most of an epoch goes by until the model answers
-        with labels at all, before it learns with which.
-        """
-        import torch
-
-        batch = collate(
-            examples,
-            pad_id=pad_id,
-            device=self.model.device,
-            embeddings=parts.embeddings(examples) if parts.embeddings else None,
-        )
-        with torch.no_grad():
-            hidden = response_hidden(self.model, batch).float().mean(dim=0)
-            missing = (self.weight.float() @ hidden).max() + LIFT_MARGIN - self.rows @ hidden
-            self.rows += missing[:, None] * hidden / (hidden @ hidden)
 
     def head(self) -> torch.Tensor:
         """The whole output embedding, with gradients for the label rows alone."""
