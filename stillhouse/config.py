@@ -175,7 +175,7 @@ class Quantization(_Section):
     method: Literal["gptq"] = "gptq"
     bits: Literal[4, 8] = 4
     group_size: int | None = Field(None, description="chosen from the model's widths by default")
-    calibration_texts: Annotated[int, Field(ge=8)] = 128
+    calibration_texts: Annotated[int, Field(ge=8)] = 256
 
 
 class Student(_Section):
