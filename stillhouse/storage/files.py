@@ -20,6 +20,7 @@ from typing import Any
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -61,8 +62,10 @@ def _remove_leftovers(path: Path) -> None:
         if not owner.isdigit() or int(owner) == os.getpid() or not _alive(int(owner)):
             if leftover.name.endswith(".old.part") and not path.exists():
                 leftover.rename(path)  # killed between the two renames: the old one still counts
-            else:
+            elif leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:

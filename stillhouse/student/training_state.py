@@ -127,9 +127,9 @@ class TrainingState:
             moments.setdefault(name, {})[moment] = value
         for name, parameter in self.parameters.items():
             if name in moments:
+                # The step count too: a fused optimizer wants it beside the parameter.
                 self.optimizer.state[parameter] = {
-                    moment: value if moment == "step" else value.to(parameter.device)
-                    for moment, value in moments[name].items()
+                    moment: value.to(parameter.device) for moment, value in moments[name].items()
                 }
 
     def _save_weights(self, folder: Path) -> None:

@@ -87,3 +87,11 @@ def test_the_digest_is_the_same_in_every_process() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
     assert found == digest({"a": ["x"], "b": 1}, "y")
+
+
+def test_the_next_writer_removes_what_a_killed_one_left_of_a_file(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    (tmp_path / f".a.json.{dead}.part").write_text("half")
+    write_json(tmp_path / "a.json", {"n": 1})
+    assert os.listdir(tmp_path) == ["a.json"]
