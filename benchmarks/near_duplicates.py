@@ -36,7 +36,7 @@ import re
 import subprocess
 import sys
 import time
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ import duckdb
 import near_duplicates_data as data
 import pyarrow as pa
 import pyarrow.parquet as pq
+from measuring import peak_rss_mb
 
 from stillhouse.corpus import minhash
 from stillhouse.offline import go_offline
@@ -139,12 +140,6 @@ def stage(options: argparse.Namespace) -> None:
         "peak_rss_mb": peak_rss_mb(),
     }
     print(json.dumps(figures))
-
-
-def peak_rss_mb() -> int:
-    """Of this program alone: `getrusage` would count the process that started it as well."""
-    status = Path("/proc/self/status").read_text()
-    return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
 def ours(documents: Path, corpus: Path, memory_limit: str, threads: int | None) -> pa.Table:
@@ -252,7 +247,7 @@ def headline(runs: dict[str, Any]) -> dict[str, Any]:
         f"{one['ours']['documents']} to {other['ours']['documents']}": round(
             other["ours"]["seconds"] / one["ours"]["seconds"], 2
         )
-        for one, other in pairwise(synthetic)
+        for one, other in combinations(synthetic, 2)
     }
     return figures
 
@@ -263,7 +258,9 @@ def markdown(results: dict[str, Any]) -> str:
         "|---|--:|---|--:|--:|--:|--:|--:|",
     ]
     notes = []
-    for name, run in results["corpora"].items():
+    for name, run in sorted(
+        results["corpora"].items(), key=lambda item: item[1]["ours"]["documents"]
+    ):
         for contender, f in run.items():
             lines.append(
                 f"| {name} | {f['documents']:,} | {contender} | {f['seconds']:,.1f} "

@@ -231,6 +231,17 @@ class Project(_Section):
             _known(student.tasks, {t.name for t in self.tasks}, f"student {student.name}: tasks")
         return self
 
+    @model_validator(mode="after")
+    def _sampled_labels_have_one_temperature(self) -> Project:
+        found = sorted({s.distillation.temperature for s in self.students})
+        if self.soft_labels.encoding == "sampled" and len(found) > 1:
+            raise ValueError(
+                "soft_labels.encoding: sampled labels are drawn at one temperature, but students "
+                f"have distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
+                "the same, or use top_k"
+            )
+        return self
+
     def source(self, name: str) -> Source:
         return next(s for s in self.sources if s.name == name)
 

@@ -61,6 +61,14 @@ def test_errors_name_file_line_field_and_remedy(
     assert len(text.splitlines()) < 20
 
 
+def test_sampled_labels_serve_one_temperature(write: Callable[[str], Path]) -> None:
+    second = "  - {name: other, tasks: [routing], distillation: {temperature: 1.5}}\n"
+    assert len(load_project(write(MINIMAL + second)).students) == 2
+    path = write(MINIMAL + second + "soft_labels: {encoding: sampled}\n")
+    with pytest.raises(ConfigError, match=r"soft_labels\.encoding.*1\.5, 2;.*or use top_k"):
+        load_project(path)
+
+
 def test_what_is_not_yaml_is_shown_with_its_line(write: Callable[[str], Path]) -> None:
     path = write("name: [demo\nsources: x\n")
     with pytest.raises(ConfigError, match=r"stillhouse\.yaml:2: this is not YAML"):

@@ -49,11 +49,15 @@ class LabellingReport:
 
 
 def encoding_of(
-    settings: SoftLabels, temperatures: Sequence[float], label_ids: Sequence[int]
+    settings: SoftLabels, temperatures: Sequence[float], label_ids: Sequence[int], vocabulary: int
 ) -> LabelEncoding:
-    """What the shards hold. Sampled labels follow one temperature: the students' only one."""
+    """What the shards hold; a `k` beyond the teacher's `vocabulary` means all of it.
+
+    Sampled labels follow one temperature: the students' only one.
+    """
     if settings.encoding == "top_k":
-        return LabelEncoding("top_k", settings.k, tuple(sorted(temperatures)))
+        k = min(settings.k, vocabulary)
+        return LabelEncoding("top_k", k, tuple(sorted(temperatures)))
     if settings.encoding == "sampled":
         return LabelEncoding("sampled", settings.draws, tuple(temperatures))
     return LabelEncoding("label_distribution", len(label_ids), label_ids=tuple(label_ids))
@@ -99,7 +103,7 @@ def label_pairs(
     examples = of_split(encoded, "train")
     # Classes of all tasks: one distribution then serves pairs of any of them.
     label_ids = [i for t in encoded for i in t.label_ids]
-    encoding = encoding_of(settings, temperatures, label_ids)
+    encoding = encoding_of(settings, temperatures, label_ids, len(tokenizer))
     header = ShardHeader(fingerprint, tokenizer_fingerprint, encoding)
     store = open_store(folder, header)
     missing = set(store.missing(e.key for e in examples))
@@ -164,8 +168,7 @@ def _encode(
     import torch
 
     if encoding.kind == "top_k":
-        k = min(encoding.entries, vocabulary)
-        return encode_top_k(logits, k, encoding.temperatures, valid_vocab=vocabulary)
+        return encode_top_k(logits, encoding.entries, encoding.temperatures, valid_vocab=vocabulary)
     if encoding.kind == "label_distribution":
         return encode_label_distribution(logits, encoding.label_ids)
     # Seeded by the pairs, so that labelling again draws the same.

