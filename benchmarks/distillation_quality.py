@@ -10,6 +10,7 @@ the teacher is adapted by LoRA, labels the training queries, and students cut fr
 - ce: from the gold labels alone (alpha 0);
 - top_k: from the teacher's k likeliest tokens and the mass of the others;
 - sampled: from tokens drawn in proportion to their probability, drawn anew for every seed;
+- labels: from the teacher's probabilities of the classes alone;
 - full: from the teacher's probability of every token,
 
 each with as many steps, at the same temperature and alpha, and with each of several seeds, which
@@ -64,6 +65,7 @@ ARMS = {
     "ce": SoftLabels(encoding="top_k"),  # read, and weighed with alpha 0
     "top_k": SoftLabels(encoding="top_k"),
     "sampled": SoftLabels(encoding="sampled"),
+    "labels": SoftLabels(encoding="labels"),
     "full": SoftLabels(encoding="top_k", k=EVERY_TOKEN, shard_pairs=32),
 }
 

@@ -13,8 +13,8 @@ from stillhouse.progress import track
 
 FIGURES = ("accuracy", "macro_f1", "ece", "nll")
 RESAMPLES = 1_000
-COMPARED = [(arm, "ce") for arm in ("top_k", "sampled", "full")]
-COMPARED += [(arm, "full") for arm in ("top_k", "sampled")]
+COMPARED = [(arm, "ce") for arm in ("top_k", "sampled", "labels", "full")]
+COMPARED += [(arm, "full") for arm in ("top_k", "sampled", "labels")]
 
 # Test probabilities [queries, intents] by contender, one array a seed.
 Predicted = Mapping[str, list[NDArray[Any]]]

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from stillhouse.student.losses import Divergence
     from stillhouse.teacher.sparse_targets import SparseTargets
 
-# Logits held at once by default: small enough for a CPU's last-level cache, large enough for a
-# GPU's matrix product.
-CHUNK_ELEMENTS = 1 << 22
+# Logits held at once by default. Every chunk reads the whole embedding and adds to the whole of its
+# gradient, so that small chunks cost time; large ones cost memory.
+CHUNK_ELEMENTS = 1 << 24
+
+# Logits that a CPU turns into gradients at once: they stay in its cache from pass to pass.
+CACHED_ELEMENTS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -92,21 +95,24 @@ class _FusedLoss(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias, dtype=exact) if need_bias else None
         sums = hidden.new_zeros(2, dtype=exact)
         scale = 1 / settings.denominator
-        # Two chunks of memory, used over and over: fresh pages cost a CPU more than the arithmetic
-        # on them.
-        scratch = hidden.new_empty(2, min(step, rows), vocab, dtype=exact)
+        # Memory used over and over: fresh pages cost a CPU more than the arithmetic on them.
+        chunk = hidden.new_empty(min(step, rows), vocab, dtype=exact)
+        cached = len(chunk) if hidden.is_cuda else max(1, CACHED_ELEMENTS // vocab)
+        spare = hidden.new_empty(min(cached, len(chunk)), vocab, dtype=exact)
         with torch.autocast(hidden.device.type, enabled=False):
-            for start in range(0, rows, step):
-                part = slice(start, min(start + step, rows))
+            for part in _slices(0, rows, step):
                 h = hidden.detach()[part].to(factor)
-                logits, spare = scratch[:, : len(h)]
-                _multiply(h, w.t(), out=logits)
+                logits = chunk[: len(h)]
+                # Divided by the temperature on the way, which saves a pass over them.
+                _multiply(h, w.t(), out=logits, scale=1 / settings.temperature)
                 if bias is not None:
-                    logits += bias.detach()[:vocab]
-                # `logits` becomes its own gradient, not yet divided by the denominator: 16-bit
+                    logits += bias.detach()[:vocab] / settings.temperature
+                # They become their own gradient, not yet divided by the denominator: 16-bit
                 # factors below could not hold such small numbers.
-                labels = None if targets is None else targets.slice(part.start, part.stop)
-                sums += _logits_to_gradient(logits, spare, gold[part], labels, settings)
+                for few in _slices(part.start, part.stop, cached):
+                    z = logits[few.start - part.start : few.stop - part.start]
+                    labels = None if targets is None else targets.slice(few.start, few.stop)
+                    sums += _logits_to_gradient(z, spare[: len(z)], gold[few], labels, settings)
                 if grad_bias is not None:
                     grad_bias[:vocab] += scale * logits.sum(0)
                 dz = logits.to(factor)
@@ -140,20 +146,25 @@ class _FusedLoss(torch.autograd.Function):
         return *grads, None, None, None, None
 
 
-def _multiply(a: Tensor, b: Tensor, *, out: Tensor) -> None:
-    """Write a @ b, worked out in the type of `a`, to `out`."""
+def _slices(start: int, stop: int, size: int) -> list[slice]:
+    """Consecutive slices of `size`, the last one maybe shorter."""
+    return [slice(at, min(at + size, stop)) for at in range(start, stop, size)]
+
+
+def _multiply(a: Tensor, b: Tensor, *, out: Tensor, scale: float = 1.0) -> None:
+    """Write scale * (a @ b), the product worked out in the type of `a`, to `out`."""
     if a.dtype == out.dtype:
-        torch.mm(a, b, out=out)
+        torch.addmm(out, a, b, beta=0, alpha=scale, out=out)  # beta=0: `out` is never read
     else:
-        out.copy_(torch.mm(a, b))
+        out.copy_(torch.mm(a, b)).mul_(scale)  # scaled in the wider type
 
 
 def _logits_to_gradient(
     z: Tensor, spare: Tensor, gold: Tensor, targets: SparseTargets | None, settings: LossSettings
 ) -> Tensor:
-    """Turn logits `z` [rows, vocab] in place into the loss's gradient, summed over rows.
+    """Turn logits / T, `z` [rows, vocab], in place into the loss's gradient by the logits.
 
-    `spare` is memory of the same shape. Returns the sums of divergence and cross-entropy.
+    `spare` is memory of the same shape. Returns the sums of divergence and cross-entropy over rows.
     """
     temperature, alpha = settings.temperature, settings.alpha
     if targets is None:
@@ -173,26 +184,27 @@ def _logits_to_gradient(
     top = z.amax(1)
     no_rest = top == -torch.inf
     top.masked_fill_(no_rest, 0.0)
-    rest = z.sub_(top[:, None]).mul_(1 / temperature).exp_()  # in (0, 1], at its maximum 1
+    rest = z.sub_(top[:, None]).exp_()  # in (0, 1], at its maximum 1
     rest_sum = rest.sum(1)
-    log_rest = top / temperature + rest_sum.log()
+    log_rest = top + rest_sum.log()
     rest_sum.masked_fill_(no_rest, 1.0)
 
     # Cross-entropy, at temperature 1: softmax(z) of the rest is rest ** T, up to a factor.
     same = temperature == 1
     rest_hard = rest if same else torch.pow(rest, temperature, out=spare)
     hard_sum = rest_sum if same else rest_hard.sum(1).masked_fill_(no_rest, 1.0)
-    log_rest_hard = (top + hard_sum.log()).masked_fill_(no_rest, -torch.inf)
-    log_all = torch.cat([z_kept, log_rest_hard[:, None]], dim=1).logsumexp(1)
-    ce = (log_all - z_gold)[has_gold].sum()
+    top_hard, kept_hard = temperature * top, temperature * z_kept
+    log_rest_hard = (top_hard + hard_sum.log()).masked_fill_(no_rest, -torch.inf)
+    log_all = torch.cat([kept_hard, log_rest_hard[:, None]], dim=1).logsumexp(1)
+    ce = (log_all - temperature * z_gold)[has_gold].sum()
     ce_weight = (1 - alpha) * has_gold.to(z.dtype)
-    hard_factor = (ce_weight * (top - log_all).exp_()).masked_fill_(no_rest, 0.0)
-    grad_kept = ce_weight[:, None] * (z_kept - log_all[:, None]).exp_()
+    hard_factor = (ce_weight * (top_hard - log_all).exp_()).masked_fill_(no_rest, 0.0)
+    grad_kept = ce_weight[:, None] * (kept_hard - log_all[:, None]).exp_()
 
     kl = torch.zeros_like(ce)
     soft_factor = torch.zeros_like(hard_factor)
     if targets is not None:
-        log_q = torch.cat([z_kept / temperature, log_rest[:, None]], dim=1)
+        log_q = torch.cat([z_kept, log_rest[:, None]], dim=1)
         log_q -= log_q.logsumexp(1, keepdim=True)
         absent = torch.cat([~present, no_rest[:, None]], dim=1)
         p = torch.cat([probs, tail[:, None]], dim=1).masked_fill_(absent, 0.0)

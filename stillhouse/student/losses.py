@@ -65,7 +65,7 @@ def distillation_loss(
             gradient.
         divergence: between the ids listed, and all others as one more bucket when the label gives
             the others' mass. Sampled labels are an estimate for `forward_kl` alone.
-        chunk_rows: rows worked on at once; by default as many as make 16 MiB of logits.
+        chunk_rows: rows worked on at once; by default as many as make 64 MiB of logits.
 
     Gradients are computed along with the loss and kept until backward, once in float32 (float64
     for float64 input), whatever the input's type. Raises ValueError for inputs that do not fit

@@ -1,10 +1,15 @@
 """The fused loss against the plain formula, against finite differences, and against the mistakes
 that distillation code is known for."""
 
+from unittest.mock import patch
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, kl_div
 
+from stillhouse.student import fused_loss
 from stillhouse.student.losses import NO_GOLD, distillation_loss, reference_loss
 from stillhouse.teacher.label_codec import (
     SparseTargets,
@@ -83,6 +88,32 @@ def test_equals_the_plain_formula(kind, divergence, temperature, alpha):
     for fused, plain in zip(got, expected, strict=True):
         torch.testing.assert_close(fused, plain, rtol=1e-9, atol=1e-11)
     assert got[4].abs().sum() > 0 or (kind == "none" and alpha == 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.integers(4, ROWS),
+    chunk_rows=st.integers(1, ROWS),
+    cached_rows=st.integers(1, ROWS),
+    kind=st.sampled_from(["top_k", "sampled", "none"]),
+    temperature=st.floats(0.5, 8.0),
+    alpha=st.floats(0.0, 1.0),
+    seed=st.integers(0, 100),
+)
+def test_it_does_not_matter_how_the_rows_are_cut(
+    rows, chunk_rows, cached_rows, kind, temperature, alpha, seed
+):
+    hidden, weight, gold, teacher = make(rows=rows, seed=seed)
+    args = (hidden, weight, torch.zeros(VOCAB, dtype=torch.float64), gold)
+    targets = encoded(kind, teacher, temperature)
+    kwargs = {"alpha": alpha, "temperature": temperature, "denominator": rows}
+    expected = value_and_gradients(reference_loss, *args, targets, **kwargs)
+    with patch.object(fused_loss, "CACHED_ELEMENTS", cached_rows * VOCAB):
+        got = value_and_gradients(
+            distillation_loss, *args, targets, **kwargs, chunk_rows=chunk_rows
+        )
+    for fused, plain in zip(got, expected, strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize(("kind", "divergence"), CASES)
