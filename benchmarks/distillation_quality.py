@@ -140,6 +140,7 @@ class Benchmark:
         shape = ("intents", "queries", "teacher_epochs", "teacher")
         self.folder = options.work / digest({k: getattr(options, k) for k in shape})[:12]
         self.adapted = self.folder / "adapted"
+        self.reused = 0  # students of an earlier call
 
     def run(self) -> dict[str, list[NDArray[Any]]]:
         """Test probabilities [queries, intents] by contender, one array a seed."""
@@ -218,6 +219,7 @@ class Benchmark:
         fingerprint = digest([settings.model_dump(mode="json"), ARMS[arm].model_dump(mode="json")])
         file = self.folder / "predictions" / f"{arm}-{seed}-{fingerprint[:12]}.parquet"
         if file.exists():
+            self.reused += 1
             return file
         task = self.task
         if arm == "sampled":
@@ -253,6 +255,8 @@ class Benchmark:
             "training_queries": len(self.task.rows["train"]),
             "test_queries": len(gold),
             "seeds": self.options.seeds,
+            "students": len(ARMS) * self.options.seeds,
+            "students_of_earlier_calls": self.reused,
             "settings": {
                 k: getattr(self.options, k)
                 for k in ("layers", "epochs", "teacher_epochs", "temperature", "alpha")

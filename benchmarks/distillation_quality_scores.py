@@ -15,6 +15,7 @@ FIGURES = ("accuracy", "macro_f1", "ece", "nll")
 RESAMPLES = 1_000
 COMPARED = [(arm, "ce") for arm in ("top_k", "sampled", "labels", "full")]
 COMPARED += [(arm, "full") for arm in ("top_k", "sampled", "labels")]
+COMPARED += [("labels", "top_k")]
 
 # Test probabilities [queries, intents] by contender, one array a seed.
 Predicted = Mapping[str, list[NDArray[Any]]]
@@ -85,8 +86,10 @@ def markdown(results: dict[str, Any]) -> str:
     """Scores by contender, then the differences; those with p_holm < 0.05 are set in bold."""
     lines = [
         f"{results['intents']} intents, {results['training_queries']} training and "
-        f"{results['test_queries']} test queries, {results['seeds']} seeds, "
-        f"{results['minutes']} minutes. Mean (lowest to highest of the seeds).",
+        f"{results['test_queries']} test queries, {results['seeds']} seeds; "
+        f"{results['minutes']} minutes, {results['students_of_earlier_calls']} of "
+        f"{results['students']} students from earlier calls. Mean (lowest to highest of the "
+        "seeds).",
         "",
         "| contender | accuracy | macro-F1 | ECE | NLL |",
         "|---|--:|--:|--:|--:|",
