@@ -40,6 +40,9 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/near_duplicates.py --documents 200000
 	$(BIN)/python benchmarks/distillation_loss.py
+ifdef BANKING77
+	$(BIN)/python benchmarks/distillation_quality.py --banking77 $(BANKING77)
+endif
 
 clean:
 	rm -rf $(VENV) examples/*/var .mypy_cache .ruff_cache .pytest_cache
