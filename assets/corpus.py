@@ -190,10 +190,11 @@ def no_unaccounted_parse_loss(project: ProjectResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=masked_documents, blocking=True)
 def no_pii_left(project: ProjectResource) -> dg.AssetCheckResult:
-    """A second scan of the masked texts finds none of the configured kinds.
+    """The last scan of the masked texts finds none of the configured kinds.
 
     Kinds with a fixed form (addresses, numbers) must be gone altogether. A recognizer of names
-    reads a masked text differently and sees other "names": those fail above 1 % of documents.
+    reads a masked text differently and sees other "names", which are masked in their turn; those
+    that are still seen then fail above 1 % of documents.
     """
     rows = read_table(project.layout.table("masked_documents"), ["doc_id", "residual"]).to_pylist()
     kinds = Counter(kind for row in rows for kind in row["residual"])

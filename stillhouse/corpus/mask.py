@@ -19,7 +19,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -29,7 +29,7 @@ from stillhouse.corpus.vault import VaultEntry
 from stillhouse.storage.files import digest
 
 # Raise when the code here or in detect.py changes what is masked.
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 
 Operator = Literal["pseudonymize", "replace", "redact"]
@@ -109,6 +109,23 @@ class Masked:
 
     text: str
     entities: list[Entity]
+
+    def then(self, again: Masked) -> Masked:
+        """Both in one: `again` is what masking this text once more gave."""
+        later = [
+            replace(e, start=self._place(e.start), end=self._place(e.end - 1) + 1)
+            for e in again.entities
+        ]
+        return Masked(again.text, sorted([*self.entities, *later], key=lambda e: e.start))
+
+    def _place(self, place: int) -> int:
+        """Where the character at `place`, which is in no pseudonym, stood in the original text."""
+        grown = 0
+        for entity in self.entities:
+            if place < entity.start + grown + len(entity.pseudonym):
+                break
+            grown += len(entity.pseudonym) - (entity.end - entity.start)
+        return place - grown
 
 
 class Masker:

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+# How often masked texts are scanned again, and what is found is masked as well.
+MORE_ROUNDS = 2
+
 # Below this many texts a second process costs more to start than it saves.
 TEXTS_PER_PROCESS = 1500
 
 
 def masked_schema() -> pa.Schema:
-    """`entities` are places in the original; `residual` kinds that a second scan still finds."""
+    """`entities` are places in the original; `residual` kinds that the last scan still finds."""
     import pyarrow as pa
 
     entity = pa.struct(
@@ -98,14 +101,14 @@ def _finished(
     masker: Masker, vault: Vault, pending: Sequence[tuple[Row, Masked, Masked]]
 ) -> Iterator[list[Row]]:
     """Rows of masked documents; the vault knows their pseudonyms before the table does."""
+    texts, residual = until_clean(masker, [text for _, _, text in pending])
     vault.add(
         entry
-        for document, title, text in pending
+        for (document, title, _), text in zip(pending, texts, strict=True)
         for name, found in (("title", title), ("text", text))
         for entry in vault_entries(document[name] or "", found)
     )
-    again = masker.mask_many([text.text for _, _, text in pending])
-    for (document, title, text), residual in zip(pending, again, strict=True):
+    for (document, title, _), text, left in zip(pending, texts, residual, strict=True):
         yield [
             {
                 "doc_id": document["doc_id"],
@@ -116,6 +119,23 @@ def _finished(
                     {n: getattr(e, n) for n in ("kind", "start", "end", "score", "pseudonym")}
                     for e in text.entities
                 ],
-                "residual": [e.kind for e in residual.entities],
+                "residual": [e.kind for e in left.entities],
             }
         ]
+
+
+def until_clean(masker: Masker, texts: list[Masked]) -> tuple[list[Masked], list[Masked]]:
+    """The texts with what more scans find masked too, and what the last scan found in each.
+
+    A recognizer of names reads a text otherwise once its neighbours are pseudonyms. It may then
+    find what it missed, or take a harmless word for part of a name; both are masked.
+    """
+    left = list(masker.mask_many([text.text for text in texts]))
+    for _ in range(MORE_ROUNDS):
+        unclean = [i for i, found in enumerate(left) if found.entities]
+        for i in unclean:
+            texts[i] = texts[i].then(left[i])
+        again = masker.mask_many([texts[i].text for i in unclean])
+        for i, found in zip(unclean, again, strict=True):
+            left[i] = found
+    return texts, left

@@ -14,6 +14,7 @@ from stillhouse.corpus import mask_pool
 from stillhouse.corpus.detect import Finding, _pieces
 from stillhouse.corpus.mask import (
     DEFAULT_ENTITIES,
+    Entity,
     Masked,
     Masker,
     MaskSettings,
@@ -123,6 +124,38 @@ def test_masking_again_changes_nothing_and_little_remains(masker: Masker) -> Non
     for masked in masker.mask_many([text for text, _ in SAMPLES]):
         assert masker.mask(masked.text).text == masked.text
         assert masker.residual(masked.text) == []
+
+
+def test_masking_once_more_keeps_places_in_the_original() -> None:
+    """What a second scan finds between, before and after the pseudonyms of the first."""
+    original = "Ann met tom@acme.test, then Bob; eve@acme.test told Cy."
+    first = hand_masked(original, {"tom@acme.test": "Email-kuvora", "eve@acme.test": "E-z"})
+    second = hand_masked(first.text, {"Ann": "Person-a", "Bob": "Person-bodovu", "Cy": "P"})
+    both = first.then(second)
+    assert both.text == "Person-a met Email-kuvora, then Person-bodovu; E-z told P."
+    found = [(original[e.start : e.end], e.pseudonym) for e in both.entities]
+    assert found == [
+        ("Ann", "Person-a"),
+        ("tom@acme.test", "Email-kuvora"),
+        ("Bob", "Person-bodovu"),
+        ("eve@acme.test", "E-z"),
+        ("Cy", "P"),
+    ]
+
+
+def test_masking_once_more_after_redaction_keeps_places() -> None:
+    original = "tom@acme.test Ann"
+    first = hand_masked(original, {"tom@acme.test": ""})
+    both = first.then(hand_masked(first.text, {"Ann": ""}))
+    assert [original[e.start : e.end] for e in both.entities] == ["tom@acme.test", "Ann"]
+
+
+def hand_masked(text: str, pseudonyms: dict[str, str]) -> Masked:
+    places = sorted((text.index(value), value) for value in pseudonyms)
+    entities = [Entity("ANY", at, at + len(v), 1.0, pseudonyms[v]) for at, v in places]
+    for value, pseudonym in pseudonyms.items():
+        text = text.replace(value, pseudonym)
+    return Masked(text, entities)
 
 
 def test_residual_finds_what_was_left(masker: Masker) -> None:
