@@ -123,6 +123,20 @@ def test_sampled_labels_take_at_most_three_bytes_a_draw(label: Callable[..., Lab
     assert 3 * report.tokens <= report.bytes <= 36 * report.tokens
 
 
+def test_labels_keep_the_classes_among_each_other(
+    label: Callable[..., Labeller], expected: dict[str, torch.Tensor], teacher: Path, task: TaskData
+) -> None:
+    store, report = label(encoding="labels")()
+    class_ids = load_tokenizer(teacher).convert_tokens_to_ids(list(task.tokens))
+    assert report.bytes == report.tokens * len(class_ids) * 4
+    for key, probabilities in expected.items():
+        targets = decode(store.get(key), TEMPERATURE)
+        assert targets.ids.tolist() == [class_ids]
+        among = probabilities[class_ids] / probabilities[class_ids].sum()
+        torch.testing.assert_close(targets.probs[0], among, rtol=1e-3, atol=1e-6)
+        assert float(targets.tail) == 0.0
+
+
 def test_pairs_once_labelled_are_not_labelled_again(label: Callable[..., Labeller]) -> None:
     labeller = label(k=4, shard_pairs=2)
     store, _ = labeller()
