@@ -136,7 +136,7 @@ class Benchmark:
 
     def __init__(self, task: TaskData, options: argparse.Namespace) -> None:
         self.task, self.options = task, options
-        self.base = options.work / "teacher"
+        self.base = options.work / f"teacher-{digest(options.teacher)[:12]}"
         shape = ("intents", "queries", "teacher_epochs", "teacher")
         self.folder = options.work / digest({k: getattr(options, k) for k in shape})[:12]
         self.adapted = self.folder / "adapted"
