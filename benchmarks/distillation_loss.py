@@ -2,7 +2,7 @@
 
     python benchmarks/distillation_loss.py [--repetitions 5]
 
-Needs the `benchmark` extra (TRL). An 11M-parameter student on sequences of 256 tokens, 8 at a
+Needs the `bench` extra (TRL). An 11M-parameter student on sequences of 256 tokens, 8 at a
 time, in float32, with every token supervised ("full") and with the last 10% ("sparse"):
 
 - ours: `stillhouse.student.training`, as the graph runs it: soft labels (12 draws a token) read

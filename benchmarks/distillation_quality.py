@@ -17,7 +17,7 @@ each with as many steps, at the same temperature and alpha, and with each of sev
 decide the order of the queries. Students start from the same layers. A tenth of the training
 queries chooses the best epoch; figures are those of Banking77's own test queries.
 
-Differences to `ce` and to `full` are tested by a paired bootstrap: seeds and test queries are
+Differences (`COMPARED`) are tested by a paired bootstrap: seeds and test queries are
 drawn again together, for all students at once. An interval that holds zero is no difference that
 this run could show. p-values are corrected for their number after Holm (1979).
 

@@ -43,9 +43,9 @@ def figures(probabilities: NDArray[Any], gold: NDArray[Any], labels: list[str]) 
 
 
 def differences(
-    predicted: dict[str, list[NDArray[Any]]], gold: NDArray[Any], labels: list[str]
+    predicted: Predicted, gold: NDArray[Any], labels: list[str]
 ) -> list[dict[str, Any]]:
-    """Paired bootstrap over seeds and queries, of each arm against `ce` and against `full`."""
+    """Paired bootstrap over seeds and queries, of each pair in COMPARED."""
     seeds, rng = len(predicted["ce"]), np.random.default_rng(1)
     drawn: dict[str, NDArray[Any]] = {arm: np.zeros((RESAMPLES, len(FIGURES))) for arm in predicted}
     for resample in track(range(RESAMPLES), "Resampling", unit="resamples"):

@@ -5,7 +5,7 @@
     python benchmarks/near_duplicates.py --documents 1000000 --skip-peer
     python benchmarks/near_duplicates.py --banking77 DIR --manuals DIR
 
-Needs the `benchmark` extra (datasketch). Results of several runs gather in one JSON file, by
+Needs the `bench` extra (datasketch). Results of several runs gather in one JSON file, by
 corpus; a run replaces only its own. Each contender is a process of its own: seconds from opening
 the Parquet file to the last result, compiling included, and peak resident memory.
 
