@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
-from stillhouse.storage.files import atomic_file
+from stillhouse.storage.files import atomic_file, remove_leftovers
 from stillhouse.teacher.label_codec import LabelEncoding, LabelRecords
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ class LabelStore:
         self.header = header
         self._found: dict[str, tuple[LabelShard, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             self._add(read_shard(path, header))
 
@@ -171,21 +170,6 @@ class LabelStore:
 def _flatten(header: dict[str, Any]) -> dict[str, Any]:
     encoding = header.pop("encoding", {})
     return header | {f"encoding.{name}": value for name, value in encoding.items()}
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what a killed writer left; another process that still writes keeps its file."""
-    for leftover in folder.glob(f".*{SUFFIX}.*.part"):
-        writer = int(leftover.suffixes[-2].removeprefix("."))
-        try:
-            os.kill(writer, 0)  # sends nothing; only asks whether the process is there
-            dead = writer == os.getpid()
-        except ProcessLookupError:
-            dead = True
-        except PermissionError:
-            dead = False
-        if dead:
-            leftover.unlink(missing_ok=True)
 
 
 def _short(value: Any) -> str:

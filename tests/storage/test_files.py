@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.storage.files import atomic_dir, atomic_file, digest, read_json, write_json
+from stillhouse.storage.files import (
+    atomic_dir,
+    atomic_file,
+    digest,
+    read_json,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -70,6 +77,60 @@ def test_what_a_killed_writer_leaves_is_never_read_and_removed_by_the_next(tmp_p
     assert os.listdir(path) == ["whole"]
 
 
+SAVER = """
+import sys
+from pathlib import Path
+import numpy as np
+from safetensors.numpy import save_file
+from stillhouse.storage.files import atomic_file
+for n in range(10**6):
+    with atomic_file(Path(sys.argv[1]) / f"{n % 3}.safetensors") as temporary:
+        save_file({"x": np.zeros(4_000_000)}, temporary)
+"""
+
+
+def test_a_librarys_own_temporary_file_goes_with_the_killed_writers(tmp_path: Path) -> None:
+    """safetensors writes to a hidden file under a random name, which a kill leaves behind."""
+    for _ in range(50):
+        child = subprocess.Popen([sys.executable, "-c", SAVER, str(tmp_path)])
+        while child.poll() is None and not list(tmp_path.rglob(".tmp*")):
+            pass
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        if list(tmp_path.rglob(".tmp*")):
+            break
+    else:
+        pytest.fail("no kill fell into the writing of a file")
+    write_json(tmp_path / "another.json", {})
+    assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")]
+
+
+def test_models_are_as_readable_as_any_new_file(tmp_path: Path) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    (tmp_path / "usual").write_text("")
+    with atomic_file(tmp_path / "a.safetensors") as temporary:
+        save_file({"x": np.zeros(3)}, temporary)
+    with atomic_dir(tmp_path / "model") as folder:
+        (folder / "weights").mkdir()
+        save_file({"x": np.zeros(3)}, folder / "weights" / "b.safetensors")
+    write_text(tmp_path / "secret", "", mode=0o600)
+    modes = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.rglob("*") if p.is_file()}
+    assert modes["a.safetensors"] == modes["b.safetensors"] == modes["usual"]
+    assert modes["secret"] == 0o600
+
+
+def test_what_this_process_or_a_live_one_still_writes_is_kept(tmp_path: Path) -> None:
+    live = tmp_path / f".b.{os.getppid()}.part"
+    live.write_text("half")
+    with atomic_file(tmp_path / "a") as temporary:
+        temporary.write_text("mine")
+        write_json(tmp_path / "c.json", {})
+        assert temporary.exists()
+    assert sorted(os.listdir(tmp_path)) == [live.name, "a", "c.json"]
+
+
 def test_a_folder_moved_aside_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
@@ -89,9 +150,10 @@ def test_the_digest_is_the_same_in_every_process() -> None:
     assert found == digest({"a": ["x"], "b": 1}, "y")
 
 
-def test_the_next_writer_removes_what_a_killed_one_left_of_a_file(tmp_path: Path) -> None:
+def test_any_writer_of_the_folder_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
     (tmp_path / f".a.json.{dead}.part").write_text("half")
+    (tmp_path / f".b.json.{dead}.part").mkdir()
     write_json(tmp_path / "a.json", {"n": 1})
     assert os.listdir(tmp_path) == ["a.json"]
