@@ -37,6 +37,7 @@ import distillation_loss_contenders as contenders
 from measuring import peak_rss_mb
 
 from stillhouse.offline import go_offline
+from stillhouse.storage.files import write_json
 
 HERE = Path(__file__).resolve().parent
 TARGETS = {
@@ -64,8 +65,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         results = compare(arguments, Path(folder))
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(arguments.json, results)
     print(markdown(results))
 
 

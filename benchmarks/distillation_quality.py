@@ -95,7 +95,6 @@ def main() -> None:
     predicted = bench.run()
     results = bench.results(predicted)
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
     write_json(options.json, results)
     print(scores.markdown(results))
 

@@ -48,6 +48,7 @@ from measuring import peak_rss_mb
 
 from stillhouse.corpus import minhash
 from stillhouse.offline import go_offline
+from stillhouse.storage.files import read_json, write_json
 
 HERE = Path(__file__).resolve().parent
 THRESHOLD = 0.8
@@ -74,12 +75,11 @@ def main() -> None:
         stage(options)
         return
 
-    results = json.loads(options.json.read_text()) if options.json.exists() else {"corpora": {}}
+    results = read_json(options.json) if options.json.exists() else {"corpora": {}}
     for name, folder in corpora(options):
         results["corpora"][name] = measure(folder, options)
         results = {"corpora": results["corpora"], **headline(results["corpora"])}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+        write_json(options.json, results)
     print(markdown(results))
 
 
@@ -261,7 +261,9 @@ def markdown(results: dict[str, Any]) -> str:
     for name, run in sorted(
         results["corpora"].items(), key=lambda item: item[1]["ours"]["documents"]
     ):
-        for contender, f in run.items():
+        for contender in ("ours", *PEERS):
+            if (f := run.get(contender)) is None:
+                continue
             lines.append(
                 f"| {name} | {f['documents']:,} | {contender} | {f['seconds']:,.1f} "
                 f"| {f['docs_per_second']:,.0f} | {f['peak_rss_mb']:,} | {f['recall']:.4f} "

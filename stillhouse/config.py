@@ -142,7 +142,7 @@ class Teacher(_Section):
 class SoftLabels(_Section):
     """What is kept of the teacher's distribution at each response token."""
 
-    encoding: Literal["top_k", "sampled", "labels"] = "top_k"
+    encoding: Literal["labels", "top_k", "sampled"] = "labels"
     k: Annotated[int, Field(ge=1)] = 32
     draws: Annotated[int, Field(ge=1, le=32)] = 12
     shard_pairs: Annotated[int, Field(ge=1)] = 64

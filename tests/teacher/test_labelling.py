@@ -8,11 +8,8 @@ import pytest
 import torch
 
 from stillhouse.config import SoftLabels
-from stillhouse.lm.labels import add_label_tokens
 from stillhouse.lm.models import load_model, load_tokenizer
-from stillhouse.lm.prompts import label_token
-from stillhouse.lm.tasks import TaskData, encode_task, tasks_of
-from stillhouse.student.initialise import cut_student
+from stillhouse.lm.tasks import TaskData, encode_task
 from stillhouse.teacher.label_codec import decode
 from stillhouse.teacher.label_shards import LabelStore
 from stillhouse.teacher.labelling import LabellingReport, label_pairs
@@ -21,52 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TEMPERATURE = 2.0
-TEXTS = {
-    "billing": ["I was charged twice.", "Where is my invoice for May?"],
-    "hardware": ["The screen stays dark.", "My keyboard has lost its Z.", "It smells of smoke!"],
-}
 Labeller = partial[tuple[LabelStore, LabellingReport]]
 
 
-@pytest.fixture(scope="module")
-def task() -> TaskData:
-    rows = [
-        {
-            "pair_id": f"{label}-{i}",
-            "task": "routing",
-            "label": label,
-            "instruction": "Name the department.",
-            "input": text,
-            "response": label_token("routing", label),
-            "split": "train",
-        }
-        for label, texts in TEXTS.items()
-        for i, text in enumerate(texts)
-    ]
-    return tasks_of(rows)[0]
-
-
-@pytest.fixture(scope="module")
-def teacher(smollm2_folder: Path, task: TaskData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three layers of the real teacher, with label tokens."""
-    folder = tmp_path_factory.mktemp("teacher") / "cut"
-    cut_student(smollm2_folder, layers=3, vocabulary=None, target=folder)
-    model = load_model(folder, torch.device("cpu"), torch.float32)
-    tokenizer = load_tokenizer(folder)
-    add_label_tokens(model, tokenizer, task.tokens)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
-def label(teacher: Path, task: TaskData, tmp_path: Path) -> Callable[..., Labeller]:
+def label(short_teacher: Path, routing: TaskData, tmp_path: Path) -> Callable[..., Labeller]:
     def with_settings(**settings: object) -> Labeller:
         return partial(
             label_pairs,
-            teacher,
+            short_teacher,
             tmp_path / "labels",
-            [task],
+            [routing],
             SoftLabels.model_validate(settings),
             [TEMPERATURE],
             fingerprint="teacher",
@@ -80,11 +42,13 @@ def label(teacher: Path, task: TaskData, tmp_path: Path) -> Callable[..., Labell
 
 
 @pytest.fixture(scope="module")
-def expected(teacher: Path, task: TaskData) -> dict[str, torch.Tensor]:
+def expected(short_teacher: Path, routing: TaskData) -> dict[str, torch.Tensor]:
     """softmax(logits / T) [vocabulary] where each pair's label is predicted, one pair at a time."""
-    model = load_model(teacher, torch.device("cpu"), torch.float32)
+    model = load_model(short_teacher, torch.device("cpu"), torch.float32)
     found = {}
-    for example in encode_task(load_tokenizer(teacher), task, max_tokens=64).examples["train"]:
+    for example in encode_task(load_tokenizer(short_teacher), routing, max_tokens=64).examples[
+        "train"
+    ]:
         with torch.inference_mode():
             logits = model(input_ids=torch.tensor([example.ids[:-1]])).logits[0, -1]
         found[example.key] = (logits / TEMPERATURE).softmax(0)
@@ -94,7 +58,7 @@ def expected(teacher: Path, task: TaskData) -> dict[str, torch.Tensor]:
 def test_a_k_beyond_the_vocabulary_keeps_the_whole_distribution(
     label: Callable[..., Labeller], expected: dict[str, torch.Tensor]
 ) -> None:
-    store, report = label(k=10**6, shard_pairs=2)()
+    store, report = label(encoding="top_k", k=10**6, shard_pairs=2)()
     assert (report.pairs_labelled, report.tokens) == (5, 5)
     assert len(list(store.folder.iterdir())) == 3
     for key, probabilities in expected.items():
@@ -108,7 +72,7 @@ def test_a_k_beyond_the_vocabulary_keeps_the_whole_distribution(
 def test_top_k_keeps_the_likeliest_and_the_mass_of_the_others(
     label: Callable[..., Labeller], expected: dict[str, torch.Tensor]
 ) -> None:
-    store, report = label(k=4)()
+    store, report = label(encoding="top_k", k=4)()
     assert report.mean_tail > 0.01  # else this would not show that the tail is kept
     for key, probabilities in expected.items():
         targets = decode(store.get(key), TEMPERATURE)
@@ -124,10 +88,13 @@ def test_sampled_labels_take_at_most_three_bytes_a_draw(label: Callable[..., Lab
 
 
 def test_labels_keep_the_classes_among_each_other(
-    label: Callable[..., Labeller], expected: dict[str, torch.Tensor], teacher: Path, task: TaskData
+    label: Callable[..., Labeller],
+    expected: dict[str, torch.Tensor],
+    short_teacher: Path,
+    routing: TaskData,
 ) -> None:
     store, report = label(encoding="labels")()
-    class_ids = load_tokenizer(teacher).convert_tokens_to_ids(list(task.tokens))
+    class_ids = load_tokenizer(short_teacher).convert_tokens_to_ids(list(routing.tokens))
     assert report.bytes == report.tokens * len(class_ids) * 4
     for key, probabilities in expected.items():
         targets = decode(store.get(key), TEMPERATURE)
@@ -138,7 +105,7 @@ def test_labels_keep_the_classes_among_each_other(
 
 
 def test_pairs_once_labelled_are_not_labelled_again(label: Callable[..., Labeller]) -> None:
-    labeller = label(k=4, shard_pairs=2)
+    labeller = label(encoding="top_k", k=4, shard_pairs=2)
     store, _ = labeller()
     written = {file: file.stat().st_mtime_ns for file in store.folder.iterdir()}
     lost = sorted(written)[0]
