@@ -147,6 +147,7 @@ def train_ours(folder: Path, steps: int, case: str) -> list[float]:
         state_folder=Path(tempfile.mkdtemp(dir=folder)),
         fingerprint=case,
         pad_id=2,
+        vocabulary=VOCAB,
     )
     return [end - start for start, end in itertools.pairwise(marks)]
 

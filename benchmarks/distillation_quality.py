@@ -1,6 +1,7 @@
 """What soft labels are worth: students of one teacher on Banking77, told apart by their labels.
 
     python benchmarks/distillation_quality.py --banking77 DIR
+    python benchmarks/distillation_quality.py --banking77 DIR --queries 20 --unlabelled 60
     python benchmarks/distillation_quality.py --banking77 DIR --intents 77 --queries 200  # a GPU's
 
 Needs the folder of Banking77's train.csv and test.csv, and the teacher in the local cache
@@ -17,6 +18,12 @@ each with as many steps, at the same temperature and alpha, and with each of sev
 decide the order of the queries. Students start from the same layers. A tenth of the training
 queries chooses the best epoch; figures are those of Banking77's own test queries.
 
+With `--unlabelled`, students also learn from queries that the teacher did not learn from and whose
+gold label nobody sees: there the teacher's likeliest class stands for it, in all arms, so that `ce`
+is now distillation with hard labels. One more arm shows what these queries are worth:
+
+- gold: from the gold labels alone, in as many steps over fewer queries.
+
 Differences (`COMPARED`) are tested by a paired bootstrap: seeds and test queries are
 drawn again together, for all students at once. An interval that holds zero is no difference that
 this run could show. p-values are corrected for their number after Holm (1979).
@@ -29,6 +36,7 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
+import math
 import random
 import sys
 import time
@@ -43,7 +51,7 @@ from numpy.typing import NDArray
 from stillhouse.config import Adaptation, Distillation, SoftLabels, Student, StudentInit
 from stillhouse.lm.evaluation import read_predictions
 from stillhouse.lm.prompts import label_token
-from stillhouse.lm.tasks import TaskData, tasks_of
+from stillhouse.lm.tasks import Row, TaskData, tasks_of
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
 from stillhouse.storage.files import digest, write_json
@@ -62,6 +70,7 @@ ADAPTED_LAYERS = 6
 
 EVERY_TOKEN = 1 << 30  # label_pairs takes no more than there are
 ARMS = {
+    "gold": SoftLabels(encoding="top_k"),
     "ce": SoftLabels(encoding="top_k"),  # read, and weighed with alpha 0
     "top_k": SoftLabels(encoding="top_k"),
     "sampled": SoftLabels(encoding="sampled"),
@@ -75,6 +84,8 @@ def main() -> None:
     parser.add_argument("--banking77", type=Path, required=True, help="train.csv and test.csv")
     parser.add_argument("--intents", type=int, default=24)
     parser.add_argument("--queries", type=int, default=40, help="training queries an intent")
+    parser.add_argument("--unlabelled", type=int, default=0, help="further ones without a label")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, help="all that differ by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--layers", type=int, default=6, help="of the student")
     parser.add_argument("--epochs", type=int, default=4, help="of the student")
@@ -85,13 +96,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=HERE / "build" / "distillation_quality")
     parser.add_argument("--json", type=Path, default=HERE / "results" / "distillation_quality.json")
     options = parser.parse_args()
+    options.arms = options.arms or [a for a in ARMS if options.unlabelled or a != "gold"]
     go_offline()
     silence_bars()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("stillhouse").setLevel(logging.INFO)
     started = time.monotonic()
-    task = banking77(options.banking77, options.intents, options.queries)
-    bench = Benchmark(task, options)
+    bench = Benchmark(*banking77(options), options)
     predicted = bench.run()
     results = bench.results(predicted)
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
@@ -99,23 +110,25 @@ def main() -> None:
     print(scores.markdown(results))
 
 
-def banking77(source: Path, intents: int, queries: int) -> TaskData:
-    """`queries` training and all test queries of each of `intents` intents, chosen by a seed."""
+def banking77(options: argparse.Namespace) -> tuple[TaskData, list[Row]]:
+    """Training queries and all test queries of intents chosen by a seed, and those unlabelled."""
     chosen: list[str] = []
-    rows = []
+    rows: dict[str, list[Row]] = {"labelled": [], "unlabelled": []}
     for name in ("train", "test"):
         by_intent = defaultdict(list)
-        with (source / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        with (options.banking77 / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream)):
                 by_intent[row["category"]].append((f"{name}-{number:05d}", row["text"]))
-        chosen = chosen or sorted(random.Random(1).sample(sorted(by_intent), intents))
+        chosen = chosen or sorted(random.Random(1).sample(sorted(by_intent), options.intents))
         for intent in chosen:
             found = by_intent[intent]
             if name == "train":
                 random.Random(intent).shuffle(found)
-                found = found[:queries]
+                found = found[: options.queries + options.unlabelled]
             for place, (key, text) in enumerate(found):
-                rows.append(
+                labelled = name == "test" or place < options.queries
+                validation = name == "train" and labelled and place % 10 == 9
+                rows["labelled" if labelled else "unlabelled"].append(
                     {
                         "pair_id": key,
                         "task": TASK,
@@ -123,18 +136,18 @@ def banking77(source: Path, intents: int, queries: int) -> TaskData:
                         "instruction": INSTRUCTION,
                         "input": text,
                         "response": label_token(TASK, intent),
-                        "split": "validation" if name == "train" and place % 10 == 9 else name,
+                        "split": "validation" if validation else name,
                     }
                 )
-    (task,) = tasks_of(rows)
-    return task
+    (task,) = tasks_of(rows["labelled"])
+    return task, rows["unlabelled"]
 
 
 class Benchmark:
     """One setting: its teacher, its labels and its students, in a folder of their own."""
 
-    def __init__(self, task: TaskData, options: argparse.Namespace) -> None:
-        self.task, self.options = task, options
+    def __init__(self, task: TaskData, unlabelled: list[Row], options: argparse.Namespace) -> None:
+        self.task, self.unlabelled, self.options = task, unlabelled, options
         self.base = options.work / f"teacher-{digest(options.teacher)[:12]}"
         shape = ("intents", "queries", "teacher_epochs", "teacher")
         self.folder = options.work / digest({k: getattr(options, k) for k in shape})[:12]
@@ -145,14 +158,15 @@ class Benchmark:
         """Test probabilities [queries, intents] by contender, one array a seed."""
         if not self.adapted.exists():
             self._adapt()
-        arms = [(arm, seed) for seed in range(self.options.seeds) for arm in ARMS]
+        answered, self.right = self._answered()
+        arms = [(arm, seed) for seed in range(self.options.seeds) for arm in self.options.arms]
         predicted: dict[str, list[NDArray[Any]]] = {
             "teacher, zero-shot": [self._predictions(adaptation.ZERO_SHOT_PREDICTIONS)],
             "teacher": [self._predictions(adaptation.PREDICTIONS)],
         }
         for number, (arm, seed) in enumerate(arms, 1):
             started = time.monotonic()
-            file = self._student(arm, seed)
+            file = self._student(arm, seed, [] if arm == "gold" else answered)
             predicted.setdefault(arm, []).append(self._predictions(file))
             seconds = time.monotonic() - started
             print(
@@ -183,6 +197,19 @@ class Benchmark:
             fingerprint=digest([settings.model_dump(mode="json"), len(self.task.rows["train"])]),
         )
 
+    def _answered(self) -> tuple[list[Row], float]:
+        """The unlabelled queries with the teacher's likeliest class; how often it is right."""
+        rows = []
+        if self.unlabelled:
+            task = TaskData(self.task.name, self.task.labels, {"train": self.unlabelled})
+            store = self._labels("labels", task)
+            for row in self.unlabelled:
+                log_probs = store.get(row["pair_id"]).arrays["log_probs"]
+                label = task.labels[int(log_probs[0].argmax())]
+                rows.append(row | {"label": label, "response": label_token(TASK, label)})
+        pairs = zip(rows, self.unlabelled, strict=True)
+        return rows, float(np.mean([a["label"] == b["label"] for a, b in pairs] or [np.nan]))
+
     def _labels(self, arm: str, task: TaskData) -> LabelStore:
         store, _ = label_pairs(
             self.adapted,
@@ -198,36 +225,39 @@ class Benchmark:
         )
         return store
 
-    def _student(self, arm: str, seed: int) -> Path:
+    def _student(self, arm: str, seed: int, answered: list[Row]) -> Path:
         """The file of its predictions; the student itself is not kept."""
-        how = self.options
+        how, rows = self.options, self.task.rows
+        task = TaskData(TASK, self.task.labels, {**rows, "train": rows["train"] + answered})
+        times = (len(rows["train"]) + len(self.unlabelled)) / len(task.rows["train"])
+        epochs = math.ceil(how.epochs * times)  # as many steps for all
         settings = Student(
             name=arm,
             tasks=[TASK],
             init=StudentInit(layers=how.layers),
             distillation=Distillation(
                 temperature=how.temperature,
-                alpha=0.0 if arm == "ce" else how.alpha,
-                epochs=how.epochs,
-                patience=how.epochs,  # as many steps for all
+                alpha=0.0 if arm in ("gold", "ce") else how.alpha,
+                epochs=epochs,
+                patience=epochs,
                 learning_rate=1e-3,
                 max_tokens=MAX_TOKENS,
                 seed=seed,
             ),
         )
-        fingerprint = digest([settings.model_dump(mode="json"), ARMS[arm].model_dump(mode="json")])
+        shape = [settings.model_dump(mode="json"), ARMS[arm].model_dump(mode="json")]
+        fingerprint = digest([*shape, *([len(answered)] if answered else [])])
         file = self.folder / "predictions" / f"{arm}-{seed}-{fingerprint[:12]}.parquet"
         if file.exists():
             self.reused += 1
             return file
-        task = self.task
         if arm == "sampled":
             # Draws follow from the pairs' names: another name, another draw.
-            rows = {
+            renamed = {
                 s: [r | {"pair_id": f"{seed}/{r['pair_id']}"} for r in rows]
                 for s, rows in task.rows.items()
             }
-            task = TaskData(task.name, task.labels, rows)
+            task = TaskData(task.name, task.labels, renamed)
         checkpoint = self.folder / "student"
         distil_student(
             self.adapted,
@@ -252,16 +282,20 @@ class Benchmark:
         return {
             "intents": len(labels),
             "training_queries": len(self.task.rows["train"]),
+            "unlabelled_queries": len(self.unlabelled),
+            "teachers_answers_right": self.right if self.unlabelled else None,
             "test_queries": len(gold),
             "seeds": self.options.seeds,
-            "students": len(ARMS) * self.options.seeds,
+            "students": len(self.options.arms) * self.options.seeds,
             "students_of_earlier_calls": self.reused,
             "settings": {
                 k: getattr(self.options, k)
                 for k in ("layers", "epochs", "teacher_epochs", "temperature", "alpha")
             },
             "scores": scores.spread(predicted, gold, labels),
-            "differences": scores.differences({a: predicted[a] for a in ARMS}, gold, labels),
+            "differences": scores.differences(
+                {a: predicted[a] for a in self.options.arms}, gold, labels
+            ),
         }
 
 

@@ -16,6 +16,7 @@ RESAMPLES = 1_000
 COMPARED = [(arm, "ce") for arm in ("top_k", "sampled", "labels", "full")]
 COMPARED += [(arm, "full") for arm in ("top_k", "sampled", "labels")]
 COMPARED += [("labels", "top_k")]
+COMPARED += [(arm, "gold") for arm in ("ce", "labels", "full")]
 
 # Test probabilities [queries, intents] by contender, one array a seed.
 Predicted = Mapping[str, list[NDArray[Any]]]
@@ -45,8 +46,8 @@ def figures(probabilities: NDArray[Any], gold: NDArray[Any], labels: list[str]) 
 def differences(
     predicted: Predicted, gold: NDArray[Any], labels: list[str]
 ) -> list[dict[str, Any]]:
-    """Paired bootstrap over seeds and queries, of each pair in COMPARED."""
-    seeds, rng = len(predicted["ce"]), np.random.default_rng(1)
+    """Paired bootstrap over seeds and queries, of each pair in COMPARED that was predicted."""
+    seeds, rng = len(next(iter(predicted.values()))), np.random.default_rng(1)
     drawn: dict[str, NDArray[Any]] = {arm: np.zeros((RESAMPLES, len(FIGURES))) for arm in predicted}
     for resample in track(range(RESAMPLES), "Resampling", unit="resamples"):
         queries, chosen = rng.integers(len(gold), size=len(gold)), rng.integers(seeds, size=seeds)
@@ -55,6 +56,8 @@ def differences(
             drawn[arm][resample] = np.mean([list(s.values()) for s in scored], axis=0)
     found = []
     for arm, other in COMPARED:
+        if arm not in predicted or other not in predicted:
+            continue
         for figure, change in zip(FIGURES, (drawn[arm] - drawn[other]).T, strict=True):
             low, high = np.quantile(change, [0.025, 0.975])
             # Two-sided; 1 is added to both because the data as they are count as one draw.
@@ -85,8 +88,9 @@ def correct_holm(rows: list[dict[str, Any]]) -> None:
 def markdown(results: dict[str, Any]) -> str:
     """Scores by contender, then the differences; those with p_holm < 0.05 are set in bold."""
     lines = [
-        f"{results['intents']} intents, {results['training_queries']} training and "
-        f"{results['test_queries']} test queries, {results['seeds']} seeds; "
+        f"{results['intents']} intents, {results['training_queries']} training, "
+        f"{results['unlabelled_queries']} unlabelled and {results['test_queries']} test queries, "
+        f"{results['seeds']} seeds; "
         f"{results['minutes']} minutes, {results['students_of_earlier_calls']} of "
         f"{results['students']} students from earlier calls. Mean (lowest to highest of the "
         "seeds).",
@@ -103,7 +107,7 @@ def markdown(results: dict[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", "| difference | accuracy | macro-F1 | ECE | NLL |", "|---|--:|--:|--:|--:|"]
     rows = {(r["student"], r["against"], r["figure"]): r for r in results["differences"]}
-    for arm, other in COMPARED:
+    for arm, other in dict.fromkeys((arm, other) for arm, other, _ in rows):
         cells = []
         for figure in FIGURES:
             r = rows[arm, other, figure]

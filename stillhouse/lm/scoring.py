@@ -114,15 +114,15 @@ def name_probabilities(
     with torch.inference_mode():
         for indices in track(batches, "Scoring zero-shot", unit="batches"):
             prompts = [examples[i].ids[: examples[i].response_start] for i in indices]
-            scores = _score_names(model, prompts, names)
+            scores = _score_names(model, prompts, names, len(tokenizer))
             result[indices] = torch.softmax(scores.float(), dim=-1).cpu().numpy()
     return result
 
 
 def _score_names(
-    model: PreTrainedModel, prompts: list[list[int]], names: list[list[int]]
+    model: PreTrainedModel, prompts: list[list[int]], names: list[list[int]], vocabulary: int
 ) -> torch.Tensor:
-    """Log-likelihoods [prompts, names] of `names` after each prompt."""
+    """Log-likelihoods [prompts, names] of `names`, among `vocabulary` tokens, after each prompt."""
     import torch
 
     device, tail = model.device, [t for name in names for t in name]
@@ -156,7 +156,8 @@ def _score_names(
         position_ids=positions.to(device),
         use_cache=False,
     ).last_hidden_state[:, widest - 1 :]
-    log_probs = torch.log_softmax((hidden @ output_weight(model).T).float(), dim=-1)
+    weight = output_weight(model)[:vocabulary]  # an embedding padded beyond it holds no tokens
+    log_probs = torch.log_softmax((hidden @ weight.T).float(), dim=-1)
     scores, offset = [], 0
     for name in names:
         # The first token is predicted by the prompt's last position, the others by the one before.

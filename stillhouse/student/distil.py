@@ -95,6 +95,7 @@ def distil_student(
             state_folder=state_folder,
             fingerprint=fingerprint,
             pad_id=pad_id,
+            vocabulary=len(student_tokenizer),
             description=f"Distilling {settings.name}",
         )
         test = probabilities_of(model, encoded, "test", pad_id=pad_id)

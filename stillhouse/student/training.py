@@ -89,6 +89,7 @@ def train(
     state_folder: Path,
     fingerprint: str,
     pad_id: int,
+    vocabulary: int,
     description: str = "Training",
 ) -> TrainingResult:
     """Train what requires grad in `model`, in place, and leave it with its best weights.
@@ -96,7 +97,8 @@ def train(
     `evaluate` returns figures of the validation split; "score" decides which epoch is best
     (higher is better), and each goes into the history as "validation_<name>". Progress is kept in
     `state_folder` under `fingerprint`, at every epoch's end and every minute, so that a killed
-    run goes on where it was; a state of another fingerprint is thrown away.
+    run goes on where it was; a state of another fingerprint is thrown away. `vocabulary` is the
+    tokenizer's: rows of an embedding padded beyond it are no answers.
     """
     import torch
 
@@ -117,7 +119,7 @@ def train(
             done = state.epoch * steps_per_epoch + index
             rate = _learning_rate(done, total_steps, settings)
             optimizer.param_groups[0]["lr"] = rate
-            parts = _step(model, optimizer, data, group, settings, pad_id)
+            parts = _step(model, optimizer, data, group, settings, pad_id, vocabulary)
             state.add(parts)
             state.step_in_epoch = index + 1
             if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
@@ -155,6 +157,7 @@ def _step(
     group: list[list[Example]],
     settings: TrainingSettings,
     pad_id: int,
+    vocabulary: int,
 ) -> dict[str, float]:
     """One optimizer step; returns sums over its supervised tokens and their number."""
     import torch
@@ -178,6 +181,7 @@ def _step(
             alpha=settings.alpha,
             temperature=settings.temperature,
             denominator=supervised,
+            valid_vocab=vocabulary,
         )
         parts.loss.backward()
         for name in sums:

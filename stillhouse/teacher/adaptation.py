@@ -117,7 +117,7 @@ def adapt_teacher(
         )
         result = TrainingResult()
         if settings.method == "lora":
-            result = _train_lora(parts, encoded, settings, state_folder, fingerprint, pad_id)
+            result = _train_lora(parts, encoded, settings, state_folder, fingerprint, tokenizer)
         adapted = probabilities_of(
             parts.trained, encoded, "test", pad_id=pad_id, embeddings=parts.embeddings
         )
@@ -147,10 +147,11 @@ def _train_lora(
     settings: Adaptation,
     state_folder: Path,
     fingerprint: str,
-    pad_id: int,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> TrainingResult:
     from peft import LoraConfig, get_peft_model
 
+    pad_id = tokenizer.pad_token_id
     layers = parts.trained.config.num_hidden_layers
     top = None  # an upper part is trained as a whole
     if parts.embeddings is None:
@@ -187,6 +188,7 @@ def _train_lora(
         state_folder=state_folder,
         fingerprint=fingerprint,
         pad_id=pad_id,
+        vocabulary=len(tokenizer),
         description="Adapting the teacher",
     )
     rows.store()

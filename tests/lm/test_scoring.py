@@ -43,7 +43,7 @@ def test_names_are_scored_as_whole_sequences_apart_from_each_other(model: LlamaF
     prompts = [[3, 4, 5, 6], [7, 8], [9, 10, 11, 12, 13, 14]]
     names = [[20, 21, 22], [20, 23], [24]]  # two share their first token
     with torch.no_grad():
-        found = _score_names(model, prompts, names)
+        found = _score_names(model, prompts, names, 97)
         for row, prompt in enumerate(prompts):
             for column, name in enumerate(names):
                 log_probs = model(torch.tensor([prompt + name])).logits[0].log_softmax(-1)

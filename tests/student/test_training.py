@@ -14,14 +14,15 @@ from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import label_probabilities
 from stillhouse.student.training import TrainingData, TrainingSettings, train
 
+VOCABULARY = 32
 LABELS = [30, 31]
 
 
-def make_model(seed: int = 0) -> LlamaForCausalLM:
+def make_model(seed: int = 0, padding: int = 0) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=32,
+            vocab_size=VOCABULARY + padding,
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
@@ -67,7 +68,20 @@ def fit(model: LlamaForCausalLM, folder: Path, settings: TrainingSettings = SETT
         state_folder=folder,
         fingerprint=extra.pop("fingerprint", "f"),
         pad_id=0,
+        vocabulary=VOCABULARY,
     )
+
+
+def test_an_embedding_padded_beyond_the_tokenizer_trains_as_one_that_is_not(tmp_path: Path) -> None:
+    exact, padded = make_model(), make_model(padding=8)
+    weights = exact.state_dict()
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weights[name] = torch.cat([weights[name], torch.full((8, 32), 0.5)])  # of some likelihood
+    padded.load_state_dict(weights)
+    fit(exact, tmp_path / "exact")
+    fit(padded, tmp_path / "padded")
+    for name, value in exact.state_dict().items():
+        torch.testing.assert_close(padded.state_dict()[name][: len(value)], value)
 
 
 def test_it_learns_and_reports_every_epoch(tmp_path: Path) -> None:
