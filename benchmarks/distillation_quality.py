@@ -160,7 +160,7 @@ class Benchmark:
         """Test probabilities [queries, intents] by contender, one array a seed."""
         if not self.adapted.exists():
             self._adapt()
-        answered, self.right = self._answered()
+        self.answered = self._answered()
         arms = [(arm, seed) for seed in range(self.options.seeds) for arm in self.options.arms]
         predicted: dict[str, list[NDArray[Any]]] = {
             "teacher, zero-shot": [self._predictions(adaptation.ZERO_SHOT_PREDICTIONS)],
@@ -168,7 +168,7 @@ class Benchmark:
         }
         for number, (arm, seed) in enumerate(arms, 1):
             started = time.monotonic()
-            file = self._student(arm, seed, [] if arm == "gold" else answered)
+            file = self._student(arm, seed)
             predicted.setdefault(arm, []).append(self._predictions(file))
             seconds = time.monotonic() - started
             print(
@@ -199,18 +199,17 @@ class Benchmark:
             fingerprint=digest([settings.model_dump(mode="json"), len(self.task.rows["train"])]),
         )
 
-    def _answered(self) -> tuple[list[Row], float]:
-        """The unlabelled queries with the teacher's likeliest class; how often it is right."""
-        rows = []
-        if self.unlabelled:
-            task = TaskData(self.task.name, self.task.labels, {"train": self.unlabelled})
-            store = self._labels("labels", task)
-            for row in self.unlabelled:
-                log_probs = store.get(row["pair_id"]).arrays["log_probs"]
-                label = task.labels[int(log_probs[0].argmax())]
-                rows.append(row | {"label": label, "response": label_token(TASK, label)})
-        pairs = zip(rows, self.unlabelled, strict=True)
-        return rows, float(np.mean([a["label"] == b["label"] for a, b in pairs] or [np.nan]))
+    def _answered(self) -> list[Row]:
+        """The unlabelled queries with the teacher's likeliest class for their label."""
+        if not self.unlabelled:
+            return []
+        task = TaskData(TASK, self.task.labels, {"train": self.unlabelled})
+        store, rows = self._labels("labels", task), []
+        for row in self.unlabelled:
+            log_probs = store.get(row["pair_id"]).arrays["log_probs"]
+            label = task.labels[int(log_probs[0].argmax())]
+            rows.append(row | {"label": label, "response": label_token(TASK, label)})
+        return rows
 
     def _labels(self, arm: str, task: TaskData) -> LabelStore:
         store, _ = label_pairs(
@@ -227,9 +226,10 @@ class Benchmark:
         )
         return store
 
-    def _student(self, arm: str, seed: int, answered: list[Row]) -> Path:
+    def _student(self, arm: str, seed: int) -> Path:
         """The file of its predictions; the student itself is not kept."""
         how, rows = self.options, self.task.rows
+        answered = [] if arm == "gold" else self.answered
         task = TaskData(TASK, self.task.labels, {**rows, "train": rows["train"] + answered})
         times = (len(rows["train"]) + len(self.unlabelled)) / len(task.rows["train"])
         epochs = math.ceil(how.epochs * times)  # as many steps for all
@@ -281,11 +281,13 @@ class Benchmark:
 
     def results(self, predicted: dict[str, list[NDArray[Any]]]) -> dict[str, Any]:
         gold, labels = self.task.gold("test"), self.task.labels
+        pairs = zip(self.answered, self.unlabelled, strict=True)
+        right = [answered["label"] == row["label"] for answered, row in pairs]
         return {
             "intents": len(labels),
             "training_queries": len(self.task.rows["train"]),
             "unlabelled_queries": len(self.unlabelled),
-            "teachers_answers_right": self.right if self.unlabelled else None,
+            "teachers_answers_right": float(np.mean(right)) if right else None,
             "test_queries": len(gold),
             "seeds": self.options.seeds,
             "students": len(self.options.arms) * self.options.seeds,
