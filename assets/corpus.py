@@ -13,8 +13,8 @@ from stillhouse.assets.common import (
     report,
     user_errors,
 )
-from stillhouse.corpus.documents import PARSED, QUARANTINED, parse_sources
-from stillhouse.corpus.masking import mask_documents
+from stillhouse.corpus.masked import mask_documents
+from stillhouse.corpus.parsed import PARSED, QUARANTINED, parse_sources
 from stillhouse.corpus.sources import scan_sources
 from stillhouse.corpus.unique import unique_documents as find_unique
 from stillhouse.recipes import CODE_VERSIONS

@@ -8,16 +8,16 @@ import dagster as dg
 from stillhouse.assets.common import OWNERS, materialize, teacher_versions, user_errors
 from stillhouse.assets.dataset import dataset_splits
 from stillhouse.assets.teacher import adapted_teacher, tasks_in
-from stillhouse.config import Student
-from stillhouse.evaluate.assemble import build_report, model_result
-from stillhouse.evaluate.report import (
+from stillhouse.config.student import Student
+from stillhouse.recipes import CODE_VERSIONS
+from stillhouse.report.assemble import build_report, model_result
+from stillhouse.report.page import (
     evaluation_json,
     markdown_table,
     render_html,
     render_markdown,
 )
-from stillhouse.evaluate.results import ReportInput
-from stillhouse.recipes import CODE_VERSIONS
+from stillhouse.report.results import ReportInput
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.files import digest, read_json, write_json, write_text
 from stillhouse.storage.provenance import read_provenance

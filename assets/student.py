@@ -13,15 +13,15 @@ from stillhouse.assets.common import (
 )
 from stillhouse.assets.dataset import dataset_splits
 from stillhouse.assets.teacher import adapted_teacher, soft_labels, tasks_in
-from stillhouse.config import Student
-from stillhouse.evaluate.pictures import learning_curve_markdown
+from stillhouse.config.student import Student
+from stillhouse.models.importing import describe
 from stillhouse.quantize.student import quantize_student
 from stillhouse.recipes import CODE_VERSIONS
+from stillhouse.report.pictures import learning_curve_markdown
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.provenance import read_provenance
 from stillhouse.student.distil import distil_student
 from stillhouse.teacher.labelling import header_from, open_store
-from stillhouse.teacher.registry import describe
 
 
 def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:

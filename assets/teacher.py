@@ -13,18 +13,18 @@ from stillhouse.assets.common import (
     user_errors,
 )
 from stillhouse.assets.dataset import dataset_splits
-from stillhouse.evaluate.pictures import learning_curve_markdown
 from stillhouse.lm.tasks import TaskData, tasks_of
+from stillhouse.models.fetch import default_cache, locate
+from stillhouse.models.importing import describe, import_teacher, tokenizer_fingerprint
+from stillhouse.models.licence import check_licence, stated_licences
 from stillhouse.recipes import CODE_VERSIONS
+from stillhouse.report.pictures import learning_curve_markdown
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.files import bytes_on_disk, digest
 from stillhouse.storage.provenance import read_provenance
 from stillhouse.storage.tables import read_table
 from stillhouse.teacher.adaptation import adapt_teacher
-from stillhouse.teacher.fetch import default_cache, locate
 from stillhouse.teacher.labelling import label_pairs
-from stillhouse.teacher.licence import check_licence, stated_licences
-from stillhouse.teacher.registry import describe, import_teacher, tokenizer_fingerprint
 
 
 def _asset(name: str, kinds: set[str], **arguments: Any) -> AssetDecorator:

@@ -5,7 +5,7 @@
 Needs the `bench` extra (TRL). An 11M-parameter student on sequences of 256 tokens, 8 at a
 time, in float32, with every token supervised ("full") and with the last 10% ("sparse"):
 
-- ours: `stillhouse.student.training`, as the graph runs it: soft labels (12 draws a token) read
+- ours: `stillhouse.training.loop`, as the graph runs it: soft labels (12 draws a token) read
   from a shard, alpha * T^2 * KL + (1 - alpha) * CE;
 - ce: the Hugging Face Trainer with plain cross-entropy, no teacher at all;
 - gkd: TRL's GKDTrainer with lambda 0, on the same sequences, its teacher 10 times larger.

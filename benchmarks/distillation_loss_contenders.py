@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stillhouse.lm.prompts import Example
-    from stillhouse.teacher.sparse_targets import SparseTargets
+    from stillhouse.soft_labels.targets import SparseTargets
 
 VOCAB = 32_000
 LENGTH = 256
@@ -53,8 +53,8 @@ def prepare(folder: Path, steps: int) -> dict[str, Any]:
     """Sequences, and the teacher's soft labels of their supervised tokens."""
     import torch
 
-    from stillhouse.teacher.label_codec import encode_sampled
-    from stillhouse.teacher.label_shards import LabelStore
+    from stillhouse.soft_labels.codec import encode_sampled
+    from stillhouse.soft_labels.store import LabelStore
 
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(3, VOCAB, ((steps + 2) * BATCH, LENGTH), generator=generator)
@@ -85,8 +85,8 @@ def prepare(folder: Path, steps: int) -> dict[str, Any]:
 
 
 def label_header() -> Any:
-    from stillhouse.teacher.label_codec import LabelEncoding
-    from stillhouse.teacher.label_shards import ShardHeader
+    from stillhouse.soft_labels.codec import LabelEncoding
+    from stillhouse.soft_labels.store import ShardHeader
 
     return ShardHeader("random teacher", "none", LabelEncoding("sampled", 12, (TEMPERATURE,)))
 
@@ -113,9 +113,9 @@ def train_ours(folder: Path, steps: int, case: str) -> list[float]:
     import torch
 
     from stillhouse.lm.prompts import Example
-    from stillhouse.student.training import TrainingData, TrainingSettings, train
-    from stillhouse.teacher.label_codec import LabelRecords, decode
-    from stillhouse.teacher.label_shards import LabelStore
+    from stillhouse.soft_labels.codec import LabelRecords, decode
+    from stillhouse.soft_labels.store import LabelStore
+    from stillhouse.training.loop import TrainingData, TrainingSettings, train
 
     # The first and the last step are seen in part only: marks lie within a step.
     tokens = torch.load(folder / "tokens.pt")[: (steps + 1) * BATCH]

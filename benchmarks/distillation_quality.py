@@ -48,19 +48,20 @@ import distillation_quality_scores as scores
 import numpy as np
 from numpy.typing import NDArray
 
-from stillhouse.config import Adaptation, Distillation, SoftLabels, Student, StudentInit
-from stillhouse.lm.evaluation import read_predictions
+from stillhouse.config.student import Distillation, Student, StudentInit
+from stillhouse.config.teacher import Adaptation, SoftLabels
+from stillhouse.evaluate.predictions import read_predictions
 from stillhouse.lm.prompts import label_token
 from stillhouse.lm.tasks import Row, TaskData, tasks_of
+from stillhouse.models.fetch import default_cache, locate
+from stillhouse.models.importing import describe, import_teacher, tokenizer_fingerprint
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
+from stillhouse.soft_labels.store import LabelStore
 from stillhouse.storage.files import digest, write_json
 from stillhouse.student.distil import PREDICTIONS, distil_student
 from stillhouse.teacher import adaptation
-from stillhouse.teacher.fetch import default_cache, locate
-from stillhouse.teacher.label_shards import LabelStore
 from stillhouse.teacher.labelling import label_pairs
-from stillhouse.teacher.registry import describe, import_teacher, tokenizer_fingerprint
 
 HERE = Path(__file__).resolve().parent
 TASK = "intent"

@@ -46,7 +46,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from measuring import peak_rss_mb
 
-from stillhouse.corpus import minhash
+from stillhouse.corpus.dedup import minhash
 from stillhouse.offline import go_offline
 from stillhouse.storage.files import read_json, write_json
 
@@ -143,7 +143,7 @@ def stage(options: argparse.Namespace) -> None:
 
 
 def ours(documents: Path, corpus: Path, memory_limit: str, threads: int | None) -> pa.Table:
-    from stillhouse.corpus.dedup import DedupSettings, cluster_documents
+    from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 
     settings = DedupSettings(THRESHOLD, memory_limit=memory_limit, threads=threads)
     return cluster_documents(documents, settings, work_dir=corpus / "spill")
@@ -152,7 +152,7 @@ def ours(documents: Path, corpus: Path, memory_limit: str, threads: int | None) 
 def datasketch(documents: Path, permutations: int, bands: tuple[int, int] | None) -> pa.Table:
     from datasketch import MinHash, MinHashLSH
 
-    from stillhouse.corpus.dedup import normalise
+    from stillhouse.corpus.dedup.clusters import normalise
 
     ranges = "".join(f"{chr(first)}-{chr(last)}" for first, last in minhash.UNSPACED)
     token = re.compile(rf"[{ranges}]|[^\s{ranges}]+")

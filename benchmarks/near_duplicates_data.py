@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillhouse.corpus import minhash
-from stillhouse.corpus.dedup import normalise
+from stillhouse.corpus.dedup import minhash
+from stillhouse.corpus.dedup.clusters import normalise
 
 BLOCK = 10_000
 VOCABULARY = 50_000
@@ -154,7 +154,7 @@ def manuals(folder: Path, source: Path, nlp_model: str) -> None:
 
 
 def _paragraphs(source: Path, nlp_model: str) -> Iterator[str]:
-    from stillhouse.corpus.parse import Unparsable, parse_file
+    from stillhouse.corpus.parse.files import Unparsable, parse_file
 
     suffixes = {".html", ".pdf", ".txt"}
     files = sorted(p for p in source.rglob("*") if p.is_file() and suffixes & set(p.suffixes[-2:]))

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from stillhouse.config import Project, load_project
+from stillhouse.config.project import Project, load_project
 from stillhouse.recipes import Recipes
 from stillhouse.storage.layout import Layout
 

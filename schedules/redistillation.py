@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.config import Project
+from stillhouse.config.project import Project
 from stillhouse.storage.files import digest
 
 

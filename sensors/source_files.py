@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.config import Project
+from stillhouse.config.project import Project
 from stillhouse.corpus.sources import listing_digest
 from stillhouse.errors import UserError
 

@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.Prev
 from stillhouse.assets import corpus, dataset, teacher  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
-from stillhouse.config import load_project  # noqa: E402
+from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
 from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402

@@ -7,11 +7,11 @@ Library                 What it would send or fetch                Stopped by
 ======================  =========================================  ==============================
 unstructured            a ping at import and after every file      DO_NOT_TRACK, SCARF_NO_ANALYTICS
 unstructured            a usage notice on the terminal             UNSTRUCTURED_DISABLE_NOTICE
-unstructured            a spaCy model, which it also installs      corpus/parse.py hands it ours
+unstructured            a spaCy model, which it also installs      corpus/parse/ hands it ours
 onnxruntime             usage events                               ORT_DISABLE_TELEMETRY
 Dagster                 usage events                               DAGSTER_DISABLE_TELEMETRY
-Presidio                a spaCy model that it lacks                corpus/detect.py loads it itself
-Presidio (tldextract)   the public suffix list, at an e-mail       corpus/detect.py does without it
+Presidio                a spaCy model that it lacks                corpus/pii/ loads it itself
+Presidio (tldextract)   the public suffix list, at an e-mail       corpus/pii/ does without it
 Hugging Face libraries  model files; user agent details            HF_HUB_OFFLINE and its kin
 Ray, vLLM (if present)  usage events                               RAY_USAGE_STATS_ENABLED,
                                                                    VLLM_NO_USAGE_STATS

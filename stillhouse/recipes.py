@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config import Project, settings_of
+from stillhouse.config.base import settings_of
+from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.provenance import Recipe, read_provenance
@@ -142,12 +143,12 @@ class Recipes:
         }
 
     def _parse_settings(self) -> dict[str, Any]:
-        from stillhouse.corpus.documents import parse_version
+        from stillhouse.corpus.parsed import parse_version
 
         return {"version": parse_version(self.project)}
 
     def _mask_settings(self) -> dict[str, Any]:
-        from stillhouse.corpus.masking import mask_settings
+        from stillhouse.corpus.masked import mask_settings
 
         settings = mask_settings(self.project.privacy)
         return {**asdict(settings), "version": settings.fingerprint()}

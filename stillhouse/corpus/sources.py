@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config import ConfigError, Project, Source
-from stillhouse.corpus.records import RECORD_SUFFIXES
+from stillhouse.config.base import ConfigError
+from stillhouse.config.corpus import Source
+from stillhouse.config.project import Project
+from stillhouse.corpus.parse.records import RECORD_SUFFIXES
 from stillhouse.progress import track
 from stillhouse.storage.files import digest, sha256_of
 

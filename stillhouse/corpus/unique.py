@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stillhouse.config import Dedup
+from stillhouse.config.corpus import Dedup
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import write_table
 
@@ -32,7 +32,7 @@ def unique_documents(settings: Dedup, layout: Layout) -> UniqueDocuments:
     """
     import duckdb
 
-    from stillhouse.corpus.dedup import DedupSettings, cluster_documents
+    from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 
     with duckdb.connect() as db:
         for asset in ("source_files", "parsed_documents", "masked_documents"):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config import CONFIDENTIALITY_ORDER, Confidentiality, Task
+from stillhouse.config.corpus import CONFIDENTIALITY_ORDER, Confidentiality
+from stillhouse.config.dataset import Task
 from stillhouse.lm.prompts import label_token
 from stillhouse.storage.files import digest
 

@@ -11,6 +11,7 @@ from stillhouse.lm.prompts import Example
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 IGNORED = -100
 
@@ -86,3 +87,10 @@ def collate(
     gold = torch.tensor([t for e in examples for t in e.response_ids], device=device)
     moved = {k: v.to(device) for k, v in {**inputs, "attention_mask": mask}.items()}
     return Batch(moved, rows, columns, gold)
+
+
+def response_hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Last hidden states [supervised, hidden] at the positions that predict response tokens."""
+    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
+    found: torch.Tensor = hidden[batch.rows, batch.columns]
+    return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from stillhouse.lm.batches import collate, plan_batches
+from stillhouse.lm.batches import collate, plan_batches, response_hidden
 from stillhouse.lm.labels import readable
-from stillhouse.lm.models import output_weight, response_hidden
 from stillhouse.lm.prompts import Example
+from stillhouse.models.loading import output_weight
 from stillhouse.progress import track
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stillhouse.errors import UserError
-from stillhouse.lm.models import load_model, load_tokenizer, pick_device
+from stillhouse.models.loading import load_model, load_tokenizer, pick_device
+from stillhouse.models.weights import tensor_headers, weight_bytes, weight_files
 from stillhouse.progress import no_bars, track
 from stillhouse.storage.files import atomic_dir, read_json, write_json
-from stillhouse.teacher.weights import tensor_headers, weight_bytes, weight_files
 
 logger = logging.getLogger("stillhouse")
 

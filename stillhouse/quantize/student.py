@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stillhouse.config import Student
-from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predictions
-from stillhouse.lm.models import load_model, load_tokenizer, pick_device, pick_dtype
+from stillhouse.config.student import Student
+from stillhouse.evaluate.predictions import mean_scores, probabilities_of, write_predictions
 from stillhouse.lm.tasks import TaskData, encode_task, of_split
+from stillhouse.models.loading import load_model, load_tokenizer, pick_device, pick_dtype
 from stillhouse.quantize.gptq import QuantizationInfo, quantize_gptq
 from stillhouse.storage.files import atomic_dir
 from stillhouse.student.distil import PREDICTIONS

@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillhouse.config import Student
-from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predictions
-from stillhouse.lm.models import load_model, load_tokenizer, pick_device, stored_dtype
+from stillhouse.config.student import Student
+from stillhouse.evaluate.predictions import mean_scores, probabilities_of, write_predictions
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import lift_labels
 from stillhouse.lm.tasks import TaskData, encode_task, of_split
+from stillhouse.models.loading import load_model, load_tokenizer, pick_device, stored_dtype
+from stillhouse.soft_labels.codec import LabelRecords, decode
+from stillhouse.soft_labels.store import LabelStore
 from stillhouse.storage.files import atomic_dir, read_json
 from stillhouse.student.initialise import cut_student
-from stillhouse.student.training import (
+from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
+from stillhouse.training.loop import (
     TrainingData,
     TrainingResult,
     settings_from,
     train,
 )
-from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
-from stillhouse.teacher.label_codec import LabelRecords, decode
-from stillhouse.teacher.label_shards import LabelStore
 
 if TYPE_CHECKING:
-    from stillhouse.teacher.sparse_targets import SparseTargets
+    from stillhouse.soft_labels.targets import SparseTargets
 
 logger = logging.getLogger("stillhouse")
 

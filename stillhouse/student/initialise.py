@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
+from stillhouse.models.weights import count_parameters, tensor_headers, weight_bytes, weight_files
 from stillhouse.progress import track
 from stillhouse.storage.files import atomic_dir, read_json, write_json
 from stillhouse.student.vocabulary import GONE, PrunedVocabulary, save_mapping
-from stillhouse.teacher.weights import count_parameters, tensor_headers, weight_bytes, weight_files
 
 if TYPE_CHECKING:
     import numpy as np

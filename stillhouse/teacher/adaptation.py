@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillhouse.config import Adaptation
-from stillhouse.lm.evaluation import mean_scores, probabilities_of, write_predictions
+from stillhouse.config.teacher import Adaptation
+from stillhouse.evaluate.predictions import mean_scores, probabilities_of, write_predictions
 from stillhouse.lm.labels import add_label_tokens
-from stillhouse.lm.models import (
+from stillhouse.lm.scoring import Embeddings, lift_labels, name_probabilities
+from stillhouse.lm.tasks import EncodedTask, TaskData, encode_task, of_split
+from stillhouse.models.loading import (
     load_model,
     load_tokenizer,
     output_weight,
@@ -21,16 +23,14 @@ from stillhouse.lm.models import (
     pick_dtype,
     stored_dtype,
 )
-from stillhouse.lm.scoring import Embeddings, lift_labels, name_probabilities
-from stillhouse.lm.tasks import EncodedTask, TaskData, encode_task, of_split
 from stillhouse.storage.files import atomic_dir
-from stillhouse.student.training import (
+from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
+from stillhouse.training.loop import (
     TrainingData,
     TrainingResult,
     settings_from,
     train,
 )
-from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 
 if TYPE_CHECKING:
     import torch

@@ -7,29 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config import SoftLabels
-from stillhouse.lm.batches import collate, plan_batches
-from stillhouse.lm.models import (
+from stillhouse.config.teacher import SoftLabels
+from stillhouse.lm.batches import collate, plan_batches, response_hidden
+from stillhouse.lm.prompts import Example
+from stillhouse.lm.tasks import TaskData, encode_task, of_split
+from stillhouse.models.loading import (
     load_model,
     load_tokenizer,
     output_weight,
     pick_device,
     pick_dtype,
-    response_hidden,
 )
-from stillhouse.lm.prompts import Example
-from stillhouse.lm.tasks import TaskData, encode_task, of_split
 from stillhouse.progress import track
-from stillhouse.storage.files import digest
-from stillhouse.teacher.adaptation import TeacherParts, split_teacher
-from stillhouse.teacher.label_codec import (
+from stillhouse.soft_labels.codec import (
     LabelEncoding,
     LabelRecords,
     encode_label_distribution,
     encode_sampled,
     encode_top_k,
 )
-from stillhouse.teacher.label_shards import LabelStore, ShardHeader
+from stillhouse.soft_labels.store import LabelStore, ShardHeader
+from stillhouse.storage.files import digest
+from stillhouse.teacher.adaptation import TeacherParts, split_teacher
 
 if TYPE_CHECKING:
     import torch

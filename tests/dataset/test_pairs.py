@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhouse.config import Task
+from stillhouse.config.dataset import Task
 from stillhouse.dataset.pairs import classification_pairs, split_passages
 
 TASK = Task(

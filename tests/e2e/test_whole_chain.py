@@ -21,7 +21,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from stillhouse.config import load_project
+from stillhouse.config.project import load_project
 from stillhouse.recipes import STUDENT, TEACHER, Recipes
 
 pytestmark = pytest.mark.slow

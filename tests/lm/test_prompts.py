@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillhouse.lm.models import load_tokenizer
 from stillhouse.lm.prompts import encode_pairs, label_token, render_prompt
+from stillhouse.models.loading import load_tokenizer
 
 INSTRUCTION = "Name the department."
 

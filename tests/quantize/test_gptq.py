@@ -13,6 +13,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from stillhouse.errors import UserError
+from stillhouse.models.weights import count_parameters, weight_bytes
 from stillhouse.quantize.gptq import (
     QuantizationInfo,
     choose_group_size,
@@ -22,7 +23,6 @@ from stillhouse.quantize.gptq import (
 )
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import MAPPING_FILE, prune_tokenizer, tokens_seen
-from stillhouse.teacher.weights import count_parameters, weight_bytes
 
 # What a user runs: transformers alone, in a process of its own.
 PLAIN = """

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stillhouse.config import Adaptation, Distillation, SoftLabels, Student, StudentInit
-from stillhouse.lm.evaluation import read_predictions
+from stillhouse.config.student import Distillation, Student, StudentInit
+from stillhouse.config.teacher import Adaptation, SoftLabels
+from stillhouse.evaluate.predictions import read_predictions
 from stillhouse.lm.prompts import label_token
 from stillhouse.lm.tasks import TaskData
 from stillhouse.student.distil import PREDICTIONS, distil_student

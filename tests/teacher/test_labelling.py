@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from stillhouse.config import SoftLabels
-from stillhouse.lm.models import load_model, load_tokenizer
+from stillhouse.config.teacher import SoftLabels
 from stillhouse.lm.tasks import TaskData, encode_task
-from stillhouse.teacher.label_codec import decode
-from stillhouse.teacher.label_shards import LabelStore
+from stillhouse.models.loading import load_model, load_tokenizer
+from stillhouse.soft_labels.codec import decode
+from stillhouse.soft_labels.store import LabelStore
 from stillhouse.teacher.labelling import LabellingReport, label_pairs
 
 if TYPE_CHECKING:

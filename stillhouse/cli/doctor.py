@@ -1,0 +1,95 @@
+"""Is everything here that a run needs?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stillhouse.config.project import Project
+from stillhouse.config.teacher import Teacher
+from stillhouse.errors import UserError
+from stillhouse.models.fetch import default_cache, locate
+from stillhouse.models.licence import check_licence, stated_licences
+
+FREE_BYTES_NEEDED = 5 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    subject: str
+    ok: bool
+    message: str
+
+
+def examine(project: Project) -> list[Finding]:
+    """Findings on the machine, the sources, the models and their licences, and the disk."""
+    return [
+        *_machine(),
+        *_sources(project),
+        _language_model(project),
+        *(_teacher(project, teacher) for teacher in project.teachers),
+        _disk(project),
+    ]
+
+
+def _machine() -> Iterator[Finding]:
+    import os
+
+    import torch
+
+    cores = os.cpu_count() or 1
+    yield Finding("processor", True, f"{cores} cores")
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        yield Finding("GPU", True, f"{name}, {free >> 30} of {total >> 30} GiB free")
+    else:
+        yield Finding("GPU", True, "none; everything runs on the processor, small models only")
+
+
+def _sources(project: Project) -> Iterator[Finding]:
+    from stillhouse.corpus.sources import list_files
+
+    try:
+        yield Finding("sources", True, f"{sum(1 for _ in list_files(project))} files")
+    except UserError as error:
+        yield Finding("sources", False, str(error))
+
+
+def _language_model(project: Project) -> Finding:
+    from stillhouse.corpus.nlp import model_version
+
+    name = project.privacy.nlp_model
+    try:
+        return Finding("language model", True, f"{name} {model_version(name)}")
+    except UserError as error:
+        return Finding("language model", False, str(error))
+
+
+def _teacher(project: Project, teacher: Teacher) -> Finding:
+    subject = f"teacher {teacher.version}"
+    try:
+        source = locate(teacher.model, default_cache(), project.root)
+        licence = check_licence(
+            teacher.version,
+            teacher.license,
+            stated_licences(source),
+            allow=project.license_policy.allow,
+            accepted_terms=project.license_policy.accepted_terms,
+            policy_source=str(project.file),
+        )
+    except UserError as error:
+        return Finding(subject, False, str(error))
+    return Finding(subject, True, f"{licence.licence}, allowed by {licence.allowed_by}; {source}")
+
+
+def _disk(project: Project) -> Finding:
+    folder = project.data_path
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    message = f"{free >> 30} GiB free at {folder}"
+    if free < FREE_BYTES_NEEDED:
+        message += "; free some, or set `data_dir` in the project file to a larger disk"
+    return Finding("disk", free >= FREE_BYTES_NEEDED, message)

@@ -1,0 +1,192 @@
+"""The command line, thin over Dagster: run, status, teachers, doctor, init, dev."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stillhouse.offline import go_offline
+from stillhouse.progress import silence_bars
+
+go_offline()  # before any library that phones home is imported
+silence_bars()
+
+from stillhouse.config.project import Project, load_project  # noqa: E402
+from stillhouse.errors import UserError  # noqa: E402
+
+app = typer.Typer(
+    help="On-premises LLM distillation as a Dagster asset graph.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+teachers_app = typer.Typer(help="Teacher versions.", no_args_is_help=True)
+app.add_typer(teachers_app, name="teachers")
+
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option("--project", "-p", help="Project file, or the folder that holds stillhouse.yaml."),
+]
+
+
+def main() -> None:
+    """Entry point: an error that the user can mend is shown without a stack trace."""
+    _log_to_terminal()
+    try:
+        app()
+    except UserError as error:
+        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+def _log_to_terminal() -> None:
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    console = Console(stderr=True, highlight=False)
+    handler = RichHandler(
+        console=console, show_path=False, show_level=False, markup=False, log_time_format="%H:%M:%S"
+    )
+    logger = logging.getLogger("stillhouse")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+@app.command()
+def run(
+    project: ProjectOption = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Teacher version; the last of the project file by default.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this asset, say soft_labels.")
+    ] = None,
+) -> None:
+    """Ingest the sources, then distil from a teacher; what is up to date is not made again."""
+    from stillhouse.cli import printing, runs
+
+    settings = load_project(project)
+    version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
+    defs = runs.load_definitions(settings)
+    with runs.open_instance(settings) as instance:
+        runs.release_killed_runs(instance)
+        runs.register_teachers(instance, settings)
+        total = runs.Outcome(True)
+        for job, key in (("ingest", None), ("distill", version)):
+            chosen = runs.assets_until(defs, job, until) if until else None
+            if chosen == []:
+                continue
+            outcome = runs.run_job(defs, instance, job, partition_key=key, assets=chosen)
+            total.seconds |= outcome.seconds
+            total.warnings += outcome.warnings
+            if not outcome.success:
+                printing.print_failures(outcome)
+                raise typer.Exit(1)
+    printing.print_run(settings, version, total, finished=until is None)
+
+
+@app.command()
+def status(
+    project: ProjectOption = None,
+    teacher: Annotated[str | None, typer.Option(help="Only this teacher version.")] = None,
+) -> None:
+    """What is stale, and why."""
+    from stillhouse.cli import printing
+
+    settings = load_project(project)
+    versions = [settings.teacher(teacher).version] if teacher else None
+    printing.print_status(settings, versions)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where to write stillhouse.yaml.")]) -> None:
+    """Write a commented project file to start from."""
+    from importlib.resources import files
+
+    target = folder / "stillhouse.yaml"
+    if target.exists():
+        raise UserError(
+            f"{target} exists already", remedy="name another folder, or remove the file first."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    template = files("stillhouse.config") / "templates" / "stillhouse.yaml"
+    target.write_text(template.read_text("utf-8"))
+    typer.echo(f"Wrote {target}. Name your sources in it, then: stillhouse run --project {folder}")
+
+
+@app.command()
+def doctor(project: ProjectOption = None) -> None:
+    """Look at machine, models, licences and disk, and say what to mend."""
+    from stillhouse.cli import doctor as examination
+
+    findings = examination.examine(load_project(project))
+    for finding in findings:
+        mark, colour = ("ok  ", typer.colors.GREEN) if finding.ok else ("MEND", typer.colors.RED)
+        typer.secho(f"{mark}  {finding.subject}: {finding.message}", fg=colour)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def dev(
+    project: ProjectOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 3000,
+) -> None:
+    """The Dagster UI and daemon over the project's instance."""
+    from stillhouse.cli.runs import open_instance, register_teachers
+
+    settings = load_project(project)
+    with open_instance(settings) as instance:  # writes dagster.yaml, sets DAGSTER_HOME
+        register_teachers(instance, settings)
+    os.environ["STILLHOUSE_PROJECT"] = str(settings.file)
+    typer.echo(f"Dagster UI at http://{host}:{port} over {os.environ['DAGSTER_HOME']}")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "stillhouse.definitions"]
+    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606
+
+
+@teachers_app.command("list")
+def list_teachers(project: ProjectOption = None) -> None:
+    """Teacher versions of the project file, and how far each has come."""
+    from stillhouse.cli import printing
+
+    printing.print_teachers(load_project(project))
+
+
+@teachers_app.command("add")
+def add_teachers(project: ProjectOption = None) -> None:
+    """Register the project file's teacher versions as partitions, for runs and backfills."""
+    from stillhouse.cli.runs import open_instance, register_teachers
+
+    settings = load_project(project)
+    with open_instance(settings) as instance:
+        new = register_teachers(instance, settings)
+    typer.echo(f"Added {', '.join(new)}." if new else "All versions were registered already.")
+
+
+@teachers_app.command("fetch")
+def fetch_teachers(
+    project: ProjectOption = None,
+    teacher: Annotated[str | None, typer.Option(help="Only this version.")] = None,
+) -> None:
+    """Bring the teachers' weights onto this machine: the one command that uses the network."""
+    from stillhouse.models.fetch import default_cache, fetch
+
+    settings = load_project(project)
+    for chosen in _chosen(settings, teacher):
+        path = fetch(chosen.model, default_cache(), settings.root)
+        typer.echo(f"{chosen.version}: {path}")
+
+
+def _chosen(settings: Project, version: str | None) -> list:
+    return [settings.teacher(version)] if version else list(settings.teachers)
+
+
+if __name__ == "__main__":
+    main()

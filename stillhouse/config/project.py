@@ -1,0 +1,127 @@
+"""The project file, `stillhouse.yaml`: its fields, their defaults and what makes them wrong.
+
+Every error names the file and line, the field and a remedy. Paths are relative to the file.
+A file with sources, one task, one teacher and one student is complete; all else has a default.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError, model_validator
+
+from stillhouse.config import explain
+from stillhouse.config.base import ConfigError, Section, Slug
+from stillhouse.config.corpus import Dedup, Privacy, Source
+from stillhouse.config.dataset import Splits, Task
+from stillhouse.config.student import Gates, Student
+from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
+from stillhouse.errors import UserError
+
+
+class Project(Section):
+    """The whole project file. `root` is the folder it lies in."""
+
+    name: Slug
+    data_dir: Path = Path("var")
+    sources: list[Source] = Field(min_length=1)
+    privacy: Privacy = Privacy()
+    dedup: Dedup = Dedup()
+    tasks: list[Task] = Field(min_length=1)
+    splits: Splits = Splits()
+    license_policy: LicensePolicy = LicensePolicy()
+    teachers: list[Teacher] = Field(min_length=1)
+    soft_labels: SoftLabels = SoftLabels()
+    students: list[Student] = Field(min_length=1)
+    gates: Gates = Gates()
+
+    file: Path = Field(Path("stillhouse.yaml"), exclude=True)
+
+    @property
+    def root(self) -> Path:
+        return self.file.parent
+
+    @property
+    def data_path(self) -> Path:
+        return self.root / self.data_dir
+
+    @model_validator(mode="after")
+    def _names_refer_to_something(self) -> Project:
+        for section in ("sources", "tasks", "students"):
+            _unique([item.name for item in getattr(self, section)], f"{section}[].name")
+        _unique([t.version for t in self.teachers], "teachers[].version")
+        sources = {s.name for s in self.sources}
+        for task in self.tasks:
+            _known(task.sources, sources, f"task {task.name}: sources")
+        for student in self.students:
+            _known(student.tasks, {t.name for t in self.tasks}, f"student {student.name}: tasks")
+        return self
+
+    @model_validator(mode="after")
+    def _sampled_labels_have_one_temperature(self) -> Project:
+        found = sorted({s.distillation.temperature for s in self.students})
+        if self.soft_labels.encoding == "sampled" and len(found) > 1:
+            raise ValueError(
+                "soft_labels.encoding: sampled labels are drawn at one temperature, but students "
+                f"have distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
+                "the same, or use top_k"
+            )
+        return self
+
+    def source(self, name: str) -> Source:
+        return next(s for s in self.sources if s.name == name)
+
+    def task(self, name: str) -> Task:
+        return next(t for t in self.tasks if t.name == name)
+
+    def teacher(self, version: str) -> Teacher:
+        """The teacher of that version; `UserError` when the project file has none."""
+        for teacher in self.teachers:
+            if teacher.version == version:
+                return teacher
+        raise UserError(
+            f"{self.file}: teachers: there is no version {version!r}",
+            remedy=f"add it to the project file, or use one of "
+            f"{', '.join(t.version for t in self.teachers)}.",
+        )
+
+
+def _unique(names: list[str], field: str) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f"{field}: {', '.join(twice)} stands more than once; rename one")
+
+
+def _known(names: list[str], known: set[str], field: str) -> None:
+    unknown = [n for n in names if n not in known]
+    if unknown:
+        raise ValueError(
+            f"{field}: unknown {', '.join(unknown)}; the file has {', '.join(sorted(known))}"
+        )
+
+
+def find_project_file(explicit: str | Path | None = None) -> Path:
+    """The project file: `explicit`, else $STILLHOUSE_PROJECT, ./stillhouse.yaml, the sample."""
+    sample = Path(__file__).resolve().parents[2] / "examples" / "helpdesk" / "stillhouse.yaml"
+    named = explicit or os.environ.get("STILLHOUSE_PROJECT")
+    candidates = [Path(named)] if named else [Path("stillhouse.yaml"), sample]
+    for candidate in candidates:
+        path = candidate / "stillhouse.yaml" if candidate.is_dir() else candidate
+        if path.is_file():
+            return path.resolve()
+    raise ConfigError(
+        f"{candidates[0]}: there is no project file",
+        remedy="write one with `stillhouse init DIR`, or name one with --project or "
+        "STILLHOUSE_PROJECT.",
+    )
+
+
+def load_project(path: str | Path | None = None) -> Project:
+    """Read and check the project file; raises `ConfigError`."""
+    file = find_project_file(path)
+    values, lines = explain.read_yaml(file)
+    try:
+        return Project.model_validate({**values, "file": file})
+    except ValidationError as error:
+        raise explain.explain(error, file, lines, Project) from None

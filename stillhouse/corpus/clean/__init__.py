@@ -1,0 +1,1 @@
+"""Text made regular, and freed of what others wrote."""

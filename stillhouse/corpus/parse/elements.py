@@ -1,0 +1,86 @@
+"""A parsed file and its elements, and how the elements of unstructured become ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stillhouse.corpus.clean.text import clean_text
+
+# What unstructured calls the repeated parts of a page.
+FURNITURE_TYPES = {"Header", "Footer", "PageNumber"}
+# Its language detection draws at random; ours is in files.py.
+WITHOUT_DETECTION = [""]
+
+
+@dataclass(frozen=True)
+class Element:
+    """A paragraph, heading, list item or table, in reading order; `page` counts from 1."""
+
+    type: str
+    text: str
+    page: int | None = None
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """What a file says.
+
+    `furniture` is what was left out: page headers and footers, navigation. `pages_without_text`
+    are the pages of a PDF that hold none, such as scans between typed pages. `language` is an
+    ISO 639-1 code, None where the text is too short to tell.
+    """
+
+    title: str
+    text: str
+    elements: list[Element]
+    pages: int | None = None
+    language: str | None = None
+    furniture: list[Element] = field(default_factory=list)
+    pages_without_text: list[int] = field(default_factory=list)
+
+
+def assemble(
+    elements: list[Element],
+    *,
+    title: str = "",
+    furniture: list[Element] | None = None,
+    pages: int | None = None,
+    pages_without_text: list[int] | None = None,
+) -> ParsedFile:
+    """Elements with text, cleaned and joined by blank lines; headers and footers set apart."""
+    cleaned = [replace(e, text=clean_text(e.text)) for e in elements]
+    body = [e for e in cleaned if e.text and e.type not in FURNITURE_TYPES]
+    set_apart = [e for e in cleaned if e.text and e.type in FURNITURE_TYPES]
+    heading = next((e.text for e in body if e.type == "Title"), "")
+    return ParsedFile(
+        title=" ".join((title or heading).split())[:200],
+        text="\n\n".join(e.text for e in body),
+        elements=body,
+        pages=pages,
+        furniture=[*(furniture or []), *set_apart],
+        pages_without_text=pages_without_text or [],
+    )
+
+
+def convert(elements: list[Any]) -> list[Element]:
+    """unstructured's elements as ours; tables as lines of cells."""
+    return [_converted(element) for element in elements if (element.text or "").strip()]
+
+
+def _converted(element: Any) -> Element:
+    table = getattr(element.metadata, "text_as_html", None)
+    text = table_text(table) if table and element.category == "Table" else element.text
+    return Element(element.category, text or element.text, element.metadata.page_number)
+
+
+def table_text(html: str) -> str:
+    """A line a row, cells parted by ` | `; empty rows left out."""
+    from bs4 import BeautifulSoup
+
+    rows = []
+    for row in BeautifulSoup(html, "lxml")("tr"):
+        cells = [" ".join(cell.get_text(" ").split()) for cell in row(["td", "th"])]
+        if any(cells):
+            rows.append(" | ".join(cells))
+    return "\n".join(rows)

@@ -1,0 +1,1 @@
+"""Numbers from predictions: scores, calibration, paired tests. No models here."""

@@ -1,0 +1,148 @@
+"""Metrics of a classifier on a test set, and the paired test between two of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.metrics.calibration import calibration_error, check_predictions, reliability_bins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+SIGNIFICANCE = 0.05
+# A probability of exactly 0 for the gold class (float16 does that) must not make the NLL infinite.
+SMALLEST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class; precision, recall and f1 are 0 where undefined, so read them with `support`."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class ClassificationMetrics:
+    """All within 0..1, but `brier` (0..2) and `nll` (nats, 0 or more)."""
+
+    n: int
+    accuracy: float
+    accuracy_ci: tuple[float, float]
+    macro_f1: float
+    mean_confidence: float
+    ece: float
+    ece_equal_mass: float
+    brier: float
+    nll: float
+    per_class: dict[str, ClassScores]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"accuracy_ci": list(self.accuracy_ci)}
+
+
+def classification_metrics(
+    probabilities: ArrayLike, gold: ArrayLike, labels: Sequence[str]
+) -> ClassificationMetrics:
+    """Score float [n, classes] against int [n]; `labels` names the classes in column order.
+
+    - `accuracy_ci`: 95 % score interval (Wilson 1927, "Probable inference, the law of succession,
+      and statistical inference").
+    - `macro_f1`: mean F1 over the classes that occur in `gold`, so that every model on one test
+      set is averaged over the same classes, whatever it predicts.
+    - `ece`, `ece_equal_mass`: 15 bins; see `calibration.reliability_bins`.
+    - `brier`: squared error summed over classes (Brier 1950, "Verification of forecasts expressed
+      in terms of probability").
+
+    Raises ValueError as `check_predictions` does, or when labels don't fit the columns.
+    """
+    import numpy as np
+    from sklearn.metrics import precision_recall_fscore_support
+
+    p, y = check_predictions(probabilities, gold)
+    if len(labels) != p.shape[1] or len(set(labels)) != len(labels):
+        raise ValueError(f"labels must be {p.shape[1]} distinct names; got {len(labels)}")
+    predicted, rows = p.argmax(axis=1), np.arange(len(y))
+    correct = int((predicted == y).sum())
+    precision, recall, f1, support = precision_recall_fscore_support(
+        y, predicted, labels=np.arange(len(labels)), zero_division=0.0
+    )
+    # The Brier score by expansion, |p|^2 - 2 p[gold] + 1, needs no one-hot matrix.
+    brier = np.mean((p**2).sum(axis=1) - 2 * p[rows, y] + 1)
+    return ClassificationMetrics(
+        n=len(y),
+        accuracy=correct / len(y),
+        accuracy_ci=wilson_interval(correct, len(y)),
+        macro_f1=float(f1[support > 0].mean()),
+        mean_confidence=float(p.max(axis=1).mean()),
+        ece=calibration_error(reliability_bins(p, y)),
+        ece_equal_mass=calibration_error(reliability_bins(p, y, equal_mass=True)),
+        brier=max(float(brier), 0.0),
+        nll=float(-np.log(np.clip(p[rows, y], SMALLEST_PROBABILITY, 1.0)).mean()),
+        per_class={
+            label: ClassScores(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+            for i, label in enumerate(labels)
+        },
+    )
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % score interval of a proportion."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Two models, first and second, on the same `n` examples."""
+
+    n: int
+    only_first: int
+    """Examples that only the first model got right."""
+    only_second: int
+    p_value: float
+    smallest_significant: float | None
+    """The least accuracy difference that would be significant were the models to differ in outcome
+    on as many examples as they do; None when they differ on too few for any split to be."""
+
+    @property
+    def difference(self) -> float:
+        """Accuracy of the first minus accuracy of the second."""
+        return (self.only_first - self.only_second) / self.n
+
+    @property
+    def significant(self) -> bool:
+        return self.p_value < SIGNIFICANCE
+
+
+def mcnemar_exact(first_correct: ArrayLike, second_correct: ArrayLike) -> PairedTest:
+    """Exact two-sided McNemar test on bool [n] and bool [n].
+
+    (McNemar 1947, "Note on the sampling error of the difference between correlated proportions or
+    percentages"; exact binomial form.) Not corrected for multiple comparisons.
+    """
+    import numpy as np
+    from scipy.stats import binomtest
+
+    first, second = np.asarray(first_correct, dtype=bool), np.asarray(second_correct, dtype=bool)
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        raise ValueError(f"need two aligned, non-empty rows; got {first.shape}, {second.shape}")
+    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
+    split = wins + losses
+    p_value = float(binomtest(wins, split).pvalue) if split else 1.0
+    smallest = next(
+        (
+            (2 * k - split) / len(first)
+            for k in range((split + 1) // 2, split + 1)
+            if split and binomtest(k, split).pvalue < SIGNIFICANCE
+        ),
+        None,
+    )
+    return PairedTest(len(first), wins, losses, p_value, smallest)

@@ -1,0 +1,1 @@
+"""What is known of a model before it runs: where it lies, its licence, its weights, loading it."""

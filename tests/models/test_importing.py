@@ -1,0 +1,228 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from stillhouse.errors import UserError
+from stillhouse.models.importing import (
+    describe,
+    import_teacher,
+    model_fingerprint,
+    padding_token,
+    tokenizer_fingerprint,
+)
+from stillhouse.models.weights import count_parameters, weight_bytes
+
+
+def byte_tokenizer(**special: str) -> PreTrainedTokenizerFast:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(alphabet)}, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
+
+
+def tiny_model(vocabulary: int = 264) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=3,
+            num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    tiny_model().to(torch.bfloat16).save_pretrained(folder)
+    byte_tokenizer(bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    return folder
+
+
+def test_safetensors_are_taken_over_as_they_are(source: Path, tmp_path: Path) -> None:
+    info = import_teacher("mine", source, tmp_path / "teacher")
+    assert (info.layers, info.hidden_size, info.vocabulary) == (3, 32, 264)
+    assert info.architecture == "LlamaForCausalLM"
+    assert info.parameters == sum(p.numel() for p in tiny_model().parameters())
+    before, after = (load_file(f / "model.safetensors") for f in (source, info.path))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert info.bytes == (source / "model.safetensors").stat().st_size
+    assert AutoModelForCausalLM.from_pretrained(info.path).dtype == torch.bfloat16
+
+
+def test_sharded_weights_are_taken_over_whole(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    tiny_model().save_pretrained(source, max_shard_size="50KB")
+    byte_tokenizer(eos_token="</s>").save_pretrained(source)
+    assert len(list(source.glob("*.safetensors"))) > 1
+    info = import_teacher("mine", source, tmp_path / "teacher")
+    assert info.parameters == sum(p.numel() for p in tiny_model().parameters())
+    loaded = AutoModelForCausalLM.from_pretrained(info.path, dtype=torch.float32)
+    ids = torch.arange(20)[None]
+    assert torch.allclose(loaded(ids).logits, tiny_model()(ids).logits, atol=1e-5)
+
+
+def test_padding_never_is_the_end_of_text(source: Path, tmp_path: Path) -> None:
+    folder = import_teacher("mine", source, tmp_path / "teacher").path
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.pad_token_id is not None
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    for name in ("config.json", "generation_config.json"):
+        assert json.loads((folder / name).read_text())["pad_token_id"] == tokenizer.pad_token_id
+
+
+@pytest.mark.parametrize(
+    ("special", "expected"),
+    [
+        ({"eos_token": "</s>", "unk_token": "<unk>"}, "<unk>"),
+        ({"eos_token": "</s>", "bos_token": "<s>", "additional_special_tokens": ["<|pad|>"]},
+         "<|pad|>"),
+        ({"eos_token": "</s>", "bos_token": "<s>", "additional_special_tokens": ["<|x|>"]},
+         "<|x|>"),
+        ({"eos_token": "</s>", "bos_token": "<s>"}, "<s>"),
+        ({"eos_token": "</s>"}, "</s>"),
+    ],
+)  # fmt: skip
+def test_choice_of_the_padding_token(special: dict, expected: str) -> None:
+    assert padding_token(byte_tokenizer(**special)) == expected
+
+
+def test_a_tokenizer_that_can_pad_keeps_its_token(source: Path, tmp_path: Path) -> None:
+    byte_tokenizer(eos_token="</s>", pad_token="<p>", unk_token="<u>").save_pretrained(source)
+    folder = import_teacher("mine", source, tmp_path / "teacher").path
+    assert AutoTokenizer.from_pretrained(folder).pad_token == "<p>"
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pkl"])
+def test_pickled_weights_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(UserError, match="pickled weights"):
+        import_teacher("mine", tmp_path, tmp_path / "teacher")
+    assert not (tmp_path / "teacher").exists()
+
+
+def test_pickles_and_code_beside_safetensors_stay_behind(source: Path, tmp_path: Path) -> None:
+    (source / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    (source / "modeling_llama.py").write_text("raise SystemExit")
+    config = json.loads((source / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "modeling_llama.Mine"}
+    (source / "config.json").write_text(json.dumps(config))
+    folder = import_teacher("mine", source, tmp_path / "teacher").path
+    assert not {f.suffix for f in folder.iterdir()} & {".bin", ".py"}
+    assert "auto_map" not in json.loads((folder / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "house-made", "auto_map": {"AutoConfig": "mine.Config"}}, "auto_map"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "not a causal language model"),
+        ({"model_type": "vit"}, "not a causal language model"),
+    ],
+)
+def test_models_that_cannot_teach_are_refused(
+    source: Path, tmp_path: Path, change: dict, message: str
+) -> None:
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(UserError, match=message):
+        import_teacher("mine", source, tmp_path / "teacher")
+
+
+def test_folders_without_one_model_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no weights"):
+        import_teacher("mine", tmp_path, tmp_path / "teacher")
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(UserError, match=r"several models \(a.gguf, b.gguf\)"):
+        import_teacher("mine", tmp_path, tmp_path / "teacher")
+    with pytest.raises(UserError, match=r"a\.gguf: not a GGUF file, or cut short"):
+        import_teacher("mine", tmp_path / "a.gguf", tmp_path / "teacher")
+
+
+def test_damaged_weights_are_named(source: Path, tmp_path: Path) -> None:
+    (source / "model.safetensors").write_bytes(b"\x01")
+    with pytest.raises(UserError, match="not a safetensors file"):
+        import_teacher("mine", source, tmp_path / "teacher")
+
+
+def test_the_fingerprint_follows_what_the_model_is(source: Path, tmp_path: Path) -> None:
+    first = import_teacher("mine", source, tmp_path / "first")
+    again = import_teacher("mine", source, tmp_path / "again")
+    assert first.fingerprint == again.fingerprint == describe(again.path).fingerprint
+    seen = {first.fingerprint}
+
+    weights = load_file(again.path / "model.safetensors")
+    weights["model.norm.weight"][0] += 1
+    save_file(weights, tmp_path / "changed", metadata={"format": "pt"})
+    (tmp_path / "changed").replace(again.path / "model.safetensors")
+    seen.add(model_fingerprint(again.path))
+    config = json.loads((again.path / "config.json").read_text())
+    (again.path / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.5}))
+    seen.add(model_fingerprint(again.path))
+    (again.path / "config.json").write_text(json.dumps(config | {"transformers_version": "9"}))
+    assert model_fingerprint(again.path) in seen
+    tokens = tokenizer_fingerprint(again.path)
+    byte_tokenizer(eos_token="</s>", pad_token="<other>").save_pretrained(again.path)
+    assert tokenizer_fingerprint(again.path) != tokens
+    seen.add(model_fingerprint(again.path))
+    assert len(seen) == 4
+
+
+def test_smollm2_is_unpacked_to_a_model_that_knows_things(smollm2_folder: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(smollm2_folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
+    assert count_parameters(smollm2_folder) == model.num_parameters() == 134_515_008
+    assert weight_bytes(smollm2_folder) < 2.01 * 134_515_008  # two bytes each
+    assert "quantization_config" not in model.config.to_dict()
+    ids = tokenizer("The capital of France is", return_tensors="pt").input_ids
+    next_token = model(ids).logits[0, -1].argmax()
+    assert tokenizer.decode(next_token) == " Paris"
+
+
+def test_smollm2_weights_are_those_of_the_gguf_file(
+    smollm2_wheel: Path, smollm2_folder: Path
+) -> None:
+    """Against the gguf package's own reading, within float16's rounding."""
+    from gguf import GGUFReader, dequantize
+
+    reader = GGUFReader(next(smollm2_wheel.rglob("*.gguf")))
+    tensors = {t.name: t for t in reader.tensors}
+    weights = load_file(smollm2_folder / "model.safetensors")
+    for theirs, ours in (
+        ("blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight"),
+        ("blk.29.attn_v.weight", "model.layers.29.self_attn.v_proj.weight"),
+        ("output_norm.weight", "model.norm.weight"),
+    ):
+        tensor = tensors[theirs]
+        expected = torch.tensor(dequantize(tensor.data, tensor.tensor_type))
+        assert torch.allclose(weights[ours].float(), expected, rtol=2**-11, atol=1e-7)
+
+
+def test_smollm2_has_the_tokenizer_its_file_describes(smollm2_folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
+    assert tokenizer.eos_token == "<|im_end|>"
+    assert tokenizer.bos_token == "<|im_start|>"
+    assert tokenizer.pad_token == "<|endoftext|>"
+    # `pre: smollm`: digits stand alone, so the spaces before one are a token together.
+    assert tokenizer.tokenize("a   42") == ["a", "ĠĠĠ", "4", "2"]
+    assert tokenizer("<|im_start|>").input_ids == [1]
+    text = "Order no. 12 , isn't it ?\n\tJa – ünïcode 漢字 🦙"
+    assert tokenizer.decode(tokenizer(text).input_ids) == text
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert chat.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")

@@ -1,0 +1,152 @@
+"""The training loop on a small random model: it learns, stops, resumes exactly, keeps the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from stillhouse.lm.prompts import Example
+from stillhouse.lm.scoring import label_probabilities
+from stillhouse.training.loop import TrainingData, TrainingSettings, train
+
+VOCABULARY = 32
+LABELS = [30, 31]
+
+
+def make_model(seed: int = 0, padding: int = 0) -> LlamaForCausalLM:
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY + padding,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+        )
+    )
+
+
+def make_examples(count: int, offset: int = 0) -> list[Example]:
+    """The label says whether token 5 stands somewhere."""
+    examples = []
+    generator = torch.Generator().manual_seed(offset)
+    for n in range(count):
+        ids = torch.randint(6, 29, (4 + n % 5,), generator=generator).tolist()
+        if n % 2:
+            ids[n % len(ids)] = 5
+        examples.append(Example(f"e{offset}-{n}", [*ids, LABELS[n % 2]], len(ids)))
+    return examples
+
+
+SETTINGS = TrainingSettings(epochs=6, learning_rate=5e-3, batch_size=8, patience=6)
+
+
+def accuracy(model: LlamaForCausalLM) -> Callable[[], dict[str, float]]:
+    held_out = make_examples(40, offset=1)
+
+    def evaluate() -> dict[str, float]:
+        found = label_probabilities(model, held_out, LABELS, pad_id=0).argmax(1)
+        right = sum(int(p) == n % 2 for n, p in enumerate(found)) / len(held_out)
+        return {"score": right}
+
+    return evaluate
+
+
+def fit(model: LlamaForCausalLM, folder: Path, settings: TrainingSettings = SETTINGS, **extra):  # type: ignore[no-untyped-def]
+    return train(
+        model,
+        TrainingData(make_examples(120)),
+        settings,
+        evaluate=extra.pop("evaluate", None) or accuracy(model),
+        state_folder=folder,
+        fingerprint=extra.pop("fingerprint", "f"),
+        pad_id=0,
+        vocabulary=VOCABULARY,
+    )
+
+
+def test_an_embedding_padded_beyond_the_tokenizer_trains_as_one_that_is_not(tmp_path: Path) -> None:
+    exact, padded = make_model(), make_model(padding=8)
+    weights = exact.state_dict()
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weights[name] = torch.cat([weights[name], torch.full((8, 32), 0.5)])  # of some likelihood
+    padded.load_state_dict(weights)
+    fit(exact, tmp_path / "exact")
+    fit(padded, tmp_path / "padded")
+    for name, value in exact.state_dict().items():
+        torch.testing.assert_close(padded.state_dict()[name][: len(value)], value)
+
+
+def test_it_learns_and_reports_every_epoch(tmp_path: Path) -> None:
+    model = make_model()
+    result = fit(model, tmp_path)
+    assert result.best_score > 0.9
+    assert [r["epoch"] for r in result.history] == [1, 2, 3, 4, 5, 6]
+    assert result.history[-1]["ce"] < result.history[0]["ce"]
+    assert accuracy(model)()["score"] == result.best_score
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_rest(tmp_path: Path) -> None:
+    model = make_model()
+    scores = iter([0.5, 0.9, 0.1, 0.2, 0.3, 0.4])
+    weights: list[torch.Tensor] = []
+
+    def evaluate() -> dict[str, float]:
+        weights.append(model.model.layers[0].mlp.up_proj.weight.detach().clone())
+        return {"score": next(scores)}
+
+    result = fit(model, tmp_path, replace(SETTINGS, patience=2), evaluate=evaluate)
+    assert (result.best_epoch, result.stopped_early, len(result.history)) == (2, True, 4)
+    assert torch.equal(model.model.layers[0].mlp.up_proj.weight, weights[1])
+
+
+def test_a_broken_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole = make_model()
+    fit(whole, tmp_path / "whole")
+
+    broken = make_model()
+    score, calls = accuracy(broken), 0
+
+    def dies() -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return score()
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, tmp_path / "broken", evaluate=dies)
+    resumed = make_model(seed=99)
+    result = fit(resumed, tmp_path / "broken")
+    assert len(result.history) == 6
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_state_of_other_settings_is_thrown_away(tmp_path: Path) -> None:
+    fit(make_model(), tmp_path, replace(SETTINGS, epochs=2))
+    result = fit(make_model(), tmp_path, replace(SETTINGS, epochs=2), fingerprint="other")
+    assert len(result.history) == 2
+    assert result.history[0]["epoch"] == 1
+
+
+def test_accumulation_gives_the_step_of_the_large_batch(tmp_path: Path) -> None:
+    """Also with batches of different token counts: they share one denominator."""
+    once, twice = make_model(), make_model()
+    one_step = replace(SETTINGS, epochs=1, warmup=0.0)
+    for model, settings in (
+        (once, replace(one_step, batch_size=120)),
+        (twice, replace(one_step, batch_size=30, accumulation=4)),
+    ):
+        fit(model, tmp_path / str(settings.batch_size), settings)
+    for a, b in zip(once.parameters(), twice.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
+    assert list((tmp_path / "30" / "last").glob("*")) != []
+    assert not list(tmp_path.rglob("*.pt")) and not list(tmp_path.rglob("*.bin"))
