@@ -1,8 +1,9 @@
 """Files and folders that appear whole or not at all.
 
-What is being written lies in a folder `.NAME.PID.part` beside its target, so that whatever a
-library leaves around its own output goes with it. A killed run's is never read; the next writer
-in the same folder removes it.
+What is being written lies in a folder `.NAME.TOKEN.part` beside its target, so that whatever a
+library leaves around its own output goes with it. The folder holds a lock that dies with its
+process, so that a killed run's leftovers are told from another writer's work whichever machine or
+container that runs in; the first write of a process in a folder removes them.
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-_LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)(?P<old>\.old)?\.part")
-_writing: set[Path] = set()  # targets of this process: what lies beside them is no leftover
+from filelock import FileLock, Timeout
+
+_PART = re.compile(r"\.(?P<name>.+)\.(?P<token>[0-9a-f]{8})\.part")
+_LOCK, _OLD = ".lock", ".old"
+_swept: set[Path] = set()  # folders in which this process has looked for leftovers
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; rename it to `path` when the block ends well."""
-    with _temporary_folder(path) as folder:
-        temporary = folder / path.name
+    with _part(path) as part:
+        temporary = part / path.name
         yield temporary
-        _settle(folder)
+        _settle(temporary)
         temporary.replace(path)
         _sync(path.parent)
 
@@ -39,68 +44,71 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     A folder that is already there is moved aside first and removed last, so that a reader sees
     the old one or the new one, or (between two renames) none, never a mixture.
     """
-    with _temporary_folder(path) as temporary:
+    with _part(path) as part:
+        temporary = part / path.name
+        temporary.mkdir()
         yield temporary
         _settle(temporary)
-        old = temporary.with_suffix(".old.part")
         if path.exists():
-            path.rename(old)
+            path.rename(part / _OLD)
         temporary.rename(path)
         _sync(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
-def _temporary_folder(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _writing.add(path)
+def _part(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to write in, locked as long as the block runs."""
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder not in _swept:
+        remove_leftovers(folder)
+        _swept.add(folder)
+    part = folder / f".{path.name}.{secrets.token_hex(4)}.part"
+    # It gets its name once it is locked: nobody finds it between the two.
+    unlocked = part.with_suffix(".new")
+    unlocked.mkdir()
+    lock = FileLock(unlocked / _LOCK)
     try:
-        temporary.mkdir()
-        yield temporary
+        lock.acquire()
+        unlocked.rename(part)
+        yield part
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        _writing.discard(path)
+        lock.release()
+        for leftover in (unlocked, part):
+            _remove(leftover)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed writers left in `folder`; one that still writes keeps its files."""
     for entry in list(os.scandir(folder)):
-        found = _LEFTOVER.fullmatch(entry.name)
-        if found is None or _still_written(folder / found["name"], int(found["pid"])):
+        found = _PART.fullmatch(entry.name)
+        if found is None:
             continue
-        leftover, target = Path(entry.path), folder / found["name"]
-        if found["old"] and not target.exists():
-            with suppress(FileNotFoundError):  # another process was faster
-                leftover.rename(target)  # killed between the two renames: the old one still counts
-        elif entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        part, target = Path(entry.path), folder / found["name"]
+        lock = FileLock(part / _LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except (Timeout, OSError):  # it is being written; or another process removes it now
+            continue
+        if (part / _OLD).exists() and not target.exists():
+            with suppress(OSError):
+                (part / _OLD).rename(target)  # killed between two renames: the old one counts
+        lock.release()
+        _remove(part)
 
 
-def _still_written(target: Path, pid: int) -> bool:
-    """Whether process `pid` is there; a killed one may have had the number we have now."""
-    if pid == os.getpid():
-        return target in _writing
-    try:
-        os.kill(pid, 0)  # sends nothing, only asks
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _remove(part: Path) -> None:
+    shutil.rmtree(part, ignore_errors=True)
 
 
-def _settle(folder: Path) -> None:
-    """Force what `folder` holds to disk, so that no rename gets there before the content.
+def _settle(path: Path) -> None:
+    """Force what lies at `path` to disk, so that no rename gets there before the content.
 
-    safetensors 0.8 makes its files readable for their owner alone (its issue 782), though a
-    student is often served under another account: they get the permissions of any new file.
+    safetensors 0.8 makes its files readable for their owner alone (its issue 782), whatever the
+    process allows: they get the permissions of any new file.
     """
-    usual = folder.stat().st_mode & 0o666
-    for file in folder.rglob("*"):
+    usual = path.parent.stat().st_mode & 0o666
+    for file in (path, *(path.rglob("*") if path.is_dir() else ())):
         if file.suffix == ".safetensors":
             file.chmod(usual)
         _sync(file)
@@ -114,10 +122,9 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+def write_text(path: Path, text: str) -> None:
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.chmod(mode)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -129,8 +136,12 @@ def read_json(path: Path) -> Any:
 
 
 def bytes_on_disk(folder: Path) -> int:
-    """Total size in bytes of the files below `folder`."""
-    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    """Total size in bytes of the files below `folder`; what vanishes meanwhile counts nothing."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
 def sha256_of(path: Path) -> str:
@@ -142,4 +153,4 @@ def sha256_of(path: Path) -> str:
 def digest(*parts: Any) -> str:
     """A short, stable hex digest of JSON-serialisable values: the same in every process."""
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:20]

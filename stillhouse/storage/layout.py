@@ -20,9 +20,17 @@ class Layout:
     def quarantine(self, stage: str) -> Path:
         return self.root / "tables" / "quarantine" / f"{stage}.parquet"
 
-    def staging(self, asset: str) -> Path:
-        """Finished batches of a table under way; outside `tables/`, whose globs must not see it."""
-        return self.root / "staging" / asset
+    def staging(self, *names: str) -> Path:
+        """What an artefact under way resumes from; no glob over `tables/` may see it."""
+        return self.root.joinpath("staging", *names)
+
+    def snapshot(self, digest: str) -> Path:
+        """`dataset_splits` as it was at a digest: what a run in progress works on."""
+        return self.root / "snapshots" / f"{digest}.parquet"
+
+    def pin(self, run_id: str) -> Path:
+        """Which snapshot a run works on."""
+        return self.root / "snapshots" / "runs" / run_id
 
     def teacher(self, version: str) -> Path:
         return self.root / "teachers" / version
@@ -36,11 +44,21 @@ class Layout:
     def soft_labels(self, version: str) -> Path:
         return self.teacher(version) / "soft_labels"
 
+    def teacher_predictions(self, version: str) -> Path:
+        """The teacher's answers on held-out pairs, adapted and zero-shot; kept between reports."""
+        return self.teacher(version) / "predictions"
+
     def student(self, name: str, version: str) -> Path:
         return self.root / "students" / name / version / "current"
 
+    def student_predictions(self, name: str, version: str) -> Path:
+        return self.root / "students" / name / version / "predictions"
+
     def cache(self, name: str) -> Path:
         return self.root / "cache" / name
+
+    def lock(self, *names: str) -> Path:
+        return self.root / "locks" / f"{'.'.join(names)}.lock"
 
     def key(self, name: str) -> Path:
         """A secret key file; only its owner may read it."""

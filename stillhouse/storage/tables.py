@@ -1,49 +1,106 @@
-"""Parquet tables: atomic writing, reading, and tables that grow by what is new."""
+"""Parquet tables: atomic writing, reading, and tables that grow by what is new.
+
+No function here turns a table into Python objects: rows pass through in batches.
+"""
+
+# Queries are composed of names of our own; values go in as parameters.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
+import itertools
+import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.progress import track
 from stillhouse.storage.files import atomic_file, digest
+from stillhouse.storage.query import connected
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
 
+BATCH_ROWS = 1024
+# Rows of a group are buffered until it is written: this bounds what a writer holds.
+GROUP_BYTES = 32 << 20
+
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write `table` as Parquet (zstd), whole or not at all."""
+    with table_writer(path, table.schema) as write:
+        write(table)
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that adds rows (dicts, an Arrow table or batch) to a Parquet file.
+
+    The file appears, whole, when the block ends well.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with atomic_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        waiting: list[pa.Table] = []
+
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+
+            def flush() -> None:
+                if waiting:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
+
+            def write(rows: Any) -> None:
+                if isinstance(rows, pa.RecordBatch):
+                    rows = pa.Table.from_batches([rows])
+                elif not isinstance(rows, pa.Table):
+                    rows = pa.Table.from_pylist(list(rows), schema=schema)
+                waiting.append(rows.cast(schema))
+                if sum(part.nbytes for part in waiting) > GROUP_BYTES:
+                    flush()
+
+            yield write
+            flush()
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file; raises `FileNotFoundError`."""
+    """Read a whole Parquet file as Arrow; raises `FileNotFoundError`."""
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(path).read(columns=columns)
 
 
-def table_digest(table: pa.Table, columns: Sequence[str]) -> str:
+def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file in batches; raises `FileNotFoundError`."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+
+
+def row_count(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def table_digest(table: Path | pa.Table, columns: Sequence[str], where: str = "true") -> str:
     """Digest of the rows' content in `columns`, whatever the order of the rows.
 
     Column values are hashed by DuckDB and the sorted row hashes are hashed again, so the cost is
-    one pass and memory for 16 bytes a row.
+    one pass and memory for 32 bytes a row. `where` is SQL of our own.
     """
-    import duckdb
-
     row = "md5(concat_ws(chr(31), " + ", ".join(f"coalesce({c}::VARCHAR, chr(0))" for c in columns)
-    with duckdb.connect() as db:
-        db.register("t", table)
-        found = db.sql(f"SELECT md5(string_agg(h, '' ORDER BY h)) FROM (SELECT {row})) h FROM t)")  # noqa: S608 - our own column names
+    with connected({"t": table}) as db:
+        found = db.sql(
+            f"SELECT md5(string_agg(h, '' ORDER BY h)) FROM (SELECT {row})) h FROM t WHERE {where})"
+        )
         return digest(found.fetchall()[0][0], list(columns))
 
 
@@ -51,74 +108,148 @@ def table_digest(table: pa.Table, columns: Sequence[str]) -> str:
 class Increment:
     """What an incremental step did: counts of its *inputs*."""
 
-    table: pa.Table
     computed: int
     reused: int
     dropped: int
 
 
-def incremental_table(
+@dataclass(frozen=True)
+class Inputs:
+    """Rows of a Parquet file that a table is made from; `where` and `order` are SQL of our own."""
+
+    path: Path
+    columns: Sequence[str]
+    where: str = "true"
+    order: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All rows of so many inputs: in memory, or a Parquet file of the table's schema (it is
+    moved). An input without rows could not be told from one not yet seen: it has at least one."""
+
+    inputs: int
+    rows: list[Row] | Path
+
+
+def update_table(
     path: Path,
     staging: Path,
     schema: pa.Schema,
     *,
     key: str,
     version: str,
-    inputs: Sequence[Row],
-    compute: Callable[[Sequence[Row]], Iterator[list[Row]]],
-    batch_size: int,
+    inputs: Inputs,
+    compute: Callable[[Iterator[Row]], Iterable[Finished]],
     description: str,
+    batch_rows: int = 500,
 ) -> Increment:
     """Bring the table at `path` up to date with `inputs`, computing only what it lacks.
 
     Each input has a `key`; its output rows carry the same key and the `version` of the step's
     settings (columns `key` and "version" of `schema`). Rows of other versions, and of inputs that
-    are no longer there, are dropped. `compute` yields one list of rows per input, in order, at
-    least one row each: an input without rows could not be told from one not yet seen.
+    are no longer there, are dropped. `compute` takes the missing inputs as they come and yields
+    what is finished, in any order.
 
-    Every `batch_size` inputs, finished rows go to a file in `staging`; a killed run finds them
-    there and goes on. The table itself is replaced once, at the end.
+    About every `batch_rows` rows, what is finished goes to a file in `staging`; a killed run finds
+    it there and goes on. The table itself is replaced once, at the end, and only when it changes.
+    One writer at a time: the caller holds the table's lock.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted = pa.array([row[key] for row in inputs], pa.string())
-    known = [_rows_of_version(path, schema, version)]
     parts = sorted(staging.glob("*.parquet")) if staging.exists() else []
-    known += [_rows_of_version(part, schema, version) for part in parts]
-    have = pa.concat_tables(known)
-    kept = have.filter(pc.is_in(have[key], value_set=wanted))
-    finished = set(kept[key].to_pylist())
-    missing = [row for row in inputs if row[key] not in finished]
-
-    results = compute(missing)
-    fresh: list[pa.Table] = []
-    rows: list[Row] = []
-    for count, produced in enumerate(
-        track(results, description, unit="inputs", total=len(missing)), 1
-    ):
-        rows.extend(produced)
-        if count % batch_size == 0 or count == len(missing):
-            part = pa.Table.from_pylist(rows, schema=schema)
-            if count < len(missing):
-                write_table(staging / f"{digest(version, missing[count - 1][key])}.parquet", part)
-            fresh.append(part)
-            rows = []
-    table = pa.concat_tables([kept, *fresh])
-    gone = len(set(have[key].to_pylist()) - set(wanted.to_pylist()))
-    if fresh or parts or gone or not path.exists() or table.num_rows != known[0].num_rows:
-        write_table(path, table)
+    usable = [f for f in (path, *parts) if f.exists() and _fits(f, schema)]
+    with connected({"inputs": inputs.path}) as db:
+        db.execute(f"CREATE TABLE wanted AS SELECT DISTINCT {key} FROM inputs WHERE {inputs.where}")
+        db.execute(f"CREATE TABLE finished ({key} VARCHAR)")
+        if usable:
+            db.execute(
+                f"INSERT INTO finished SELECT DISTINCT {key} FROM read_parquet(?) "
+                "WHERE version = ?",
+                [[str(f) for f in usable], version],
+            )
+        found = db.sql(
+            f"""SELECT count(*) FILTER (f.{key} IS NULL), count(*) FILTER (w.{key} IS NULL),
+                       count(*) FILTER (f.{key} = w.{key})
+                FROM wanted w FULL JOIN finished f ON w.{key} = f.{key}"""
+        )
+        missing, dropped, reused = found.fetchall()[0]
+        if missing:
+            order = f"ORDER BY {inputs.order}" if inputs.order else ""
+            reader = db.sql(
+                f"""SELECT {", ".join(inputs.columns)} FROM inputs WHERE {inputs.where}
+                    AND {key} NOT IN (SELECT {key} FROM finished) {order}"""
+            ).to_arrow_reader(BATCH_ROWS)
+            rows = (row for batch in reader for row in batch.to_pylist())
+            ticks = _stage(compute(rows), staging, schema, batch_rows)
+            for _ in track(ticks, description, unit="inputs", total=missing):
+                pass
+        wanted = db.sql(f"SELECT {key} FROM wanted").to_arrow_table()
+    if missing or parts or dropped or not path.exists() or _outdated(path, schema, version):
+        _rewrite(path, staging, schema, key, version, wanted)
     shutil.rmtree(staging, ignore_errors=True)
-    return Increment(table, computed=len(missing), reused=len(finished), dropped=gone)
+    return Increment(computed=missing, reused=reused, dropped=dropped)
 
 
-def _rows_of_version(path: Path, schema: pa.Schema, version: str) -> pa.Table:
-    import pyarrow.compute as pc
+def _stage(
+    results: Iterable[Finished], staging: Path, schema: pa.Schema, batch_rows: int
+) -> Iterator[None]:
+    """Put what is finished into files in `staging`; yields once an input."""
+    waiting: list[Row] = []
 
-    if not path.exists():
-        return schema.empty_table()
-    table = read_table(path)
-    if table.schema.names != schema.names:  # written by an older release: nothing to reuse
-        return schema.empty_table()
-    table = table.cast(schema)
-    return table.filter(pc.equal(table["version"], version))
+    def flush() -> None:
+        if waiting:
+            with table_writer(staging / f"{secrets.token_hex(8)}.parquet", schema) as write:
+                write(waiting)
+            waiting.clear()
+
+    for result in results:
+        if isinstance(result.rows, Path):
+            staging.mkdir(parents=True, exist_ok=True)
+            result.rows.replace(staging / f"{secrets.token_hex(8)}.parquet")
+        else:
+            waiting += result.rows
+            if len(waiting) >= batch_rows:
+                flush()
+        yield from itertools.repeat(None, result.inputs)
+    flush()
+
+
+def _rewrite(
+    path: Path, staging: Path, schema: pa.Schema, key: str, version: str, wanted: pa.Table
+) -> None:
+    """The table anew: its rows that still count, then those of `staging`.
+
+    A run killed between the table and the removal of its parts left rows in both.
+    """
+    files = [f for f in (path, *sorted(staging.glob("*.parquet"))) if f.exists()]
+    with table_writer(path, schema) as write, connected({"wanted": wanted}) as db:
+        db.execute(f"CREATE TABLE known ({key} VARCHAR)")
+        for file in (f for f in files if _fits(f, schema)):
+            rows = db.sql(
+                f"""SELECT * FROM read_parquet($file) WHERE version = $version
+                    AND {key} IN (SELECT {key} FROM wanted)
+                    AND {key} NOT IN (SELECT {key} FROM known)""",
+                params={"file": str(file), "version": version},
+            )
+            for batch in rows.to_arrow_reader(BATCH_ROWS):
+                write(batch)
+            if file == path:
+                db.execute(
+                    f"INSERT INTO known SELECT DISTINCT {key} FROM read_parquet(?) "
+                    "WHERE version = ?",
+                    [str(file), version],
+                )
+
+
+def _fits(file: Path, schema: pa.Schema) -> bool:
+    """Whether the file has the table's columns; one of an older release has nothing to reuse."""
+    import pyarrow.parquet as pq
+
+    return bool(pq.read_schema(file).names == schema.names)
+
+
+def _outdated(path: Path, schema: pa.Schema, version: str) -> bool:
+    if not _fits(path, schema):
+        return True
+    with connected({"t": path}) as db:
+        others = db.execute("SELECT count(*) FROM t WHERE version <> ?", [version]).fetchall()
+    return bool(others[0][0])

@@ -1,0 +1,50 @@
+"""One writer an artefact: a lock that dies with its process, on this machine or another.
+
+`flock` through filelock: the kernel (or the server of a network file system) lets go of it when its
+process ends, however it ends, in whichever container that ran.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+logger = logging.getLogger("stillhouse")
+
+SAY_EVERY_SECONDS = 15.0
+
+
+@contextmanager
+def exclusive(lock: Path, what: str) -> Iterator[None]:
+    """Hold `lock` while the block runs; waits for its holder, and says so, naming `what`."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    while True:
+        try:
+            held.acquire(timeout=0 if not held.is_locked else -1)
+            break
+        except Timeout:
+            logger.info("%s: waiting for %s, which is writing it", what, _holder(lock))
+            with suppress(Timeout):
+                held.acquire(timeout=SAY_EVERY_SECONDS)
+                break
+    note = lock.with_suffix(".holder")
+    note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        held.release()
+
+
+def _holder(lock: Path) -> str:
+    try:
+        return lock.with_suffix(".holder").read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"

@@ -1,0 +1,65 @@
+"""SQL over Parquet files: what is asked of a table without turning it into Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MEMORY_LIMIT = "2GB"
+
+
+@contextmanager
+def connected(
+    tables: Mapping[str, Path | pa.Table], *, memory_limit: str = MEMORY_LIMIT
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection of its own, that sees `tables` (Parquet files, Arrow tables) by name.
+
+    Never fetches an extension; rows come in the order of the files.
+    """
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "memory_limit": memory_limit,
+    }
+    with duckdb.connect(config=settings) as db:
+        for name, table in tables.items():
+            if isinstance(table, Path):
+                db.read_parquet(str(table)).create_view(name)
+            else:
+                db.register(name, table)
+        yield db
+
+
+def query(sql: str, **tables: Path | pa.Table) -> pa.Table:
+    """The result of one query as an Arrow table; for results that are known to be small."""
+    with connected(tables) as db:
+        return db.sql(sql).to_arrow_table()
+
+
+def one_row(sql: str, **tables: Path | pa.Table) -> dict[str, Any]:
+    """The result of a query of one row, by column."""
+    row: dict[str, Any] = query(sql, **tables).to_pylist()[0]
+    return row
+
+
+def counts(sql: str, **tables: Path | pa.Table) -> dict[str, int]:
+    """The result of a query of two columns, a name and a number, in its order."""
+    with connected(tables) as db:
+        return {str(name): int(number) for name, number in db.sql(sql).fetchall()}
+
+
+def rows_in_batches(
+    sql: str, *, batch_rows: int = 1024, **tables: Path | pa.Table
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a query, some at a time, in bounded memory."""
+    with connected(tables) as db:
+        for batch in db.sql(sql).to_arrow_reader(batch_rows):
+            if batch.num_rows:
+                yield batch.to_pylist()

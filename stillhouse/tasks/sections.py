@@ -1,0 +1,64 @@
+"""What a kind of task shows in a report, without saying how: the page and the Markdown summary
+render these alike. All text is untrusted and escaped where it is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as plain text; `markdown` is False for tables too large for a summary."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    markdown: bool = True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`draw` returns a matplotlib figure; `alt` says in words what it shows."""
+
+    draw: Callable[[], object]
+    alt: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`given` by `model`, with its confidence where it has one, and whether it counts as right."""
+
+    model: str
+    given: str
+    confidence: float | None
+    right: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    text: str
+    gold: str
+    answers: Sequence[Answer]
+
+
+@dataclass(frozen=True)
+class SampleGroup:
+    """`total` counts all of the group's examples, `samples` holds the most telling of them."""
+
+    title: str
+    total: int
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, what to say below it, and what to show; `folded` sections open on demand."""
+
+    title: str
+    paragraphs: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    samples: Sequence[SampleGroup] = field(default_factory=tuple)
+    folded: bool = False
