@@ -75,6 +75,16 @@ class Project(Section):
     def task(self, name: str) -> Task:
         return next(t for t in self.tasks if t.name == name)
 
+    def student(self, name: str) -> Student:
+        """The student of that name; `UserError` when the project file has none."""
+        for student in self.students:
+            if student.name == name:
+                return student
+        raise UserError(
+            f"{self.file}: students: there is no {name!r}",
+            remedy=f"use one of {', '.join(s.name for s in self.students)}.",
+        )
+
     def teacher(self, version: str) -> Teacher:
         """The teacher of that version; `UserError` when the project file has none."""
         for teacher in self.teachers:
@@ -101,11 +111,15 @@ def _known(names: list[str], known: set[str], field: str) -> None:
         )
 
 
-def find_project_file(explicit: str | Path | None = None) -> Path:
-    """The project file: `explicit`, else $STILLHOUSE_PROJECT, ./stillhouse.yaml, the sample."""
-    sample = Path(__file__).resolve().parents[2] / "examples" / "helpdesk" / "stillhouse.yaml"
+def find_project_file(explicit: str | Path | None = None, *, or_sample: bool = False) -> Path:
+    """The project file: `explicit`, else $STILLHOUSE_PROJECT, else ./stillhouse.yaml.
+
+    With `or_sample` the sample of a checkout comes last. Raises `ConfigError` where there is none.
+    """
     named = explicit or os.environ.get("STILLHOUSE_PROJECT")
-    candidates = [Path(named)] if named else [Path("stillhouse.yaml"), sample]
+    candidates = [Path(named)] if named else [Path("stillhouse.yaml")]
+    if or_sample and not named:
+        candidates.append(Path(__file__).resolve().parents[2] / "examples" / "helpdesk")
     for candidate in candidates:
         path = candidate / "stillhouse.yaml" if candidate.is_dir() else candidate
         if path.is_file():
@@ -117,9 +131,9 @@ def find_project_file(explicit: str | Path | None = None) -> Path:
     )
 
 
-def load_project(path: str | Path | None = None) -> Project:
-    """Read and check the project file; raises `ConfigError`."""
-    file = find_project_file(path)
+def load_project(path: str | Path | None = None, *, or_sample: bool = False) -> Project:
+    """Read and check the project file, found as `find_project_file` does; raises `ConfigError`."""
+    file = find_project_file(path, or_sample=or_sample)
     values, lines = explain.read_yaml(file)
     try:
         return Project.model_validate({**values, "file": file})
