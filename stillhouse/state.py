@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class State:
 
         Raises `UserError` when it was not made yet, or by a release with other facts.
         """
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         if artefact.step.name == "dataset_splits" and self.snapshot is not None:
             values: dict[str, Any] | None = self.snapshot.facts
@@ -120,7 +121,7 @@ class State:
             values = record.facts if record else None
         try:
             if values is not None:
-                return TypeAdapter(artefact.step.facts).validate_python(values)
+                return _reader(artefact.step.facts).validate_python(values)
         except ValidationError:
             pass  # of an older release: as if it had not been made
         raise UserError(
@@ -261,6 +262,13 @@ class State:
                 remedy=f"materialize {', '.join(others)} first; `stillhouse run` makes everything "
                 "that is stale, in order.",
             )
+
+
+@cache
+def _reader(facts: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(facts)
 
 
 def state_of(project: Project, outside: Outside, *, run_id: str | None = None) -> State:

@@ -81,10 +81,11 @@ def _splits(*names: str) -> Callable[[Any, Where], dict[str, str]]:
 
 def _at_temperature(found: facts.SoftLabelsFacts, where: Where) -> dict[str, str]:
     """What this student decodes: another student's temperature is none of its business."""
-    return {"": found.digests[str(where.student.distillation.temperature)]}
+    temperature = str(where.student.distillation.temperature)
+    return {"": found.digests.get(temperature, "not kept for this temperature yet")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A row of the graph.
 

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Provenance:
             recipe,
             asdict(facts),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            libraries=library_versions(LIBRARIES),
+            libraries={"python": platform.python_version(), **library_versions(LIBRARIES)},
             **about,
         )
 
@@ -134,11 +135,13 @@ def make_whole(folder: Path, make: Callable[[Path], Provenance]) -> Provenance:
 
 
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Versions of installed libraries, and Python's; without importing them."""
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    """Versions of those of `names` that are installed; without importing them."""
+    return {name: found for name in names if (found := _version(name))}
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
