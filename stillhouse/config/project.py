@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, model_validator
 
 from stillhouse.config import explain
-from stillhouse.config.base import ConfigError, Section, Slug
+from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import Dedup, Privacy, Source
 from stillhouse.config.dataset import Splits, Task
 from stillhouse.config.student import Gates, Student
@@ -49,23 +49,24 @@ class Project(Section):
     @model_validator(mode="after")
     def _names_refer_to_something(self) -> Project:
         for section in ("sources", "tasks", "students"):
-            _unique([item.name for item in getattr(self, section)], f"{section}[].name")
-        _unique([t.version for t in self.teachers], "teachers[].version")
-        sources = {s.name for s in self.sources}
-        for task in self.tasks:
-            _known(task.sources, sources, f"task {task.name}: sources")
-        for student in self.students:
-            _known(student.tasks, {t.name for t in self.tasks}, f"student {student.name}: tasks")
+            _unique([item.name for item in getattr(self, section)], section, "name")
+        _unique([t.version for t in self.teachers], "teachers", "version")
+        sources, tasks = {s.name for s in self.sources}, {t.name for t in self.tasks}
+        for number, task in enumerate(self.tasks):
+            _known(task.sources, sources, ("tasks", number, "sources"))
+        for number, student in enumerate(self.students):
+            _known(student.tasks, tasks, ("students", number, "tasks"))
         return self
 
     @model_validator(mode="after")
     def _sampled_labels_have_one_temperature(self) -> Project:
         found = sorted({s.distillation.temperature for s in self.students})
         if self.soft_labels.encoding == "sampled" and len(found) > 1:
-            raise ValueError(
-                "soft_labels.encoding: sampled labels are drawn at one temperature, but students "
-                f"have distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
-                "the same, or use top_k"
+            raise FieldError(
+                ("soft_labels", "encoding"),
+                "sampled labels are drawn at one temperature, but students have "
+                f"distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
+                "the same, or use top_k",
             )
         return self
 
@@ -97,18 +98,18 @@ class Project(Section):
         )
 
 
-def _unique(names: list[str], field: str) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise ValueError(f"{field}: {', '.join(twice)} stands more than once; rename one")
+def _unique(names: list[str], section: str, field: str) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            message = f"{name!r} stands more than once; rename one"
+            raise FieldError((section, number, field), message)
 
 
-def _known(names: list[str], known: set[str], field: str) -> None:
-    unknown = [n for n in names if n not in known]
-    if unknown:
-        raise ValueError(
-            f"{field}: unknown {', '.join(unknown)}; the file has {', '.join(sorted(known))}"
-        )
+def _known(names: list[str], known: set[str], location: tuple[str | int, ...]) -> None:
+    for number, name in enumerate(names):
+        if name not in known:
+            message = f"unknown {name!r}; the file has {', '.join(sorted(known))}"
+            raise FieldError((*location, number), message)
 
 
 def find_project_file(explicit: str | Path | None = None, *, or_sample: bool = False) -> Path:
