@@ -16,6 +16,8 @@ COMPARED = [
     ("student_quantized", "student"),
     ("student_quantized", "teacher"),
 ]
+# Fields beside a model's tasks.
+RESERVED = ("parameters", "bytes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +32,8 @@ class ModelResult:
 
 
 def check_comparable(results: Sequence[ModelResult]) -> None:
-    """Raise UserError when models were tested on different numbers of a task's examples, ValueError
-    when two have one name."""
+    """Raise UserError when models were tested on different numbers of a task's examples, or when
+    `evaluation.json` could not hold a task's name; ValueError when two models have one name."""
     if len({model.name for model in results}) != len(results):
         raise ValueError("two results have the same model name")
     counts: dict[str, set[int]] = {}
@@ -39,6 +41,11 @@ def check_comparable(results: Sequence[ModelResult]) -> None:
         for task, scored in model.tasks.items():
             counts.setdefault(task, set()).add(scored.n)
     for task, found in counts.items():
+        if task in RESERVED:
+            raise UserError(
+                f"a task can't be named {task!r}: evaluation.json has a field of that name",
+                remedy="give the task another name in the project file",
+            )
         if len(found) > 1:
             raise UserError(
                 f"task {task!r}: the models of this report were tested on different examples "

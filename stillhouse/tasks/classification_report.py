@@ -81,7 +81,7 @@ def sections(results: Mapping[str, Scored], texts: Sequence[str]) -> list[Sectio
 
     Raises UserError when the models were tested on different examples.
     """
-    found: dict[str, Predictions] = {model: scored.detail for model, scored in results.items()}
+    found: dict[str, Predictions] = {model: x.detail for model, x in results.items()}
     first = next(iter(found.values()))
     for other in found.values():
         if other.labels != first.labels or other.gold.tolist() != first.gold.tolist():

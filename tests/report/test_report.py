@@ -64,6 +64,12 @@ def test_models_of_different_datasets_are_refused_with_a_remedy(made, given, mod
         made(results=[*others, others[0]])
 
 
+def test_a_task_named_like_a_field_is_refused(made, models):
+    right = {name: [1, 0] for name in ("teacher", "student", "student_quantized")}
+    with pytest.raises(UserError, match="can't be named 'bytes'"):
+        made(results=models(right, ("bytes",)), kinds={"bytes": "summarization"})
+
+
 def test_table_fits_a_terminal(reported):
     table = table_markdown(written(reported))
     header, *rows = [
