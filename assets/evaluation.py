@@ -9,21 +9,18 @@ from stillhouse.config.student import Student
 from stillhouse.evaluate.student import evaluate_models
 from stillhouse.facts import EvaluationReportFacts
 from stillhouse.report.assemble import make_report
+from stillhouse.report.gates import GATES
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS
-
-GATES = {
-    "student_within_gate": "The student scores no lower against its teacher than the gate allows.",
-    "quantized_within_gate": "Quantization costs no more of the score than the gate allows.",
-    "calibrated": "The quantized student's expected calibration error is within the gate.",
-}
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
     """`[student, "evaluation_report"]`, with the project's gates as its checks."""
 
-    @asset_of("evaluation_report", student, checks=GATES)
+    @asset_of(
+        "evaluation_report", student, checks={name: asks for name, (_, asks) in GATES.items()}
+    )
     def evaluation_report(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:

@@ -118,26 +118,13 @@ def _trained(facts: Any, _: State, __: Artefact) -> Shown:
 
 
 def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.report.markdown import markdown_table
-    from stillhouse.report.summary import summary_markdown, table_markdown
-    from stillhouse.storage.files import read_json
+    from stillhouse.report.assemble import PAGE
+    from stillhouse.report.summary import markdown_of
 
     folder = state.folder(artefact)
-    evaluation = read_json(folder / "evaluation.json")
-    rows = [
-        [
-            gate.description,
-            "passed" if gate.passed else "missed",
-            *("" if x is None else f"{x:.3f}" for x in (gate.value, gate.limit)),
-        ]
-        for gate in facts.gates
-    ]
-    table = markdown_table(["Gate", "Outcome", "Value", "Limit"], rows)
     return {
-        "table": dg.MetadataValue.md(table_markdown(evaluation)),
-        "gates": dg.MetadataValue.md(table),
-        "report": dg.MetadataValue.path(_relative(folder / "report.html", state)),
-        "summary": dg.MetadataValue.md(summary_markdown(evaluation)),
+        "summary": dg.MetadataValue.md(markdown_of(folder)),
+        "report": dg.MetadataValue.path(_relative(folder / PAGE, state)),
         # Numbers that the UI plots over time and over versions.
         **{name: round(value, 4) for name, value in facts.figures.items()},
     }

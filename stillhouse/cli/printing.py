@@ -29,6 +29,9 @@ def print_header(project: Project, version: str) -> None:
 
 def print_run(project: Project, version: str, outcome: Outcome, *, finished: bool) -> None:
     """Seconds by asset and the outcome of checks; for a whole run also each student's table."""
+    from stillhouse.report.assemble import EVALUATION, PAGE
+    from stillhouse.report.summary import table_markdown
+
     state = open_state(project)
     checks = {name.replace(": ", "/") for name in outcome.checks}
     typer.echo("\nSeconds by asset:")
@@ -43,8 +46,8 @@ def print_run(project: Project, version: str, outcome: Outcome, *, finished: boo
     for student in project.students:
         folder = state.folder(Artefact(STEPS["evaluation_report"], version, student.name))
         typer.echo(f"\n{student.name}, taught by {version}:\n")
-        print_table(read_json(folder / "evaluation.json"))
-        typer.echo(f"\nReport: {shown(folder / 'report.html')}")
+        typer.echo(table_markdown(read_json(folder / EVALUATION)))
+        typer.echo(f"\nReport: {shown(folder / PAGE)}")
 
 
 def _print_checks(outcome: Outcome) -> None:
@@ -70,14 +73,6 @@ def _print_quarantine(state: State) -> None:
         where = shown(state.layout.quarantine("parsed_documents"))
         typer.echo(_cut(f"\nQuarantined: {facts.quarantined} ({found}); reasons and remedies in"))
         typer.echo(f"  {where}")
-
-
-def print_table(evaluation: dict) -> None:
-    """Models by row, at most 80 columns wide: scores with intervals, size."""
-    from stillhouse.report.summary import terminal_table
-
-    for line in terminal_table(evaluation, width=WIDTH):
-        typer.echo(line)
 
 
 def print_failures(outcome: Outcome) -> None:
