@@ -17,9 +17,11 @@ from stillhouse.config.project import Project
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
+from stillhouse.progress import heartbeat
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS, Step
+from stillhouse.storage.caches import bound
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import alive
 from stillhouse.storage.provenance import Recipe
@@ -151,9 +153,8 @@ def materialize(
     import shutil
 
     artefact = artefact_of(context)
-    logger.info("%s", artefact)
     started = time.monotonic()
-    with user_errors(), alive(project.layout.run(context.run_id)):
+    with user_errors(), alive(project.layout.run(context.run_id)), heartbeat(str(artefact)):
         state = project.state(context.run_id)
         record, reused = state.make(
             artefact,
@@ -161,6 +162,9 @@ def materialize(
             license_name=license_name,
         )
     shutil.rmtree(project.layout.staging(*artefact.parts), ignore_errors=True)
+    if not reused:
+        keep = project.project.caches
+        bound(project.layout.cache(""), days=keep.days, size=int(keep.gigabytes * 1e9))
     seconds = time.monotonic() - started
     logger.info("%s: %s", artefact, "up to date" if reused else f"done in {seconds:.1f} s")
     return dg.MaterializeResult(

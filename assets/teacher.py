@@ -1,5 +1,7 @@
 """The teacher's weights, its adaptation to the tasks, and its soft labels, by teacher version."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize, teacher_versions, user_errors
@@ -9,6 +11,7 @@ from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS, temperatures
+from stillhouse.storage.caches import mark_used
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
@@ -65,7 +68,7 @@ def adapted_teacher(
             work.project.tasks,
             work.teacher.adapt,
             scratch=work.scratch,
-            cache=work.layout.cache("trunk") / work.facts("teacher_model").digest[:20],
+            cache=hidden_states(work),
             fingerprint=work.recipe.fingerprint,
         ),
         license_name=license_of(project, context.partition_key),
@@ -90,9 +93,16 @@ def soft_labels(
             teacher_digest=work.facts("adapted_teacher").digest,
             max_tokens=work.teacher.adapt.max_tokens,
             top_layers=work.teacher.adapt.layers,
-            cache=work.layout.cache("trunk") / work.facts("teacher_model").digest[:20],
+            cache=hidden_states(work),
         ),
     )
+
+
+def hidden_states(work: Work) -> Path:
+    """Where the hidden states of these weights' frozen layers are kept."""
+    folder = work.layout.cache("trunk") / str(work.facts("teacher_model").digest)[:20]
+    mark_used(folder)
+    return folder
 
 
 def license_of(project: ProjectResource, version: str) -> str | None:

@@ -107,6 +107,8 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("soft_labels.shard_pairs", 3, set()),
     ("soft_labels.batch_size", 3, set()),
     ("soft_labels.draws", 3, set()),  # of an encoding that is not used
+    ("caches.days", 3, set()),
+    ("caches.gigabytes", 3, set()),
     ("license_policy.allow", ["MIT"], set()),  # compared in every run
 ]
 

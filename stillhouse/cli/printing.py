@@ -11,7 +11,8 @@ from stillhouse.config.project import Project
 from stillhouse.outside import open_state
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
-from stillhouse.storage.files import bytes_on_disk, read_json
+from stillhouse.storage.caches import sizes
+from stillhouse.storage.files import read_json
 
 if TYPE_CHECKING:
     from stillhouse.cli.runs import Outcome
@@ -107,15 +108,10 @@ def print_status(project: Project, versions: list[str] | None) -> int:
 
 def print_caches(state: State) -> None:
     """What can be made again takes this much: it may be removed at any time."""
-    folder = state.layout.cache("")
-    sizes = {
-        path.name: bytes_on_disk(path)
-        for path in (sorted(folder.iterdir()) if folder.exists() else ())
-        if path.is_dir()
-    }
-    if sizes:
+    found = sizes(state.layout.cache(""))
+    if found:
         typer.echo("\nCaches (may be removed at any time):")
-    for name, size in sizes.items():
+    for name, size in found.items():
         typer.echo(f"  {name:<20} {size / 1e6:10.1f} MB")
 
 

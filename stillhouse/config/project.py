@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,6 +19,13 @@ from stillhouse.config.dataset import Splits, Task
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
+
+
+class Caches(Section):
+    """How long and how much of what can be made again is kept."""
+
+    days: Annotated[float, Field(gt=0)] = 30
+    gigabytes: Annotated[float, Field(gt=0)] = 20
 
 
 class Project(Section):
@@ -35,6 +43,7 @@ class Project(Section):
     soft_labels: SoftLabels = SoftLabels()
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
+    caches: Caches = Caches()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)
 
