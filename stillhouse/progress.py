@@ -106,5 +106,5 @@ class _LastLine(logging.Handler):
         super().__init__()
         self.moment = time.monotonic()
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
         self.moment = time.monotonic()

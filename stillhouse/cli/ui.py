@@ -21,8 +21,10 @@ def require_free(host: str, port: int) -> None:
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
+            # As servers do: a port that was let go of a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+            probe.listen()
     except OSError as error:
         raise UserError(
             f"--host {host} --port {port}: nothing can listen there ({error.strerror or error})",
