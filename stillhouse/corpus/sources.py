@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,25 +63,23 @@ def scan_sources(
         UserError: there is no file, or a source that had some has none: nothing is written then.
     """
     table = layout.table("source_files")
-    listing = layout.staging("source_files", "listing.parquet")
-    try:
+    last = table if table.exists() else source_schema().empty_table()
+    with tempfile.TemporaryDirectory() as folder:
+        listing = Path(folder) / "listing.parquet"
         counted = _write_listing(project, listing)
-        _refuse_what_went(project, listing, table)
-        tables = {"listing": listing}
-        join = "NULL"
-        if table.exists():
-            tables["last"] = table
-            join = """(SELECT any_value(sha256) FROM last l WHERE l.source = f.source
-                AND l.path = f.path AND l.size = f.size AND l.modified_ns = f.modified_ns)"""
+        _refuse_what_went(project, listing, last)
         rows = rows_in_batches(
-            f"SELECT f.* REPLACE ({join} AS sha256) FROM listing f ORDER BY f.position",  # noqa: S608
-            **tables,
+            """SELECT f.* REPLACE (
+                   (SELECT any_value(sha256) FROM last l WHERE l.source = f.source
+                    AND l.path = f.path AND l.size = f.size AND l.modified_ns = f.modified_ns)
+                   AS sha256)
+               FROM listing f ORDER BY f.position""",
+            listing=listing,
+            last=last,
         )
         with table_writer(target or table, source_schema()) as write:
             for batch in rows:
                 write([_hashed(project, row) for row in batch])
-    finally:
-        listing.unlink(missing_ok=True)
     return _facts(target or table, counted)
 
 
@@ -127,23 +126,17 @@ def _hashed(project: Project, row: Row) -> Row:
     return {**row, "sha256": sha256, "file_id": digest(row["source"], row["path"], sha256)}
 
 
-def _refuse_what_went(project: Project, listing: Path, last: Path) -> None:
+def _refuse_what_went(project: Project, listing: Path, last: Path | pa.Table) -> None:
     """A share that isn't mounted looks like an empty folder: its documents must not go for that."""
     now = counts(_FILES, t=listing)
-    if last.exists():
-        empty = [
-            name
-            for name, files in counts(
-                _FILES.replace("unread IS NULL", "sha256 <> ''"), t=last
-            ).items()
-            if name not in now and any(source.name == name for source in project.sources)
-        ]
-        if empty:
-            raise UserError(
-                f"{project.file}: sources: {', '.join(empty)}: all files went since the last run",
-                remedy="mount the share that they lie on; if they are really to go, remove the "
-                "source from the project file.",
-            )
+    before = counts("SELECT source, count(*) FROM t WHERE sha256 <> '' GROUP BY source", t=last)
+    empty = [s.name for s in project.sources if s.name in before and s.name not in now]
+    if empty:
+        raise UserError(
+            f"{project.file}: sources: {', '.join(empty)}: all files went since the last run",
+            remedy="mount the share that they lie on; if they are really to go, remove the "
+            "source from the project file.",
+        )
     if not now:
         raise UserError(
             f"{project.file}: sources: there are no files in them that can be read",

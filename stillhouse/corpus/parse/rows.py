@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.config.corpus import RecordFields
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
 from stillhouse.corpus.parse.files import known_suffix, parse_file
-from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES
-from stillhouse.corpus.parse.records import BadRecord, Record, read_records
+from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
+from stillhouse.corpus.parse.records import Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.storage.files import digest
 from stillhouse.storage.tables import table_writer
