@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,13 @@ def test_a_quarantine_row_leads_to_its_file_but_names_it_not(corpus: Corpus) -> 
         f"tickets/{secret}.jsonl",
         f"tickets/{secret}.doc_{secret}",
     }
+
+
+def test_a_file_whose_name_is_not_utf8_is_read_or_quarantined(corpus: Corpus) -> None:
+    corpus.write(os.fsdecode(b"tickets/caf\xe9.jsonl"), {"id": 1, "body": "Read."}, "garbage")
+    facts = corpus.ingest()
+    assert (facts.documents, facts.quarantined) == (4, 1)
+    assert "tickets/caf\\xe9.jsonl" in {row["path"] for row in corpus.rows()}
 
 
 def test_every_row_of_the_scan_is_accounted_for(corpus: Corpus, tmp_path: Path) -> None:

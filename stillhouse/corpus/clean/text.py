@@ -53,7 +53,8 @@ def clean_text(text: str) -> str:
     nothing more.
     """
     text = LINE_ENDS.sub("\n", text)
-    text = INVISIBLE.sub("", text)
+    if not text.isascii():
+        text = INVISIBLE.sub("", text)
     text = CONTROL.sub("", text)
     text = SPACES.sub(" ", text)
     text = "\n".join(line.strip() for line in text.split("\n"))

@@ -38,6 +38,7 @@ WATCH_SECONDS = 0.1
 FILES_WORTH_A_PROCESS = 50
 LONG_SECONDS = 20.0
 START_SECONDS = 120.0
+STUCK_SECONDS = 5.0
 # A crash may be chance (somebody else filled the memory): a file that does it twice is at fault.
 ATTEMPTS = 2
 
@@ -206,8 +207,8 @@ class _Worker:
         return Unparsable(category, reason, remedy=remedy)
 
     def _lost(self) -> Unparsable:
-        code = self.process.wait()
-        self.end()
+        self.end(patience=STUCK_SECONDS)
+        code = self.process.returncode or 0
         if not self.ready:
             raise RuntimeError(f"a process that reads files does not start: it ended with {code}")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -227,9 +228,13 @@ class _Worker:
         except psutil.Error:
             return 0
 
-    def end(self) -> None:
-        """Kill the process: it has nothing to tidy up, and may not listen."""
+    def end(self, patience: float = 0.0) -> None:
+        """Kill the process, unless it ends by itself in time: it has nothing to tidy up."""
         self.alive = False
-        self.process.kill()
-        self.process.wait()
         self.connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        self.process.kill()
+        # What reads from a share that is dead can't even be killed: it is left to itself.
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STUCK_SECONDS)

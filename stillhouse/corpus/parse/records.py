@@ -145,7 +145,7 @@ def _string(value: Any, name: str) -> str:
     if isinstance(value, Mapping | list | bytes):
         raise _Bad(f"a text ({name}) was expected, not {type(value).__name__}")
     text = str(value).replace("\0", "").strip()
-    if LONE_SURROGATES.search(text):
+    if not text.isascii() and LONE_SURROGATES.search(text):
         raise _Bad(f"the text ({name}) is not valid Unicode")
     return text
 
