@@ -33,10 +33,11 @@ def without_pseudonyms(column: str) -> str:
 def content_key(column: str) -> str:
     """SQL for 128 bits (hex) of what a text says: case, spacing, punctuation and names aside.
 
-    It depends on the text alone, not on the file, the other documents or the pseudonyms' key.
+    It depends on the text alone, not on the file, the other documents or the pseudonyms' key. A
+    text of punctuation alone keeps it.
     """
-    words = f"regexp_replace({without_pseudonyms(column)}, '[\\s\\p{{P}}]+', ' ', 'g')"
-    return f"md5(trim(lower(nfc_normalize({words}))))"
+    words = f"trim(regexp_replace({without_pseudonyms(column)}, '[\\s\\p{{P}}]+', ' ', 'g'))"
+    return f"md5(lower(nfc_normalize(coalesce(nullif({words}, ''), {column}))))"
 
 
 def create_compared(db: duckdb.DuckDBPyConnection) -> None:

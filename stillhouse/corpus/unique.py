@@ -154,7 +154,9 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
                       GROUP BY cluster_id HAVING count(DISTINCT label) > 1))
            FROM clusters"""
     ).fetchall()[0]
-    labels = "SELECT coalesce(label, '(none)') l, count(*) n FROM kept GROUP BY l ORDER BY n DESC, l"
+    labels = (
+        "SELECT coalesce(label, '(none)') l, count(*) n FROM kept GROUP BY l ORDER BY n DESC, l"
+    )
     contents = table_digest(clusters, ("doc_id", "cluster_id", "family_id", "content"))
     return UniqueDocumentsFacts(
         digest(table_digest(unique, CONTENT), contents),

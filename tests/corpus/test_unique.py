@@ -70,7 +70,11 @@ def families(layout: Layout) -> set[str]:
 def test_one_of_each_cluster_is_kept(layout: Layout, find: Find) -> None:
     text = words(1, 60)
     texts = {"a": text, "b": text.upper(), "c": text + " more", "d": words(2, 60)}
-    facts = find(texts, label=["x", "y", "x", None], created_at=["2024-01-01", "2025-01-01", "2023-01-01", None])
+    facts = find(
+        texts,
+        label=["x", "y", "x", None],
+        created_at=["2024-01-01", "2025-01-01", "2023-01-01", None],
+    )
     assert (facts.documents, facts.unique) == (4, 2)
     assert (facts.exact_duplicates, facts.near_duplicates, facts.label_conflicts) == (1, 1, 1)
     assert facts.by_label == {"folder": 1, "y": 1}
