@@ -10,7 +10,7 @@ order) goes on. Paths and the sources' own ids stay behind.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stillhouse.config.corpus import Dedup
 from stillhouse.corpus.comparing import content_key, create_compared
@@ -146,7 +146,7 @@ def _write(
 def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFacts:
     unique, clusters = (layout.table(a) for a in ("unique_documents", "duplicate_clusters"))
     db.read_parquet(str(unique)).create_view("kept")
-    counts: tuple[Any, ...] = db.sql(
+    documents, kept, exact, near, conflicts = db.sql(
         """SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
                   count(*) FILTER (kind = 'near'),
                   (SELECT count(*) FROM (
@@ -159,7 +159,11 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
     )
     contents = table_digest(clusters, ("doc_id", "cluster_id", "family_id", "content"))
     return UniqueDocumentsFacts(
-        digest(table_digest(unique, CONTENT), contents),
-        *counts,
+        digest=digest(table_digest(unique, CONTENT), contents),
+        documents=documents,
+        unique=kept,
+        exact_duplicates=exact,
+        near_duplicates=near,
+        label_conflicts=conflicts,
         by_label=dict(db.sql(labels).fetchall()),
     )
