@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # A pseudonym (see corpus/pii/masker.py): its kind, and three or more syllables. "E-mobile" has the
 # same form; in comparison it counts as "E", which does no harm.
-PSEUDONYM = r"\b([A-Z][A-Za-z]*)-(?:[bdfhjklmnprstvz][aeiou]){3,}\b"
+PSEUDONYM = r"\b([A-Z][A-Za-z0-9]*)-(?:[bdfhjklmnprstvz][aeiou]){3,}\b"
 
 # A paragraph is boilerplate when so many documents of a source, and this share of them, have it
 # among the first or last two. In the middle nothing is left out: twenty versions of one handbook

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from stillhouse.config.corpus import Dedup
 from stillhouse.corpus.comparing import content_key, create_compared
+from stillhouse.errors import UserError
 from stillhouse.facts import UniqueDocumentsFacts
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
@@ -95,22 +96,34 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
 
 @contextmanager
 def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees documents(doc_id, title, text, source, ...)."""
+    """A connection that sees documents(doc_id, title, text, source, ...).
+
+    Raises `UserError` when `dedup.memory_limit` is no size, or too little for what is done there.
+    """
+    import duckdb
+
     assets = ("source_files", "parsed_documents", "masked_documents")
     tables = {asset: layout.table(asset) for asset in assets}
     work = layout.cache("dedup")
     work.mkdir(parents=True, exist_ok=True)
-    with connected(tables, memory_limit=dedup.memory_limit, spill=work) as db:
-        db.execute(
-            """CREATE VIEW documents AS
-            SELECT m.doc_id, m.title, m.text, p.source, p.kind, p.language,
-                   coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
-                   (f.position << 32) + p.position AS position
-            FROM masked_documents m
-            JOIN parsed_documents p USING (doc_id)
-            JOIN source_files f USING (file_id)"""
-        )
-        yield db
+    try:
+        with connected(tables, memory_limit=dedup.memory_limit, spill=work) as db:
+            db.execute(
+                """CREATE VIEW documents AS
+                SELECT m.doc_id, m.title, m.text, p.source, p.kind, p.language,
+                       coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
+                       (f.position << 32) + p.position AS position
+                FROM masked_documents m
+                JOIN parsed_documents p USING (doc_id)
+                JOIN source_files f USING (file_id)"""
+            )
+            yield db
+    except (duckdb.OutOfMemoryException, duckdb.ParserException) as error:
+        raise UserError(
+            f"dedup.memory_limit: {dedup.memory_limit!r} is no size, or too little for these "
+            "documents",
+            remedy="give a size such as 2GB.",
+        ) from error
 
 
 def _clusters(dedup: Dedup, layout: Layout) -> pa.Table:

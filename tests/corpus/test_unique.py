@@ -10,6 +10,7 @@ import pytest
 
 from stillhouse.config.corpus import Dedup
 from stillhouse.corpus.unique import unique_documents
+from stillhouse.errors import UserError
 from stillhouse.facts import UniqueDocumentsFacts
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import read_table, write_table
@@ -155,3 +156,10 @@ def test_no_documents(layout: Layout, find: Find) -> None:
     facts = unique_documents(Dedup(), layout)
     assert (facts.documents, facts.unique, facts.by_label) == (0, 0, {})
     assert not rows(layout)
+
+
+@pytest.mark.parametrize("limit", ["a lot", "1KB"])
+def test_a_wrong_memory_limit_is_named(layout: Layout, find: Find, limit: str) -> None:
+    find({"a": words(1, 60)})
+    with pytest.raises(UserError, match=f"dedup.memory_limit: '{limit}'"):
+        unique_documents(Dedup(memory_limit=limit), layout)
