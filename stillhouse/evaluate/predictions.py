@@ -1,93 +1,157 @@
-"""A model's class probabilities on a split, as a table that the report reads without a model."""
+"""What a model answers to the pairs of a split, kept so that each is asked once."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stillhouse.lm.scoring import Embeddings, label_probabilities
-from stillhouse.lm.tasks import EncodedTask
-from stillhouse.storage.tables import read_table, write_table
+from stillhouse.config.dataset import Task
+from stillhouse.lm.prompts import Encoder
+from stillhouse.models.loading import load_model, load_tokenizer, pick_device, pick_dtype
+from stillhouse.storage.files import digest
+from stillhouse.storage.query import rows_in_batches
+from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
+from stillhouse.tasks.common import (
+    Kind,
+    Predictions,
+    Row,
+    is_untrained,
+    quoted,
+    require_splits,
+    rows_of,
+)
+from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.results import Scored
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pyarrow as pa
     from transformers import PreTrainedModel
 
+# By task and pair: the key of what it was predicted with, and the prediction as JSON.
+Known = dict[tuple[str, str], tuple[str, str]]
 
-def probabilities_of(
-    model: PreTrainedModel,
-    tasks: Sequence[EncodedTask],
+
+def predict(
+    model: Path,
+    dataset: Path,
+    tasks: Sequence[Task],
     split: str,
+    store: Path,
     *,
-    pad_id: int,
-    embeddings: Embeddings | None = None,
-    description: str = "Scoring",
-) -> dict[str, np.ndarray]:
-    """Probabilities [examples, labels] of each task's examples in `split`, by label tokens."""
-    return {
-        encoded.task.name: label_probabilities(
-            model,
-            encoded.examples[split],
-            encoded.label_ids,
-            pad_id=pad_id,
-            embeddings=embeddings,
-            description=description,
-        )
-        for encoded in tasks
-    }
+    model_digest: str,
+    max_tokens: int,
+    zero_shot: bool = False,
+) -> dict[str, Scored]:
+    """One model's answers to the pairs of a split, scored, by task.
 
+    `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
+    predicted, and those that are gone leave it. What was predicted by other weights
+    (`model_digest`), for other answers or from prompts of another length does not count.
+    `zero_shot` is for weights as they came; a teacher that was not adapted answers alike by itself.
 
-def mean_scores(
-    tasks: Sequence[EncodedTask], split: str, probabilities: dict[str, np.ndarray]
-) -> dict[str, float]:
-    """Means over tasks: accuracy, macro-F1, cross-entropy; "score" is what training maximises.
-
-    Accuracy moves in steps of one example, so among equal ones the lower cross-entropy wins.
+    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers.
     """
-    import numpy as np
+    require_splits(dataset, tasks, (split,))
+    kinds = open_tasks(dataset, tasks)
+    untrained = zero_shot or is_untrained(model)
+    keys = {
+        k.task.name: digest(model_digest, untrained, max_tokens, k.task.kind, k.meaning)
+        for k in kinds
+    }
+    stored = _read(store)
+    present = _pairs_in(dataset, split)
+    # Other tasks' answers stay: students of one teacher may each ask for their own tasks.
+    known = {
+        pair: found
+        for pair, found in stored.items()
+        if pair in present and keys.get(pair[0], found[0]) == found[0]
+    }
+    wanted = {pair for pair in present if pair[0] in keys}
+    if wanted - known.keys():
+        runner = _Runner(model, max_tokens, untrained)
+        for kind in kinds:
+            missing = [
+                row
+                for rows in rows_of(dataset, kind.task.name, split)
+                for row in rows
+                if (kind.task.name, row["pair_id"]) not in known
+            ]
+            known |= runner.predict(kind, missing, keys[kind.task.name])
+    if known != stored:
+        _write(store, known)
+    return {k.task.name: _score(k, dataset, split, known) for k in kinds}
 
-    from stillhouse.metrics.classification import classification_metrics
 
-    found = [
-        classification_metrics(probabilities[t.task.name], t.task.gold(split), t.task.labels)
-        for t in tasks
-        if t.examples[split]
-    ]
-    accuracy = float(np.mean([m.accuracy for m in found]))
-    nll = float(np.mean([m.nll for m in found]))
+def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
     return {
-        "accuracy": accuracy,
-        "macro_f1": float(np.mean([m.macro_f1 for m in found])),
-        "nll": nll,
-        "score": accuracy - 1e-3 * min(nll, 10.0),
+        (row["task"], row["pair_id"])
+        for rows in rows_in_batches(
+            f"SELECT task, pair_id FROM dataset WHERE split = {quoted([split])}",  # noqa: S608
+            dataset=dataset,
+        )
+        for row in rows
     }
 
 
-def write_predictions(
-    path: Path, tasks: Sequence[EncodedTask], split: str, probabilities: dict[str, np.ndarray]
-) -> None:
-    """Write rows (task, pair_id, probabilities in the order of the task's labels)."""
+class _Runner:
+    """A model, loaded, and what it predicts of rows."""
+
+    def __init__(self, folder: Path, max_tokens: int, untrained: bool) -> None:
+        device = pick_device()
+        self.model: PreTrainedModel = load_model(folder, device, pick_dtype(device))
+        self.encoder = Encoder(load_tokenizer(folder), max_tokens)
+        self.untrained = untrained
+
+    def predict(self, kind: Kind, rows: Sequence[Row], key: str) -> Known:
+        if not rows:
+            return {}
+        examples = self.encoder.prompts(rows)
+        predictions: Predictions
+        if self.untrained:
+            predictions = kind.predict_untrained(self.model, self.encoder, examples)
+        else:
+            predictions = kind.predict(self.model, self.encoder, examples)
+        return {
+            (kind.task.name, example.key): (key, json.dumps(_plain(row)))
+            for example, row in zip(examples, predictions, strict=True)
+        }
+
+
+def _plain(row: Any) -> Any:
+    return row.tolist() if hasattr(row, "tolist") else row
+
+
+def _score(kind: Kind, dataset: Path, split: str, known: Known) -> Scored:
+    gold, predictions = [], []
+    for rows in rows_of(dataset, kind.task.name, split):
+        gold += [row["label"] for row in rows]
+        predictions += [json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows]
+    return kind.score(gold, predictions)
+
+
+def _schema() -> pa.Schema:
     import pyarrow as pa
 
+    return pa.schema([(n, pa.string()) for n in ("task", "pair_id", "key", "prediction")])
+
+
+def _read(store: Path) -> Known:
+    if not store.exists():
+        return {}
+    return {
+        (row["task"], row["pair_id"]): (row["key"], row["prediction"])
+        for batch in read_batches(store)
+        for row in batch.to_pylist()
+    }
+
+
+def _write(store: Path, known: Known) -> None:
     rows = [
-        {"task": t.task.name, "pair_id": example.key, "probabilities": list(map(float, row))}
-        for t in tasks
-        for example, row in zip(t.examples[split], probabilities[t.task.name], strict=True)
+        {"task": task, "pair_id": pair, "key": key, "prediction": prediction}
+        for (task, pair), (key, prediction) in sorted(known.items())
     ]
-    schema = pa.schema(
-        [
-            ("task", pa.string()),
-            ("pair_id", pa.string()),
-            ("probabilities", pa.list_(pa.float64())),
-        ]
-    )
-    write_table(path, pa.Table.from_pylist(rows, schema=schema))
-
-
-def read_predictions(path: Path) -> dict[str, dict[str, list[float]]]:
-    """Probabilities by task and pair_id."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for row in read_table(path).to_pylist():
-        found.setdefault(row["task"], {})[row["pair_id"]] = row["probabilities"]
-    return found
+    with table_writer(store, _schema()) as write:
+        for start in range(0, len(rows), BATCH_ROWS):
+            write(rows[start : start + BATCH_ROWS])

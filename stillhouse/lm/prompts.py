@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
+
+SPACE = "▁"  # in vocabularies made by SentencePiece
+BLANK = 0
 
 
 @dataclass(frozen=True)
@@ -31,48 +36,90 @@ def render_prompt(instruction: str, text: str) -> str:
     """The prompt, up to where the response begins.
 
     Plain text rather than a chat template: a template costs some 30 tokens a prompt, as much as
-    a short ticket, and a student that does one narrow task has no use for roles. Documents are
-    untrusted, so a `<|...|>` in them must not become one of the tokenizer's special tokens.
+    a short ticket, and a student that does one narrow task has no use for roles.
     """
-    return f"{instruction}\n\n{text.replace('<|', '< |')}\n\nAnswer:"
+    return f"{instruction}\n\n{text}\n\nAnswer:"
 
 
-def label_token(task: str, label: str) -> str:
-    """The one token that stands for a class; tasks may share label names."""
-    return f"<|{task}:{label}|>"
+class Encoder:
+    """Tokenizes pairs for one model; texts are untrusted, and stay text.
 
-
-def encode_pairs(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[dict[str, Any]], *, max_tokens: int
-) -> list[Example]:
-    """Tokenize rows with `pair_id`, `instruction`, `input` and `response`.
-
-    A prompt over `max_tokens` loses the end of its input, never its instruction or its response.
+    Whatever a document says, no part of it becomes one of the tokenizer's special or added
+    tokens: `<|im_end|>` in a ticket is eleven characters, not the end of a turn. Texts without
+    such a mark are cut into tokens as the tokenizer itself does. Making one takes as long as
+    reading the vocabulary (0.3 s for 49,152 tokens): make one a model.
     """
-    prompts = [render_prompt(p["instruction"], p["input"]) for p in pairs]
-    encoded = tokenizer(prompts, add_special_tokens=False)["input_ids"]
-    responses = tokenizer([p["response"] for p in pairs], add_special_tokens=False)["input_ids"]
-    examples = []
-    for pair, prompt, response in zip(pairs, encoded, responses, strict=True):
-        ids = prompt
-        if len(prompt) + len(response) > max_tokens:
-            ids = _shortened(tokenizer, pair, max_tokens - len(response))
-        examples.append(Example(pair["pair_id"], ids + response, len(ids)))
-    return examples
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+        self.tokenizer, self.max_tokens = tokenizer, max_tokens
+        self._plain, self._barred = _without_marks(tokenizer)
+
+    def texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of plain texts."""
+        found = self._plain.encode_batch(list(texts), add_special_tokens=False)
+        return [[i for i in e.ids if i not in self._barred] for e in found]
+
+    def pairs(self, pairs: Sequence[dict[str, Any]]) -> list[Example]:
+        """Prompt and response of rows with `pair_id`, `instruction`, `input` and `response`.
+
+        A response is a token that was added for the task, or else text. A prompt over
+        `max_tokens` loses the end of its input, never its instruction or its response.
+        """
+        added = self.tokenizer.get_added_vocab()
+        texts = iter(self.texts([p["response"] for p in pairs if p["response"] not in added]))
+        responses = [[added[r]] if (r := p["response"]) in added else next(texts) for p in pairs]
+        return self._examples(pairs, responses)
+
+    def prompts(self, pairs: Sequence[dict[str, Any]]) -> list[Example]:
+        """The same to predict from: in place of the response stands a blank, which no model is
+        fed, so that an answer can't be known beforehand."""
+        return self._examples(pairs, [[BLANK]] * len(pairs))
+
+    def _examples(
+        self, pairs: Sequence[dict[str, Any]], responses: Sequence[list[int]]
+    ) -> list[Example]:
+        prompts = self.texts([render_prompt(p["instruction"], p["input"]) for p in pairs])
+        examples = []
+        for pair, ids, response in zip(pairs, prompts, responses, strict=True):
+            if len(ids) + len(response) > self.max_tokens:
+                ids = self._shortened(pair, self.max_tokens - len(response))
+            examples.append(Example(pair["pair_id"], ids + response, len(ids)))
+        return examples
+
+    def _shortened(self, pair: dict[str, Any], budget: int) -> list[int]:
+        instruction, text = pair["instruction"], pair["input"]
+        (frame,) = self.texts([render_prompt(instruction, "")])
+        offsets = self._plain.encode(text, add_special_tokens=False).offsets
+        room = max(1, budget - len(frame))
+        while True:
+            cut = text[: offsets[min(room, len(offsets)) - 1][1]] if offsets else ""
+            (ids,) = self.texts([render_prompt(instruction, cut)])
+            if len(ids) <= budget or room <= 1:
+                return ids
+            room -= len(ids) - budget  # tokens may join differently at the seam
 
 
-def _shortened(tokenizer: PreTrainedTokenizerBase, pair: dict[str, Any], budget: int) -> list[int]:
-    frame = len(
-        tokenizer(render_prompt(pair["instruction"], ""), add_special_tokens=False).input_ids
-    )
-    text = pair["input"].replace("<|", "< |")
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    room = max(1, budget - frame)
-    while True:
-        cut = text[: offsets[min(room, len(offsets)) - 1][1]] if offsets else ""
-        ids: list[int] = tokenizer(
-            render_prompt(pair["instruction"], cut), add_special_tokens=False
-        ).input_ids
-        if len(ids) <= budget or room <= 1:
-            return ids
-        room -= len(ids) - budget  # tokens may join differently at the seam
+def _without_marks(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, frozenset[int]]:
+    """A copy of the tokenizer that looks for no added token in a text, and ids it must not give.
+
+    The copy alone suffices for BPE, where no merge leads to such a token; a tokenizer that finds
+    whole words in its vocabulary may still meet one there, and it is left out. Runs of spaces are
+    added tokens in some vocabularies (GPT-NeoX, Gemma): they mark nothing, and stay.
+    """
+    from tokenizers import Tokenizer
+
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    blank: list[dict[str, Any]] = []
+    marks: list[dict[str, Any]] = []
+    for token in backend["added_tokens"]:
+        spaces = not token["special"] and not token["content"].replace(SPACE, " ").strip()
+        (blank if spaces else marks).append(token)
+    # Left over from the last call of the tokenizer.
+    backend |= {"added_tokens": blank, "padding": None, "truncation": None}
+    model = backend["model"]
+    # What stands for bytes and characters that the vocabulary lacks is no mark either.
+    spelled = {model.get("unk_token")}
+    if model.get("byte_fallback"):
+        spelled |= {f"<0x{byte:02X}>" for byte in range(256)}
+    barred = {t["id"] for t in marks if t["content"] not in spelled} - {model.get("unk_id")}
+    return Tokenizer.from_str(json.dumps(backend)), frozenset(barred)

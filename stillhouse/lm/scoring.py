@@ -1,4 +1,4 @@
-"""Class probabilities from a causal LM: by label tokens, or by the labels' names (zero-shot)."""
+"""What a causal LM would say next: among some tokens, or among some whole sequences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from stillhouse.lm.batches import collate, plan_batches, response_hidden
-from stillhouse.lm.labels import readable
 from stillhouse.lm.prompts import Example
 from stillhouse.models.loading import output_weight
 from stillhouse.progress import track
@@ -14,7 +13,7 @@ from stillhouse.progress import track
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 LIFT_EXAMPLES = 64
 LIFT_MARGIN = 3.0  # nats
@@ -23,17 +22,18 @@ LIFT_MARGIN = 3.0  # nats
 Embeddings = Callable[[Sequence[Example]], Sequence["torch.Tensor"]]
 
 
-def label_probabilities(
+def token_probabilities(
     model: PreTrainedModel,
     examples: Sequence[Example],
-    label_ids: Sequence[int],
+    token_ids: Sequence[int],
     *,
     pad_id: int,
     batch_size: int = 16,
     embeddings: Embeddings | None = None,
     description: str = "Scoring",
 ) -> np.ndarray:
-    """Probabilities [examples, labels]: a softmax over the label tokens, one forward pass each.
+    """Probabilities [examples, tokens] that the response is each of `token_ids`: a softmax over
+    them alone, one forward pass each. The examples' responses are one token long, and not read.
 
     `embeddings` stand in for token ids when the model is only the upper part of one.
     """
@@ -41,8 +41,8 @@ def label_probabilities(
     import torch
 
     device = model.device
-    weight = output_weight(model)[torch.tensor(list(label_ids), device=device)]
-    result = np.zeros((len(examples), len(label_ids)))
+    weight = output_weight(model)[torch.tensor(list(token_ids), device=device)]
+    result = np.zeros((len(examples), len(token_ids)))
     batches = plan_batches([len(e.ids) for e in examples], batch_size)
     with torch.inference_mode():
         for indices in track(batches, description, unit="batches"):
@@ -58,22 +58,24 @@ def label_probabilities(
     return result
 
 
-def lift_labels(
+def lift_tokens(
     model: PreTrainedModel,
-    label_ids: Sequence[int],
+    token_ids: Sequence[int],
     examples: Sequence[Example],
     *,
     pad_id: int,
     embeddings: Embeddings | None = None,
 ) -> None:
-    """Let all labels start as the equally likely answers, by their rows of the embedding.
+    """Let some tokens start as the equally likely answers, by their rows of the embedding.
 
-    Where prompts of `examples` end, on average, each label gets the logit of the likeliest other
-    token and `LIFT_MARGIN` more. Else most of an epoch goes by until a model answers with labels
+    Where prompts of `examples` end, on average, each gets the logit of the likeliest other token
+    and `LIFT_MARGIN` more. Else most of an epoch goes by until a model answers with these tokens
     at all, before it learns with which.
     """
     import torch
 
+    if not token_ids:
+        return
     chosen = list(examples[:LIFT_EXAMPLES])
     batch = collate(
         chosen,
@@ -82,7 +84,7 @@ def lift_labels(
         embeddings=embeddings(chosen) if embeddings else None,
     )
     with torch.no_grad():
-        weight, ids = output_weight(model), torch.tensor(list(label_ids), device=model.device)
+        weight, ids = output_weight(model), torch.tensor(list(token_ids), device=model.device)
         hidden = response_hidden(model, batch).float().mean(dim=0)
         rows = weight[ids].float()
         others = weight.float() @ hidden
@@ -91,44 +93,48 @@ def lift_labels(
         weight[ids] = (rows + missing[:, None] * hidden / (hidden @ hidden)).to(weight.dtype)
 
 
-def name_probabilities(
+def sequence_probabilities(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
-    labels: Sequence[str],
+    sequences: Sequence[list[int]],
     *,
+    vocabulary: int,
     batch_size: int = 8,
+    description: str = "Scoring",
 ) -> np.ndarray:
-    """Zero-shot probabilities [examples, labels] from the likelihood of each label's whole name.
+    """Probabilities [examples, sequences] from the likelihood of each whole sequence of tokens as
+    what follows the prompt, among the first `vocabulary` tokens.
 
-    All names follow the prompt in one sequence; each attends to the prompt and to itself only and
-    counts its positions from the prompt's end. So the prompt is read once, not once a label, and
-    names that share their first tokens are told apart.
+    All sequences follow the prompt in one row; each attends to the prompt and to itself only and
+    counts its positions from the prompt's end. So the prompt is read once, not once a sequence,
+    and those that share their first tokens are told apart.
     """
     import numpy as np
     import torch
 
-    names = [tokenizer(" " + readable(n), add_special_tokens=False).input_ids for n in labels]
-    result = np.zeros((len(examples), len(labels)))
+    result = np.zeros((len(examples), len(sequences)))
     batches = plan_batches([len(e.ids) for e in examples], batch_size)
     with torch.inference_mode():
-        for indices in track(batches, "Scoring zero-shot", unit="batches"):
+        for indices in track(batches, description, unit="batches"):
             prompts = [examples[i].ids[: examples[i].response_start] for i in indices]
-            scores = _score_names(model, prompts, names, len(tokenizer))
+            scores = _score_sequences(model, prompts, sequences, vocabulary)
             result[indices] = torch.softmax(scores.float(), dim=-1).cpu().numpy()
     return result
 
 
-def _score_names(
-    model: PreTrainedModel, prompts: list[list[int]], names: list[list[int]], vocabulary: int
+def _score_sequences(
+    model: PreTrainedModel,
+    prompts: Sequence[list[int]],
+    sequences: Sequence[list[int]],
+    vocabulary: int,
 ) -> torch.Tensor:
-    """Log-likelihoods [prompts, names] of `names`, among `vocabulary` tokens, after each prompt."""
+    """Log-likelihoods [prompts, sequences] of each sequence after each prompt."""
     import torch
 
-    device, tail = model.device, [t for name in names for t in name]
+    device, tail = model.device, [t for s in sequences for t in s]
     widest = max(len(p) for p in prompts)
     length = widest + len(tail)
-    # Prompts are padded on the left, so that all names start in the same column.
+    # Prompts are padded on the left, so that all sequences start in the same column.
     ids = torch.zeros(len(prompts), length, dtype=torch.long)
     positions = torch.zeros(len(prompts), length, dtype=torch.long)
     visible = torch.zeros(len(prompts), length, length, dtype=torch.bool)
@@ -140,11 +146,11 @@ def _score_names(
         visible[row, start:, start:widest] = True
     visible[:, :, :widest] &= torch.ones(length, widest).tril().bool()
     offset = widest
-    for name in names:
-        end = offset + len(name)
-        visible[:, offset:end, offset:end] = torch.ones(len(name), len(name)).tril().bool()
+    for sequence in sequences:
+        end = offset + len(sequence)
+        visible[:, offset:end, offset:end] = torch.ones(len(sequence), len(sequence)).tril().bool()
         for row, prompt in enumerate(prompts):
-            positions[row, offset:end] = len(prompt) + torch.arange(len(name))
+            positions[row, offset:end] = len(prompt) + torch.arange(len(sequence))
         offset = end
     visible |= torch.eye(length).bool()  # a padding row that sees nothing would be NaN
     bias = torch.zeros(visible.shape, dtype=model.dtype).masked_fill(
@@ -159,9 +165,9 @@ def _score_names(
     weight = output_weight(model)[:vocabulary]  # an embedding padded beyond it holds no tokens
     log_probs = torch.log_softmax((hidden @ weight.T).float(), dim=-1)
     scores, offset = [], 0
-    for name in names:
+    for sequence in sequences:
         # The first token is predicted by the prompt's last position, the others by the one before.
-        sources = [0, *range(offset + 1, offset + len(name))]
-        scores.append(log_probs[:, sources, name].sum(dim=-1))
-        offset += len(name)
+        sources = [0, *range(offset + 1, offset + len(sequence))]
+        scores.append(log_probs[:, sources, sequence].sum(dim=-1))
+        offset += len(sequence)
     return torch.stack(scores, dim=1)

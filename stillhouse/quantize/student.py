@@ -1,50 +1,47 @@
-"""A student's checkpoint, quantized and scored."""
+"""A student's checkpoint, quantized."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from stillhouse.config.dataset import Task
 from stillhouse.config.student import Student
-from stillhouse.evaluate.predictions import mean_scores, probabilities_of, write_predictions
-from stillhouse.lm.tasks import TaskData, encode_task, of_split
-from stillhouse.models.loading import load_model, load_tokenizer, pick_device, pick_dtype
-from stillhouse.quantize.gptq import QuantizationInfo, quantize_gptq
-from stillhouse.storage.files import atomic_dir
-from stillhouse.student.distil import PREDICTIONS
-
-
-@dataclass(frozen=True)
-class QuantizationReport:
-    """What was quantized, and mean scores on the test split."""
-
-    quantization: QuantizationInfo
-    test: dict[str, float]
+from stillhouse.facts import QuantizedModelFacts
+from stillhouse.lm.prompts import Encoder
+from stillhouse.models.importing import describe
+from stillhouse.models.loading import load_tokenizer
+from stillhouse.quantize.gptq import quantize_gptq
+from stillhouse.tasks.common import training_examples
+from stillhouse.tasks.kinds import open_tasks
 
 
 def quantize_student(
-    checkpoint: Path, target: Path, tasks: Sequence[TaskData], settings: Student
-) -> QuantizationReport:
-    """Write the quantized checkpoint to `target`, with its predictions on the test split.
+    checkpoint: Path, target: Path, dataset: Path, tasks: Sequence[Task], settings: Student
+) -> QuantizedModelFacts:
+    """Fill `target` with the quantized checkpoint.
 
     Calibrated on whole training examples, prompt and response: the texts it will be run on.
     """
     how = settings.quantization
-    tokenizer = load_tokenizer(checkpoint)
-    max_tokens = settings.distillation.max_tokens
-    encoded = [encode_task(tokenizer, t, max_tokens=max_tokens) for t in tasks]
-    texts = [e.ids for e in of_split(encoded, "train")]
+    encoder = Encoder(load_tokenizer(checkpoint), settings.distillation.max_tokens)
+    texts = [
+        e.ids
+        for kind in open_tasks(dataset, tasks)
+        for e in training_examples(kind, dataset, encoder).examples
+    ]
     seed = settings.distillation.seed
     chosen = random.Random(seed).sample(texts, min(how.calibration_texts, len(texts)))
-    with atomic_dir(target) as folder:
-        quantization = quantize_gptq(
-            checkpoint, folder, chosen, bits=how.bits, group_size=how.group_size
-        )
-        # Loaded by plain transformers, as its users will.
-        device = pick_device()
-        model = load_model(folder, device, pick_dtype(device))
-        test = probabilities_of(model, encoded, "test", pad_id=tokenizer.pad_token_id)
-        write_predictions(folder / PREDICTIONS, encoded, "test", test)
-    return QuantizationReport(quantization, mean_scores(encoded, "test", test))
+    found = quantize_gptq(checkpoint, target, chosen, bits=how.bits, group_size=how.group_size)
+    info = describe(target)
+    return QuantizedModelFacts(
+        digest=info.fingerprint,
+        parameters=info.parameters,
+        bytes=info.bytes,
+        bits=found.bits,
+        group_size=found.group_size,
+        quantized_layers=found.layers,
+        calibration_tokens=found.calibration_tokens,
+        warnings=list(found.warnings),
+    )

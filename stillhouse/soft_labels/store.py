@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
 from stillhouse.soft_labels.codec import LabelEncoding, LabelRecords
-from stillhouse.storage.files import atomic_file, remove_leftovers
+from stillhouse.storage.files import atomic_file, digest, remove_leftovers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,11 +152,24 @@ class LabelStore:
             return None
         # Named after its content: writing the same pairs again replaces the shard, and two
         # processes labelling different pairs never meet.
-        digest = hashlib.sha256("\n".join(labels).encode()).hexdigest()[:16]
-        path = self.folder / f"{digest}{SUFFIX}"
+        name = hashlib.sha256("\n".join(labels).encode()).hexdigest()[:16]
+        path = self.folder / f"{name}{SUFFIX}"
         write_shard(path, self.header, labels)
         self._add(read_shard(path, self.header))
         return path
+
+    def retain(self, keys: Iterable[str]) -> None:
+        """Remove the labels of all other pairs: their shards are written anew without them."""
+        wanted = set(keys)
+        for shard in {id(shard): shard for shard, _ in self._found.values()}.values():
+            kept = {k: shard.records(i) for i, k in enumerate(shard.keys) if k in wanted}
+            if len(kept) == len(shard.keys):
+                continue
+            # The smaller shard first: killed in between, nothing is labelled again.
+            self.write(kept)
+            shard.path.unlink()
+            for key in set(shard.keys) - wanted:
+                self._found.pop(key, None)
 
     def get(self, key: str) -> LabelRecords:
         """Records of a pair, one row per supervised token. Raises KeyError if it has none."""
@@ -165,6 +178,23 @@ class LabelStore:
 
     def _add(self, shard: LabelShard) -> None:
         self._found.update((key, (shard, index)) for index, key in enumerate(shard.keys))
+
+
+def open_store(folder: Path, header: ShardHeader) -> LabelStore:
+    """The store for `header` below `folder`; other teachers' and encodings' lie beside it."""
+    return LabelStore(folder / digest(header.to_json()), header)
+
+
+def header_from(values: Mapping[str, Any]) -> ShardHeader:
+    """The header whose `asdict`, through JSON or not, is `values`."""
+    stored = values["encoding"]
+    encoding = LabelEncoding(
+        stored["kind"],
+        stored["entries"],
+        tuple(stored["temperatures"]),
+        tuple(stored["label_ids"]),
+    )
+    return ShardHeader(values["teacher"], values["tokenizer"], encoding)
 
 
 def _flatten(header: dict[str, Any]) -> dict[str, Any]:

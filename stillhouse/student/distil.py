@@ -1,113 +1,171 @@
 """From a teacher and its soft labels to a trained student checkpoint."""
 
+# A query of names of our own and of quoted settings.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from stillhouse.config.dataset import Task
 from stillhouse.config.student import Student
-from stillhouse.evaluate.predictions import mean_scores, probabilities_of, write_predictions
-from stillhouse.lm.prompts import Example
-from stillhouse.lm.scoring import lift_labels
-from stillhouse.lm.tasks import TaskData, encode_task, of_split
+from stillhouse.errors import UserError
+from stillhouse.facts import CheckpointFacts
+from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.lm.scoring import lift_tokens
+from stillhouse.models.importing import describe
 from stillhouse.models.loading import load_model, load_tokenizer, pick_device, stored_dtype
 from stillhouse.soft_labels.codec import LabelRecords, decode
-from stillhouse.soft_labels.store import LabelStore
-from stillhouse.storage.files import atomic_dir, read_json
+from stillhouse.soft_labels.store import LabelStore, header_from, open_store
+from stillhouse.storage.files import read_json
+from stillhouse.storage.query import connected, rows_in_batches
+from stillhouse.storage.tables import BATCH_ROWS, table_writer
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
-from stillhouse.training.loop import (
-    TrainingData,
-    TrainingResult,
-    settings_from,
-    train,
+from stillhouse.tasks.common import (
+    Kind,
+    answer_ids,
+    figures_of_epoch,
+    mean_figures,
+    mean_score,
+    prompts_of,
+    quoted,
+    require_splits,
+    score_all,
+    training_examples,
 )
+from stillhouse.tasks.kinds import open_tasks
+from stillhouse.training.loop import TrainingData, settings_from, train
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from stillhouse.soft_labels.targets import SparseTargets
 
-logger = logging.getLogger("stillhouse")
-
-PREDICTIONS = "predictions.parquet"
-
-
-@dataclass(frozen=True)
-class DistillationReport:
-    """Mean scores on the test split, the learning curve and the student's vocabulary."""
-
-    test: dict[str, float]
-    training: TrainingResult
-    vocabulary: int
-    teacher_vocabulary: int
+LEARNED_FROM = "learned_from.parquet"
 
 
 def distil_student(
     teacher: Path,
-    labels: LabelStore,
+    soft_labels: Path,
+    header: Mapping[str, Any],
     target: Path,
-    tasks: Sequence[TaskData],
+    dataset: Path,
+    tasks: Sequence[Task],
     settings: Student,
     *,
-    state_folder: Path,
+    scratch: Path,
     fingerprint: str,
-) -> DistillationReport:
-    """Cut a student from the adapted `teacher`, train it on `labels`, write it to `target`.
+) -> CheckpointFacts:
+    """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
 
-    The folder holds the best validation checkpoint (safetensors, tokenizer, the mapping of the
-    vocabulary) and its predictions on the test split. Resumes after a kill from `state_folder`.
+    `header` says which of the labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds
+    the best validation checkpoint: safetensors, tokenizer, the mapping of the vocabulary, and in
+    `learned_from.parquet` which pairs and documents taught it or chose among its epochs. The test
+    split is never read. Resumes after a kill from `scratch`.
+
+    Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
+    has no soft label.
     """
     import torch
 
     how = settings.distillation
+    require_splits(dataset, tasks)
+    store = open_store(soft_labels, header_from(header))
+    _require_labels(store, dataset, settings)
     tokenizer = load_tokenizer(teacher)
-    teacher_tasks = [encode_task(tokenizer, t, max_tokens=how.max_tokens) for t in tasks]
+    kinds = open_tasks(dataset, tasks)
     vocabulary = None
     if settings.init.vocabulary == "corpus":
-        # Of the training split alone: the test split must stay unseen in every respect.
-        seen = {i for e in of_split(teacher_tasks, "train") for i in e.ids}
-        vocabulary = prune_tokenizer(
-            tokenizer, seen, teacher_rows=read_json(teacher / "config.json")["vocab_size"]
-        )
-    with atomic_dir(target) as folder:
-        cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=folder)
-        student_tokenizer = load_tokenizer(folder)
-        encoded = [encode_task(student_tokenizer, t, max_tokens=how.max_tokens) for t in tasks]
-        # Trained in float32 on every device: bfloat16 weights lose small updates.
-        model = load_model(folder, pick_device(), torch.float32)
-        pad_id = student_tokenizer.pad_token_id
-        label_ids = [i for t in encoded for i in t.label_ids]
-        lift_labels(model, label_ids, of_split(encoded, "train"), pad_id=pad_id)
-
-        def validate() -> dict[str, float]:
-            found = probabilities_of(model, encoded, "validation", pad_id=pad_id)
-            return mean_scores(encoded, "validation", found)
-
-        result = train(
-            model,
-            TrainingData(
-                of_split(encoded, "train"), _SoftTargets(labels, vocabulary, how.temperature)
-            ),
-            settings_from(how),
-            evaluate=validate,
-            state_folder=state_folder,
-            fingerprint=fingerprint,
-            pad_id=pad_id,
-            vocabulary=len(student_tokenizer),
-            description=f"Distilling {settings.name}",
-        )
-        test = probabilities_of(model, encoded, "test", pad_id=pad_id)
-        write_predictions(folder / PREDICTIONS, encoded, "test", test)
-        model.to(stored_dtype(folder)).save_pretrained(folder)
-        student_tokenizer.save_pretrained(folder)
-    return DistillationReport(
-        test=mean_scores(encoded, "test", test),
-        training=result,
+        vocabulary = _vocabulary_of(teacher, tokenizer, kinds, dataset, how.max_tokens)
+    cut = cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=target)
+    student_tokenizer = load_tokenizer(target)
+    encoder = Encoder(student_tokenizer, how.max_tokens)
+    examples = [e for k in kinds for e in training_examples(k, dataset, encoder).examples]
+    validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
+    # Trained in float32 on every device: bfloat16 weights lose small updates.
+    model = load_model(target, pick_device(), torch.float32)
+    pad_id = student_tokenizer.pad_token_id
+    lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
+    result = train(
+        model,
+        TrainingData(examples, _SoftTargets(store, vocabulary, how.temperature)),
+        settings_from(how),
+        evaluate=lambda: figures_of_epoch(score_all(model, encoder, validation)),
+        state_folder=scratch,
+        fingerprint=fingerprint,
+        pad_id=pad_id,
+        vocabulary=len(student_tokenizer),
+        description=f"Distilling {settings.name}",
+    )
+    scored = score_all(model, encoder, validation)
+    model.to(stored_dtype(target)).save_pretrained(target)
+    student_tokenizer.save_pretrained(target)
+    _write_learned_from(target / LEARNED_FROM, dataset, settings)
+    info = describe(target)
+    return CheckpointFacts(
+        digest=info.fingerprint,
+        parameters=info.parameters,
+        bytes=info.bytes,
+        layers=len(cut.kept_layers),
         vocabulary=len(student_tokenizer),
         teacher_vocabulary=len(tokenizer),
+        score=mean_score(scored),
+        scores=mean_figures(scored),
+        best_epoch=result.best_epoch,
+        stopped_early=result.stopped_early,
+        history=result.history,
     )
+
+
+def _require_labels(store: LabelStore, dataset: Path, settings: Student) -> None:
+    keys = (
+        row["pair_id"]
+        for rows in rows_in_batches(
+            f"""SELECT pair_id FROM dataset
+                WHERE task IN ({quoted(settings.tasks)}) AND split = 'train'""",
+            dataset=dataset,
+        )
+        for row in rows
+    )
+    if missing := len(store.missing(keys)):
+        raise UserError(
+            f"{settings.name}: {missing:,} training pairs have no soft label",
+            remedy="materialize `soft_labels` first, with the same dataset; `stillhouse run` makes "
+            "everything in order.",
+        )
+
+
+def _vocabulary_of(
+    teacher: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    kinds: Sequence[Kind],
+    dataset: Path,
+    max_tokens: int,
+) -> PrunedVocabulary:
+    """What the training split uses of the teacher's vocabulary, and no other split."""
+    encoder = Encoder(tokenizer, max_tokens)
+    seen: set[int] = set()
+    for kind in kinds:
+        for example in training_examples(kind, dataset, encoder).examples:
+            seen.update(example.ids)
+    rows = read_json(teacher / "config.json")["vocab_size"]
+    return prune_tokenizer(tokenizer, seen, teacher_rows=rows)
+
+
+def _write_learned_from(path: Path, dataset: Path, settings: Student) -> None:
+    """Ids alone, which are digests of content: what a document says stays where it is."""
+    with connected({"dataset": dataset}) as db:
+        found = db.sql(
+            f"""SELECT split, task, pair_id, doc_id, group_id, source FROM dataset
+                WHERE task IN ({quoted(settings.tasks)}) AND split IN ('train', 'validation')
+                ORDER BY split, task, pair_id"""
+        ).to_arrow_reader(BATCH_ROWS)
+        with table_writer(path, found.schema) as write:
+            for batch in found:
+                write(batch)
 
 
 class _SoftTargets:

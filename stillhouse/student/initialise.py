@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.errors import UserError
 from stillhouse.models.weights import count_parameters, tensor_headers, weight_bytes, weight_files
 from stillhouse.progress import track
-from stillhouse.storage.files import atomic_dir, read_json, write_json
+from stillhouse.storage.files import read_json, write_json
 from stillhouse.student.vocabulary import GONE, PrunedVocabulary, save_mapping
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def evenly_spaced(count: int, of: int) -> tuple[int, ...]:
 def cut_student(
     teacher: Path, *, layers: int, vocabulary: PrunedVocabulary | None, target: Path
 ) -> StudentInfo:
-    """Write a student of `layers` layers of the teacher's folder to `target`, whole or not at all.
+    """Fill the folder `target` with a student of `layers` layers of the teacher's folder.
 
     With `vocabulary`, embedding and output rows are gathered by `student_to_teacher`, token ids in
     the configuration follow, and the mapping is kept beside the weights; without, the student has
@@ -80,23 +80,23 @@ def cut_student(
             f"vocabulary to cut from it (token {int(rows.max())})",
             remedy="prune the tokenizer of this very teacher.",
         )
-    with atomic_dir(target) as folder:
-        tensors = _cut_weights(teacher, kept, rows)
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        write_json(folder / "config.json", _cut_config(config, kept, vocabulary))
-        generation = teacher / "generation_config.json"
-        if generation.exists():
-            settings = read_json(generation)
-            if vocabulary is not None:
-                settings = _renumber_ids(settings, vocabulary.teacher_to_student)
-            write_json(folder / "generation_config.json", settings)
-        if vocabulary is None:
-            AutoTokenizer.from_pretrained(
-                teacher, trust_remote_code=False, local_files_only=True
-            ).save_pretrained(folder)
-        else:
-            vocabulary.tokenizer.save_pretrained(folder)
-            save_mapping(vocabulary, folder)
+    target.mkdir(parents=True, exist_ok=True)
+    tensors = _cut_weights(teacher, kept, rows)
+    save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
+    write_json(target / "config.json", _cut_config(config, kept, vocabulary))
+    generation = teacher / "generation_config.json"
+    if generation.exists():
+        settings = read_json(generation)
+        if vocabulary is not None:
+            settings = _renumber_ids(settings, vocabulary.teacher_to_student)
+        write_json(target / "generation_config.json", settings)
+    if vocabulary is None:
+        AutoTokenizer.from_pretrained(
+            teacher, trust_remote_code=False, local_files_only=True
+        ).save_pretrained(target)
+    else:
+        vocabulary.tokenizer.save_pretrained(target)
+        save_mapping(vocabulary, target)
     info = StudentInfo(
         path=target,
         parameters=count_parameters(target),

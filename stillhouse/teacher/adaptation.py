@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import Adaptation
-from stillhouse.evaluate.predictions import mean_scores, probabilities_of, write_predictions
-from stillhouse.lm.labels import add_label_tokens
-from stillhouse.lm.scoring import Embeddings, lift_labels, name_probabilities
-from stillhouse.lm.tasks import EncodedTask, TaskData, encode_task, of_split
+from stillhouse.facts import AdaptedTeacherFacts
+from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.lm.scoring import Embeddings, lift_tokens
+from stillhouse.lm.tokens import add_tokens
+from stillhouse.models.importing import describe
 from stillhouse.models.loading import (
     load_model,
     load_tokenizer,
@@ -23,7 +25,19 @@ from stillhouse.models.loading import (
     pick_dtype,
     stored_dtype,
 )
-from stillhouse.storage.files import atomic_dir
+from stillhouse.tasks.common import (
+    Examples,
+    answer_ids,
+    figures_of_epoch,
+    mark_untrained,
+    mean_figures,
+    mean_score,
+    prompts_of,
+    require_splits,
+    score_all,
+    training_examples,
+)
+from stillhouse.tasks.kinds import open_tasks
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.training.loop import (
     TrainingData,
@@ -34,19 +48,7 @@ from stillhouse.training.loop import (
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-PREDICTIONS = "predictions.parquet"
-ZERO_SHOT_PREDICTIONS = "predictions_zero_shot.parquet"
-
-
-@dataclass(frozen=True)
-class AdaptationReport:
-    """Mean scores on the test split before and after, and the learning curve."""
-
-    zero_shot: dict[str, float]
-    adapted: dict[str, float]
-    training: TrainingResult
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -64,94 +66,99 @@ class TeacherParts:
 
 def split_teacher(
     model: PreTrainedModel,
-    examples: Sequence[EncodedTask],
-    splits: Sequence[str],
+    examples: Sequence[Example],
     *,
     top_layers: int,
     cache: Path,
     pad_id: int,
 ) -> TeacherParts:
     """Cut `model` below its `top_layers`, when the hidden states there fit the cache."""
-    chosen = [e for split in splits for e in of_split(examples, split)]
     lower = model.config.num_hidden_layers - top_layers
-    if lower <= 0 or not fits_cache(model, chosen):
+    if lower <= 0 or not fits_cache(model, examples):
         return TeacherParts(model, model, None)
     trunk = Trunk(model, lower, cache / str(lower), pad_id=pad_id)
-    trunk.prepare(chosen)
+    trunk.prepare(examples)
     return TeacherParts(model, upper_part(model, lower), trunk)
 
 
 def adapt_teacher(
     weights: Path,
     target: Path,
-    tasks: Sequence[TaskData],
+    dataset: Path,
+    tasks: Sequence[Task],
     settings: Adaptation,
     *,
-    state_folder: Path,
+    scratch: Path,
     cache: Path,
     fingerprint: str,
-) -> AdaptationReport:
-    """Write the adapted teacher (safetensors, tokenizer with label tokens) to `target`.
+) -> AdaptedTeacherFacts:
+    """Fill `target` with the adapted teacher: safetensors, and a tokenizer with answer tokens.
 
-    Beside the weights lie its predictions, and the zero-shot ones, on the test split. With
-    `method: none` only the label tokens are added. `cache` holds hidden states of the frozen
-    layers; its name should say which weights they are from. Resumes after a kill.
+    With `method: none` the answer tokens are only added, and a file beside the weights says that
+    this teacher answers in words. The same training and validation pairs, settings and weights
+    give the same bytes; the test split is never read. `cache` holds hidden states of the frozen
+    layers; its name should say which weights they are from. Resumes after a kill from `scratch`.
+
+    Raises `UserError` when a split of a task is empty.
     """
+    require_splits(dataset, tasks)
+    kinds = open_tasks(dataset, tasks)
     device = pick_device()
     model = load_model(weights, device, pick_dtype(device))
     tokenizer = load_tokenizer(weights)
-    for task in tasks:
-        add_label_tokens(model, tokenizer, task.tokens)
-    encoded = [encode_task(tokenizer, t, max_tokens=settings.max_tokens) for t in tasks]
-    pad_id = tokenizer.pad_token_id
-    with atomic_dir(target) as folder:
-        zero_shot = _zero_shot(model, tokenizer, encoded)
-        write_predictions(folder / ZERO_SHOT_PREDICTIONS, encoded, "test", zero_shot)
+    for kind in kinds:
+        add_tokens(model, tokenizer, kind.answer_tokens)
+    encoder = Encoder(tokenizer, settings.max_tokens)
+    validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
+    result = TrainingResult()
+    if settings.method == "none":
+        scored = score_all(model, encoder, validation, untrained=True)
+        mark_untrained(target)
+    else:
+        training = [training_examples(k, dataset, encoder) for k in kinds]
         parts = split_teacher(
             model,
-            encoded,
-            ("train", "validation", "test"),
+            [e for split in (*training, *validation) for e in split.examples],
             top_layers=settings.layers,
             cache=cache,
-            pad_id=pad_id,
+            pad_id=tokenizer.pad_token_id,
         )
-        result = TrainingResult()
-        if settings.method == "lora":
-            result = _train_lora(parts, encoded, settings, state_folder, fingerprint, tokenizer)
-        adapted = probabilities_of(
-            parts.trained, encoded, "test", pad_id=pad_id, embeddings=parts.embeddings
+        result = _train_lora(
+            parts, training, validation, settings, encoder, scratch=scratch, fingerprint=fingerprint
         )
-        write_predictions(folder / PREDICTIONS, encoded, "test", adapted)
-        # Stored as wide as the weights came; their last bits are not worth twice the disk.
-        model.to(stored_dtype(weights)).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    return AdaptationReport(
-        zero_shot=mean_scores(encoded, "test", zero_shot),
-        adapted=mean_scores(encoded, "test", adapted),
-        training=result,
+        scored = score_all(parts.trained, encoder, validation, embeddings=parts.embeddings)
+    model.to(stored_dtype(weights)).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    info = describe(target)
+    return AdaptedTeacherFacts(
+        digest=info.fingerprint,
+        method=settings.method,
+        parameters=info.parameters,
+        bytes=info.bytes,
+        score=mean_score(scored),
+        chance=sum(split.kind.chance(split.gold) for split in validation) / len(validation),
+        scores=mean_figures(scored),
+        best_epoch=result.best_epoch,
+        stopped_early=result.stopped_early,
+        history=result.history,
     )
-
-
-def _zero_shot(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tasks: Sequence[EncodedTask]
-) -> dict:
-    return {
-        t.task.name: name_probabilities(model, tokenizer, t.examples["test"], t.task.labels)
-        for t in tasks
-    }
 
 
 def _train_lora(
     parts: TeacherParts,
-    tasks: Sequence[EncodedTask],
+    training: Sequence[Examples],
+    validation: Sequence[Examples],
     settings: Adaptation,
-    state_folder: Path,
+    encoder: Encoder,
+    *,
+    scratch: Path,
     fingerprint: str,
-    tokenizer: PreTrainedTokenizerBase,
 ) -> TrainingResult:
+    import torch
     from peft import LoraConfig, get_peft_model
 
-    pad_id = tokenizer.pad_token_id
+    torch.manual_seed(settings.seed)  # LoRA's first matrices are random
+    pad_id = encoder.tokenizer.pad_token_id
     layers = parts.trained.config.num_hidden_layers
     top = None  # an upper part is trained as a whole
     if parts.embeddings is None:
@@ -167,28 +174,24 @@ def _train_lora(
         ),
     )
     model = lora.get_base_model()
-    label_ids = [i for t in tasks for i in t.label_ids]
-    lift_labels(
-        model, label_ids, of_split(tasks, "train"), pad_id=pad_id, embeddings=parts.embeddings
-    )
-    rows = _LabelRows(model, label_ids)
+    examples = [e for split in training for e in split.examples]
+    ids = answer_ids([split.kind for split in training], encoder.tokenizer)
+    lift_tokens(model, ids, examples, pad_id=pad_id, embeddings=parts.embeddings)
+    rows = _AnswerRows(model, ids)
 
     def validate() -> dict[str, float]:
         rows.store()
-        found = probabilities_of(
-            model, tasks, "validation", pad_id=pad_id, embeddings=parts.embeddings
-        )
-        return mean_scores(tasks, "validation", found)
+        return figures_of_epoch(score_all(model, encoder, validation, embeddings=parts.embeddings))
 
     result = train(
         model,
-        TrainingData(of_split(tasks, "train"), embeddings=parts.embeddings, head=rows.head),
+        TrainingData(examples, embeddings=parts.embeddings, head=rows.head),
         settings_from(settings),
         evaluate=validate,
-        state_folder=state_folder,
+        state_folder=scratch,
         fingerprint=fingerprint,
         pad_id=pad_id,
-        vocabulary=len(tokenizer),
+        vocabulary=len(encoder.tokenizer),
         description="Adapting the teacher",
     )
     rows.store()
@@ -197,26 +200,26 @@ def _train_lora(
     return result
 
 
-class _LabelRows:
-    """The label tokens' rows of an embedding that is frozen otherwise, as a parameter.
+class _AnswerRows:
+    """The answer tokens' rows of an embedding that is frozen otherwise, as a parameter.
 
     Without them, the layers would first have to learn to point at directions of the embedding
     that no text ever asked for.
     """
 
-    NAME = "label_rows"
+    NAME = "answer_rows"
 
-    def __init__(self, model: PreTrainedModel, label_ids: Sequence[int]) -> None:
+    def __init__(self, model: PreTrainedModel, ids: Sequence[int]) -> None:
         import torch
 
         self.model, self.weight = model, output_weight(model)
-        self.ids = torch.tensor(label_ids, device=self.weight.device)
+        self.ids = torch.tensor(ids, dtype=torch.long, device=self.weight.device)
         start = self.weight[self.ids].detach().float().clone()
         self.rows = torch.nn.Parameter(start)
         model.register_parameter(self.NAME, self.rows)
 
     def head(self) -> torch.Tensor:
-        """The whole output embedding, with gradients for the label rows alone."""
+        """The whole output embedding, with gradients for the answer tokens' rows alone."""
         return self.weight.index_copy(0, self.ids, self.rows.to(self.weight.dtype))
 
     def store(self) -> None:

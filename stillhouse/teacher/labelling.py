@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import SoftLabels
+from stillhouse.errors import UserError
+from stillhouse.facts import SoftLabelsFacts
 from stillhouse.lm.batches import collate, plan_batches, response_hidden
-from stillhouse.lm.prompts import Example
-from stillhouse.lm.tasks import TaskData, encode_task, of_split
+from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.models.importing import tokenizer_fingerprint
 from stillhouse.models.loading import (
     load_model,
     load_tokenizer,
@@ -26,29 +31,25 @@ from stillhouse.soft_labels.codec import (
     encode_sampled,
     encode_top_k,
 )
-from stillhouse.soft_labels.store import LabelStore, ShardHeader
+from stillhouse.soft_labels.store import LabelStore, ShardHeader, open_store
 from stillhouse.storage.files import digest
+from stillhouse.tasks.common import (
+    Examples,
+    answer_ids,
+    is_untrained,
+    prompts_of,
+    training_examples,
+)
+from stillhouse.tasks.kinds import open_tasks
 from stillhouse.teacher.adaptation import TeacherParts, split_teacher
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class LabellingReport:
-    """Pairs labelled now and found in the cache; tokens and bytes of all of them."""
-
-    pairs_labelled: int
-    pairs_reused: int
-    tokens: int
-    bytes: int
-    mean_tail: float
-    mean_entropy: float
+    from transformers import PreTrainedModel
 
 
 def encoding_of(
-    settings: SoftLabels, temperatures: Sequence[float], label_ids: Sequence[int], vocabulary: int
+    settings: SoftLabels, temperatures: Sequence[float], answers: Sequence[int], vocabulary: int
 ) -> LabelEncoding:
     """What the shards hold; a `k` beyond the teacher's `vocabulary` means all of it.
 
@@ -59,103 +60,145 @@ def encoding_of(
         return LabelEncoding("top_k", k, tuple(sorted(temperatures)))
     if settings.encoding == "sampled":
         return LabelEncoding("sampled", settings.draws, tuple(temperatures))
-    return LabelEncoding("label_distribution", len(label_ids), label_ids=tuple(label_ids))
-
-
-def open_store(folder: Path, header: ShardHeader) -> LabelStore:
-    """The store for `header` below `folder`; other teachers' and encodings' lie beside it."""
-    return LabelStore(folder / digest(header.to_json()), header)
-
-
-def header_from(values: Mapping[str, Any]) -> ShardHeader:
-    """The header whose `asdict`, through JSON, is `values`."""
-    stored = values["encoding"]
-    encoding = LabelEncoding(
-        stored["kind"],
-        stored["entries"],
-        tuple(stored["temperatures"]),
-        tuple(stored["label_ids"]),
-    )
-    return ShardHeader(values["teacher"], values["tokenizer"], encoding)
+    return LabelEncoding("label_distribution", len(answers), label_ids=tuple(answers))
 
 
 def label_pairs(
     teacher: Path,
     folder: Path,
-    tasks: Sequence[TaskData],
+    dataset: Path,
+    tasks: Sequence[Task],
     settings: SoftLabels,
     temperatures: Sequence[float],
     *,
-    fingerprint: str,
-    tokenizer_fingerprint: str,
+    teacher_digest: str,
     max_tokens: int,
     top_layers: int,
     cache: Path,
-) -> tuple[LabelStore, LabellingReport]:
-    """Label the training pairs that have no soft label yet; returns the store.
+) -> SoftLabelsFacts:
+    """Label the training pairs that have no soft label yet, below `folder`.
 
     Shards of `shard_pairs` pairs are written as they are finished, so a killed run loses at most
-    one. `teacher` is the adapted teacher's folder, `fingerprint` that of its weights.
+    one. `teacher` is the adapted teacher's folder, `teacher_digest` that of its content. What
+    other teachers or encodings left in `folder`, and labels of pairs that are gone, is removed.
+
+    A teacher that was left as it came answers in words; raises `UserError` when its answers are to
+    be encoded as tokens.
     """
+    untrained = is_untrained(teacher)
+    if untrained and settings.encoding != "labels":
+        raise UserError(
+            f"soft_labels.encoding: {settings.encoding} keeps the teacher's next tokens, but a "
+            "teacher with `adapt: {method: none}` answers in words",
+            remedy="set `soft_labels.encoding: labels`, or adapt the teacher "
+            "(`teachers[].adapt.method: lora`).",
+        )
     tokenizer = load_tokenizer(teacher)
-    encoded = [encode_task(tokenizer, t, max_tokens=max_tokens) for t in tasks]
-    examples = of_split(encoded, "train")
-    # Classes of all tasks: one distribution then serves pairs of any of them.
-    label_ids = [i for t in encoded for i in t.label_ids]
-    encoding = encoding_of(settings, temperatures, label_ids, len(tokenizer))
-    header = ShardHeader(fingerprint, tokenizer_fingerprint, encoding)
-    store = open_store(folder, header)
+    kinds = open_tasks(dataset, tasks)
+    encoder = Encoder(tokenizer, max_tokens)
+    training = [training_examples(k, dataset, encoder) for k in kinds]
+    examples = [e for split in training for e in split.examples]
+    # Answers of all tasks: one distribution then serves pairs of any of them.
+    answers = answer_ids(kinds, tokenizer)
+    encoding = encoding_of(settings, temperatures, answers, len(tokenizer))
+    store = open_store(
+        folder, ShardHeader(teacher_digest, tokenizer_fingerprint(teacher), encoding)
+    )
+    store.retain(e.key for e in examples)
     missing = set(store.missing(e.key for e in examples))
     if missing:
         device = pick_device()
         model = load_model(teacher, device, pick_dtype(device))
-        parts = split_teacher(
-            model,
-            encoded,
-            ("train",),
-            top_layers=top_layers,
-            cache=cache,
-            pad_id=tokenizer.pad_token_id,
-        )
-        todo = [e for e in examples if e.key in missing]
-        for shard in track(_shards(todo, settings.shard_pairs), "Labelling", unit="shards"):
-            labels = _label(parts, shard, encoding, tokenizer, settings.batch_size)
+        if untrained:
+            shards = _label_in_words(model, encoder, training, missing, encoding, settings)
+        else:
+            # Validation too: what the adaptation cached of it stays.
+            held = [
+                e for k in kinds for e in prompts_of(k, dataset, "validation", encoder).examples
+            ]
+            parts = split_teacher(
+                model,
+                [*examples, *held],
+                top_layers=top_layers,
+                cache=cache,
+                pad_id=tokenizer.pad_token_id,
+            )
+            todo = [e for e in examples if e.key in missing]
+            shards = _label(parts, encoder, todo, encoding, settings)
+        for labels in shards:
             store.write(labels)
-    return store, _report(store, examples, len(missing))
+    for other in folder.iterdir():
+        if other.is_dir() and other != store.folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return _facts(store, [e.key for e in examples], len(missing), temperatures)
 
 
-def _shards(examples: list[Example], size: int) -> list[list[Example]]:
-    ordered = sorted(examples, key=lambda e: -len(e.ids))
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+def _shards(examples: list[Example], size: int) -> Iterator[list[Example]]:
+    ordered = sorted(examples, key=lambda e: (-len(e.ids), e.key))
+    shards = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    yield from track(shards, "Labelling", unit="shards")
 
 
 def _label(
     parts: TeacherParts,
-    examples: list[Example],
+    encoder: Encoder,
+    todo: list[Example],
     encoding: LabelEncoding,
-    tokenizer: PreTrainedTokenizerBase,
-    batch_size: int,
-) -> dict[str, LabelRecords]:
+    settings: SoftLabels,
+) -> Iterator[dict[str, LabelRecords]]:
     import torch
 
     model = parts.trained
-    found: dict[str, LabelRecords] = {}
     weight = output_weight(model)
-    vocabulary = len(tokenizer)  # an embedding padded beyond it holds no tokens
-    with torch.inference_mode():
-        for indices in plan_batches([len(e.ids) for e in examples], batch_size):
+    vocabulary = len(encoder.tokenizer)  # an embedding padded beyond it holds no tokens
+    for examples in _shards(todo, settings.shard_pairs):
+        found: dict[str, LabelRecords] = {}
+        for indices in plan_batches([len(e.ids) for e in examples], settings.batch_size):
             chosen = [examples[i] for i in indices]
             batch = collate(
                 chosen,
-                pad_id=tokenizer.pad_token_id,
+                pad_id=encoder.tokenizer.pad_token_id,
                 device=model.device,
                 embeddings=parts.embeddings(chosen) if parts.embeddings else None,
             )
-            logits = response_hidden(model, batch) @ weight.T
-            records = _encode(logits, encoding, vocabulary, chosen)
+            with torch.inference_mode():
+                logits = response_hidden(model, batch) @ weight.T
+                records = _encode(logits, encoding, vocabulary, chosen)
             lengths = [len(e.response_ids) for e in chosen]
             found.update(zip((e.key for e in chosen), records.split(lengths), strict=True))
-    return found
+        yield found
+
+
+def _label_in_words(
+    model: PreTrainedModel,
+    encoder: Encoder,
+    training: Sequence[Examples],
+    missing: set[str],
+    encoding: LabelEncoding,
+    settings: SoftLabels,
+) -> Iterator[dict[str, LabelRecords]]:
+    """The distribution over the answers in words, as one over the tokens that stand for them.
+
+    Answers of other tasks get no probability.
+    """
+    import numpy as np
+    import torch
+
+    start = 0
+    for split in training:
+        width = len(split.kind.answer_tokens)
+        todo = [e for e in split.examples if e.key in missing]
+        for examples in _shards(todo, settings.shard_pairs):
+            log_probs = np.full((len(examples), encoding.entries), -np.inf)
+            with np.errstate(divide="ignore"):
+                log_probs[:, start : start + width] = np.log(
+                    split.kind.predict_untrained(model, encoder, examples)
+                )
+            records = encode_label_distribution(torch.from_numpy(log_probs), encoding.label_ids)
+            yield dict(
+                zip((e.key for e in examples), records.split([1] * len(examples)), strict=True)
+            )
+        start += width
 
 
 def _encode(
@@ -181,17 +224,74 @@ def _encode(
     )
 
 
-def _report(store: LabelStore, examples: Sequence[Example], labelled: int) -> LabellingReport:
+def _facts(
+    store: LabelStore, keys: Sequence[str], labelled: int, temperatures: Sequence[float]
+) -> SoftLabelsFacts:
+    """Figures and digests over all labels, one pair at a time."""
+    import numpy as np
+    from scipy.special import entr
+
+    encoding = store.header.encoding
+    content = Digests(encoding, temperatures)
+    rows = size = 0
+    tail = entropy = 0.0
+    for key in sorted(keys):
+        records = store.get(key)
+        content.add(key, records)
+        rows, size = rows + records.rows, size + records.nbytes
+        if (tails := records.arrays.get("tails")) is not None:
+            tail += float(tails.sum()) / len(encoding.temperatures)
+        if (log_probs := records.arrays.get("log_probs")) is not None:
+            entropy += float(entr(np.exp(log_probs)).sum())
+    whole, by_temperature = content.found()
+    return SoftLabelsFacts(
+        digest=whole,
+        digests=by_temperature,
+        header=asdict(store.header),
+        pairs_labelled=labelled,
+        pairs_reused=len(keys) - labelled,
+        tokens=rows,
+        bytes=size,
+        mean_tail=tail / rows,
+        mean_entropy=entropy / rows,
+    )
+
+
+class Digests:
+    """Digests of soft labels' content: of all of it, and of what decodes at each temperature.
+
+    They differ for `top_k` alone, which holds a column for each temperature. Ids that all records
+    share count as content.
+    """
+
+    def __init__(self, encoding: LabelEncoding, temperatures: Sequence[float]) -> None:
+        self.encoding = encoding
+        start = repr(encoding.label_ids).encode()
+        self.whole = hashlib.sha256(start)
+        self.apart = {float(t): hashlib.sha256(start) for t in temperatures}
+
+    def add(self, key: str, records: LabelRecords) -> None:
+        """Pairs must come in the order of their keys."""
+        arrays: Mapping[str, object] = records.arrays
+        self.whole.update(_bytes(key, arrays))
+        if self.encoding.kind != "top_k":
+            return
+        for temperature, total in self.apart.items():
+            column = records.arrays["tails"][:, self.encoding.temperatures.index(temperature)]
+            total.update(_bytes(key, {**arrays, "tails": column}))
+
+    def found(self) -> tuple[str, dict[str, str]]:
+        whole = self.whole.hexdigest()[:20]
+        if self.encoding.kind != "top_k":
+            return whole, {str(t): whole for t in self.apart}
+        return whole, {str(t): total.hexdigest()[:20] for t, total in self.apart.items()}
+
+
+def _bytes(key: str, arrays: Mapping[str, object]) -> bytes:
     import numpy as np
 
-    records = LabelRecords.concatenate([store.get(e.key) for e in examples])
-    log_probs, tails = records.arrays.get("log_probs"), records.arrays.get("tails")
-    entropy = 0.0 if log_probs is None else float(-(np.exp(log_probs) * log_probs).sum(1).mean())
-    return LabellingReport(
-        pairs_labelled=labelled,
-        pairs_reused=len(examples) - labelled,
-        tokens=records.rows,
-        bytes=records.nbytes,
-        mean_tail=0.0 if tails is None else float(tails.mean()),
-        mean_entropy=entropy,
-    )
+    parts = [key.encode()]
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        parts += [f"\n{name} {array.dtype} {array.shape}\n".encode(), array.tobytes()]
+    return b"".join(parts)

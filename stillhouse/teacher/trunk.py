@@ -42,27 +42,39 @@ class Trunk:
         self._found: dict[str, torch.Tensor] = {}
 
     def prepare(self, examples: Sequence[Example], *, batch_size: int = 16) -> None:
-        """Compute what is missing, in shards that survive a kill, and keep it in memory."""
-        from safetensors.torch import load_file, save_file
+        """Compute what is missing, in shards that survive a kill, and keep it in memory.
+
+        What is cached of other texts is removed: they left the dataset.
+        """
+        from safetensors.torch import load_file
 
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = {_key(e): e for e in examples}
         for shard in sorted(self.folder.glob("*.safetensors")):
             stored = load_file(shard)
-            self._found.update({k: v for k, v in stored.items() if k in wanted})
+            kept = {k: v for k, v in stored.items() if k in wanted}
+            if len(kept) < len(stored):
+                self._save(kept)
+                shard.unlink(missing_ok=True)
+            self._found.update(kept)
         missing = [e for k, e in wanted.items() if k not in self._found]
         missing.sort(key=lambda e: -len(e.ids))
         shards = [missing[i : i + SHARD_EXAMPLES] for i in range(0, len(missing), SHARD_EXAMPLES)]
         for shard_examples in track(shards, "Running the frozen layers", unit="shards"):
             hidden = self._compute(shard_examples, batch_size)
-            name = digest([_key(e) for e in shard_examples])
-            with atomic_file(self.folder / f"{name}.safetensors") as temporary:
-                save_file(hidden, temporary)
+            self._save(hidden)
             self._found.update(hidden)
 
     def __call__(self, examples: Sequence[Example]) -> list[torch.Tensor]:
         """Hidden states [length, width] of prepared `examples`."""
         return [self._found[_key(e)].to(self.model.dtype) for e in examples]
+
+    def _save(self, hidden: dict[str, torch.Tensor]) -> None:
+        from safetensors.torch import save_file
+
+        if hidden:
+            with atomic_file(self.folder / f"{digest(sorted(hidden))}.safetensors") as temporary:
+                save_file(hidden, temporary)
 
     def _compute(self, examples: Sequence[Example], batch_size: int) -> dict[str, torch.Tensor]:
         import torch

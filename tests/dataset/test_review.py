@@ -1,26 +1,32 @@
 from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from stillhouse.dataset.review import review_sample
-
-
-def pairs(count: int) -> pa.Table:
-    return pa.table(
-        {
-            "pair_id": [f"p{i}" for i in range(count)],
-            "task": ["routing"] * count,
-            "label": [("billing", "quality")[i % 2] for i in range(count)],
-            "source": ["tickets"] * count,
-            "split": ["train"] * count,
-            "input": [f"text {i}" for i in range(count)],
-        }
-    )
+from stillhouse.dataset.review import draw_review_sample
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.tables import read_table
 
 
-def test_every_label_is_sampled_and_growth_replaces_few() -> None:
-    small, large = review_sample(pairs(100), 3), review_sample(pairs(104), 3)
-    assert small["label"].to_pylist() == ["billing"] * 3 + ["quality"] * 3
-    kept = set(small["pair_id"].to_pylist()) & set(large["pair_id"].to_pylist())
-    assert len(kept) >= 4
-    assert review_sample(pairs(100).take(list(range(99, -1, -1))), 3).equals(small)
+def test_every_answer_is_sampled_and_growth_replaces_few(
+    tmp_path: Path, routing_pairs: list[dict[str, Any]], write_dataset: Callable[..., Path]
+) -> None:
+    layout = Layout(tmp_path)
+
+    def sample(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        write_dataset(layout.table("dataset_splits"), pairs)
+        facts = draw_review_sample(layout)
+        rows = read_table(layout.table("review_sample")).to_pylist()
+        assert facts.pairs == len(rows)
+        return rows
+
+    many = [
+        routing_pairs[0]
+        | {"pair_id": f"p{i}", "label": ("billing", "quality")[i % 2], "input": f"text {i}"}
+        for i in range(104)
+    ]
+    small, large = sample(many[:100]), sample(many)
+    assert [row["label"] for row in small] == ["billing"] * 3 + ["quality"] * 3
+    assert len({r["pair_id"] for r in small} & {r["pair_id"] for r in large}) >= 4
+    assert sample(many[99::-1]) == small

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from stillhouse.lm.prompts import Example
-from stillhouse.lm.scoring import _score_names, label_probabilities
+from stillhouse.lm.scoring import _score_sequences, token_probabilities
 from stillhouse.teacher.trunk import Trunk, upper_part
 
 
@@ -31,19 +34,21 @@ def model() -> LlamaForCausalLM:
 EXAMPLES = [Example(f"e{n}", [*range(3 + n, 12 + 2 * n), 90], 9 + n) for n in range(5)]
 
 
-def test_label_probabilities_are_the_softmax_over_the_label_tokens(model: LlamaForCausalLM) -> None:
-    found = label_probabilities(model, EXAMPLES, [90, 91, 92], pad_id=0, batch_size=2)
+def test_probabilities_are_the_softmax_over_the_tokens_asked_for(model: LlamaForCausalLM) -> None:
+    found = token_probabilities(model, EXAMPLES, [90, 91, 92], pad_id=0, batch_size=2)
     for example, row in zip(EXAMPLES, found, strict=True):
         with torch.no_grad():
             logits = model(torch.tensor([example.ids[:-1]])).logits[0, -1, [90, 91, 92]]
         np.testing.assert_allclose(row, torch.softmax(logits, -1).numpy(), atol=1e-5)
 
 
-def test_names_are_scored_as_whole_sequences_apart_from_each_other(model: LlamaForCausalLM) -> None:
+def test_sequences_are_scored_as_whole_sequences_apart_from_each_other(
+    model: LlamaForCausalLM,
+) -> None:
     prompts = [[3, 4, 5, 6], [7, 8], [9, 10, 11, 12, 13, 14]]
     names = [[20, 21, 22], [20, 23], [24]]  # two share their first token
     with torch.no_grad():
-        found = _score_names(model, prompts, names, 97)
+        found = _score_sequences(model, prompts, names, 97)
         for row, prompt in enumerate(prompts):
             for column, name in enumerate(names):
                 log_probs = model(torch.tensor([prompt + name])).logits[0].log_softmax(-1)
@@ -57,8 +62,8 @@ def test_the_upper_part_on_cached_states_is_the_whole_model(
     trunk = Trunk(model, 3, tmp_path / "trunk", pad_id=0)  # type: ignore[operator]
     trunk.prepare(EXAMPLES, batch_size=2)
     assert len(model.model.layers) == 4  # the model is whole again
-    whole = label_probabilities(model, EXAMPLES, [90, 91], pad_id=0)
-    upper = label_probabilities(
+    whole = token_probabilities(model, EXAMPLES, [90, 91], pad_id=0)
+    upper = token_probabilities(
         upper_part(model, 3), EXAMPLES, [90, 91], pad_id=0, embeddings=trunk
     )
     np.testing.assert_allclose(upper, whole, atol=1e-5)
@@ -81,3 +86,16 @@ def test_cached_states_are_not_computed_again(
     )
     again.prepare(EXAMPLES)
     assert sorted(computed) == ["e3", "e4"]
+
+
+def test_cached_states_of_texts_that_are_gone_leave_the_disk(
+    model: LlamaForCausalLM, tmp_path: Path
+) -> None:
+    Trunk(model, 2, tmp_path, pad_id=0).prepare(EXAMPLES)
+    again = Trunk(model, 2, tmp_path, pad_id=0)
+    again.prepare(EXAMPLES[:2])
+    stored = {name for file in tmp_path.glob("*.safetensors") for name in load_file(file)}
+    assert len(stored) == 2
+    assert [tensor.shape[0] for tensor in again(EXAMPLES[:2])] == [9, 10]
+    again.prepare(EXAMPLES[3:])
+    assert len(list(tmp_path.iterdir())) == 1

@@ -2,52 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stillhouse.config.dataset import Task
 from stillhouse.config.student import Distillation, Student, StudentInit
 from stillhouse.config.teacher import Adaptation, SoftLabels
-from stillhouse.evaluate.predictions import read_predictions
-from stillhouse.lm.prompts import label_token
-from stillhouse.lm.tasks import TaskData
-from stillhouse.student.distil import PREDICTIONS, distil_student
-from stillhouse.teacher import adaptation
+from stillhouse.errors import UserError
+from stillhouse.evaluate.predictions import predict
+from stillhouse.facts import CheckpointFacts, SoftLabelsFacts
+from stillhouse.models.importing import describe
+from stillhouse.storage.tables import read_table
+from stillhouse.student.distil import LEARNED_FROM, distil_student
+from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
-
-@pytest.fixture(scope="module")
-def contrary(routing: TaskData) -> TaskData:
-    """The same task with the two departments exchanged."""
-    other = dict(zip(routing.labels, reversed(routing.labels), strict=True))
-    rows = {
-        split: [
-            r | {"label": other[r["label"]], "response": label_token("routing", other[r["label"]])}
-            for r in rows
-        ]
-        for split, rows in routing.rows.items()
-    }
-    return TaskData(routing.name, routing.labels, rows)
+Pairs = list[dict[str, Any]]
+WriteDataset = Callable[[Path, Pairs], Path]
 
 
 @pytest.fixture(scope="module")
-def adapted(
-    short_teacher: Path, contrary: TaskData, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A teacher that has learned the opposite of the gold labels."""
-    folder = tmp_path_factory.mktemp("adapted")
-    adaptation.adapt_teacher(
-        short_teacher,
+def contrary(routing_pairs: Pairs) -> Pairs:
+    """The same pairs with the two departments exchanged."""
+    other = {"billing": "hardware", "hardware": "billing"}
+    token = {r["label"]: r["response"] for r in routing_pairs}
+    return [
+        r | {"label": other[r["label"]], "response": token[other[r["label"]]]}
+        for r in routing_pairs
+    ]
+
+
+def adapted_to(base: Path, folder: Path, dataset: Path, task: Task, method: str = "lora") -> Path:
+    (folder / "teacher").mkdir(parents=True)
+    settings = {"layers": 2, "epochs": 8, "patience": 8, "batch_size": 1, "max_tokens": 64}
+    adapt_teacher(
+        base,
         folder / "teacher",
-        [contrary],
-        Adaptation(layers=2, epochs=8, patience=8, batch_size=1, max_tokens=64),
-        state_folder=folder / "state",
+        dataset,
+        [task],
+        Adaptation.model_validate({"method": method, **settings}),
+        scratch=folder / "state",
         cache=folder / "trunk",
         fingerprint="teacher",
     )
     return folder / "teacher"
+
+
+@pytest.fixture(scope="module")
+def adapted(
+    tiny_base: Path,
+    routing: Task,
+    contrary: Pairs,
+    write_dataset: WriteDataset,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A teacher that has learned the opposite of the gold labels."""
+    folder = tmp_path_factory.mktemp("adapted")
+    return adapted_to(tiny_base, folder, write_dataset(folder / "d", contrary), routing)
+
+
+@pytest.fixture
+def label(routing: Task, tmp_path: Path) -> Callable[..., SoftLabelsFacts]:
+    def call(teacher: Path, dataset: Path, **settings: Any) -> SoftLabelsFacts:
+        return label_pairs(
+            teacher,
+            tmp_path / "labels",
+            dataset,
+            [routing],
+            SoftLabels.model_validate(settings),
+            [1.0],
+            teacher_digest="teacher",
+            max_tokens=64,
+            top_layers=2,
+            cache=tmp_path / "trunk",
+        )
+
+    return call
+
+
+@pytest.fixture
+def distil(routing: Task, tmp_path: Path) -> Callable[..., CheckpointFacts]:
+    def call(
+        teacher: Path, dataset: Path, labels: SoftLabelsFacts, epochs: int = 12
+    ) -> CheckpointFacts:
+        student = Student(
+            name="router",
+            tasks=["routing"],
+            init=StudentInit(layers=2),
+            distillation=Distillation(
+                temperature=1.0,
+                alpha=1.0,  # the soft labels alone
+                epochs=epochs,
+                patience=epochs,
+                batch_size=1,
+                max_tokens=64,
+                learning_rate=2e-3,
+            ),
+        )
+        (tmp_path / "student").mkdir(exist_ok=True)
+        return distil_student(
+            teacher,
+            tmp_path / "labels",
+            labels.header,
+            tmp_path / "student",
+            dataset,
+            [routing],
+            student,
+            scratch=tmp_path / "state",
+            fingerprint="student",
+        )
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -61,54 +130,119 @@ def adapted(
     ids=lambda settings: " ".join(str(value) for value in settings.values()),
 )
 def test_a_student_learns_from_soft_labels_what_the_gold_ones_deny(
-    adapted: Path, routing: TaskData, contrary: TaskData, tmp_path: Path, settings: dict[str, Any]
+    adapted: Path,
+    routing: Task,
+    routing_pairs: Pairs,
+    contrary: Pairs,
+    routing_dataset: Path,
+    write_dataset: WriteDataset,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+    settings: dict[str, Any],
 ) -> None:
-    temperature, epochs = 1.0, 12
     # The gold labels of the training pairs are in its way; the others choose the best epoch.
-    task = TaskData(routing.name, routing.labels, {**contrary.rows, "train": routing.rows["train"]})
-    store, _ = label_pairs(
-        adapted,
-        tmp_path / "labels",
-        [task],
-        SoftLabels.model_validate(settings),
-        [temperature],
-        fingerprint="teacher",
-        tokenizer_fingerprint="tokenizer",
-        max_tokens=64,
-        top_layers=2,
-        cache=tmp_path / "trunk",
-    )
-    student = Student(
-        name="router",
-        tasks=["routing"],
-        init=StudentInit(layers=2),
-        distillation=Distillation(
-            temperature=temperature,
-            alpha=1.0,  # the soft labels alone
-            epochs=epochs,
-            patience=epochs,
-            batch_size=1,
-            max_tokens=64,
-        ),
-    )
-    report = distil_student(
-        adapted,
-        store,
-        tmp_path / "student",
-        [task],
-        student,
-        state_folder=tmp_path / "state",
-        fingerprint="student",
-    )
-    assert report.vocabulary < report.teacher_vocabulary / 100
-    history = report.training.history
-    assert history[-1]["kl"] < history[0]["kl"] / 2
-    answers, expected = (
-        read_predictions(folder / file)["routing"]
-        for folder, file in ((tmp_path / "student", PREDICTIONS), (adapted, adaptation.PREDICTIONS))
-    )
-    assert answers.keys() == expected.keys() and len(answers) == 5
-    gold = {row["pair_id"]: row["label"] for row in routing.rows["test"]}
-    for key, probabilities in answers.items():
-        assert routing.labels[int(np.argmax(expected[key]))] != gold[key]
-        assert routing.labels[int(np.argmax(probabilities))] != gold[key]
+    pairs = [r for r in routing_pairs if r["split"] == "train"]
+    pairs += [r for r in contrary if r["split"] != "train"]
+    dataset = write_dataset(tmp_path / "d", pairs)
+    facts = distil(adapted, dataset, label(adapted, dataset, **settings))
+    assert facts.vocabulary < facts.teacher_vocabulary
+    assert facts.layers == 2
+    assert facts.digest == describe(tmp_path / "student").fingerprint
+    assert facts.history[-1]["kl"] < facts.history[0]["kl"] / 2
+    assert facts.score == 1.0
+    for model in (adapted, tmp_path / "student"):
+        found = predict(
+            model, routing_dataset, [routing], "test", tmp_path / f"{model.name}.parquet",
+            model_digest="m", max_tokens=64,
+        )["routing"]  # fmt: skip
+        assert found.n == 5
+        assert not found.right.any()
+
+
+def test_a_student_keeps_what_it_learned_from(
+    adapted: Path,
+    routing_pairs: Pairs,
+    routing_dataset: Path,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+) -> None:
+    distil(adapted, routing_dataset, label(adapted, routing_dataset), epochs=1)
+    found = read_table(tmp_path / "student" / LEARNED_FROM).to_pylist()
+    columns = ("split", "task", "pair_id", "doc_id", "group_id", "source")
+    wanted = [{c: r[c] for c in columns} for r in routing_pairs if r["split"] != "test"]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+
+def test_a_test_document_changes_no_student(
+    adapted: Path,
+    routing_pairs: Pairs,
+    routing_dataset: Path,
+    write_dataset: WriteDataset,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+) -> None:
+    labels = label(adapted, routing_dataset)
+    first = distil(adapted, routing_dataset, labels, epochs=1)
+    new = routing_pairs[-1] | {"pair_id": "test-new", "input": "Sehr geehrte Damen", "label": "new"}
+    more = write_dataset(tmp_path / "d", [new, *routing_pairs[::-1]])
+    assert label(adapted, more).digest == labels.digest
+    assert distil(adapted, more, labels, epochs=1).digest == first.digest
+
+
+def test_a_pair_without_a_soft_label_is_told_before_time_is_spent(
+    adapted: Path,
+    routing_pairs: Pairs,
+    routing_dataset: Path,
+    write_dataset: WriteDataset,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+) -> None:
+    labels = label(adapted, routing_dataset)
+    arrived = [routing_pairs[0] | {"pair_id": f"new-{n}"} for n in range(2)]
+    dataset = write_dataset(tmp_path / "d", [*routing_pairs, *arrived])
+    with pytest.raises(UserError, match="2 training pairs have no soft label") as error:
+        distil(adapted, dataset, labels)
+    assert "soft_labels" in error.value.remedy
+    assert not list((tmp_path / "student").iterdir())
+
+
+def test_an_empty_test_split_is_told_before_training(
+    adapted: Path,
+    routing_pairs: Pairs,
+    routing_dataset: Path,
+    write_dataset: WriteDataset,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+) -> None:
+    labels = label(adapted, routing_dataset)
+    dataset = write_dataset(tmp_path / "d", [r for r in routing_pairs if r["split"] != "test"])
+    with pytest.raises(UserError, match="no pair in its test split"):
+        distil(adapted, dataset, labels)
+
+
+def test_a_student_learns_from_a_teacher_that_was_left_as_it_came(
+    tiny_base: Path,
+    routing: Task,
+    routing_dataset: Path,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+) -> None:
+    """It answers by tokens as its teacher does by names."""
+    teacher = adapted_to(tiny_base, tmp_path / "t", routing_dataset, routing, method="none")
+    facts = distil(teacher, routing_dataset, label(teacher, routing_dataset), epochs=30)
+    assert facts.history[-1]["kl"] < facts.history[0]["kl"] / 2
+    probabilities = [
+        predict(
+            model, routing_dataset, [routing], "test", tmp_path / f"{model.name}.parquet",
+            model_digest="m", max_tokens=64,
+        )["routing"].detail.probabilities
+        for model in (teacher, tmp_path / "student")
+    ]  # fmt: skip
+    assert np.abs(probabilities[0] - probabilities[1]).max() < 0.2
+    assert (probabilities[0].argmax(1) == probabilities[1].argmax(1)).all()

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from stillhouse.errors import UserError
-from stillhouse.lm.labels import add_label_tokens
+from stillhouse.lm.tokens import add_tokens
 from stillhouse.student.initialise import cut_student, evenly_spaced
 from stillhouse.student.vocabulary import (
     MAPPING_FILE,
@@ -50,7 +50,7 @@ def adapted(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """The real teacher with label tokens, as adaptation leaves it."""
     folder = tmp_path_factory.mktemp("adapted") / "model"
     model, tokenizer = load(smollm2_folder), AutoTokenizer.from_pretrained(smollm2_folder)
-    add_label_tokens(model, tokenizer, {"<|billing|>": "billing", "<|parcels|>": "parcels"})
+    add_tokens(model, tokenizer, {"<|billing|>": "billing", "<|parcels|>": "parcels"})
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

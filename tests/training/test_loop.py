@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from stillhouse.lm.prompts import Example
-from stillhouse.lm.scoring import label_probabilities
+from stillhouse.lm.scoring import token_probabilities
 from stillhouse.training.loop import TrainingData, TrainingSettings, train
 
 VOCABULARY = 32
@@ -52,7 +52,7 @@ def accuracy(model: LlamaForCausalLM) -> Callable[[], dict[str, float]]:
     held_out = make_examples(40, offset=1)
 
     def evaluate() -> dict[str, float]:
-        found = label_probabilities(model, held_out, LABELS, pad_id=0).argmax(1)
+        found = token_probabilities(model, held_out, LABELS, pad_id=0).argmax(1)
         right = sum(int(p) == n % 2 for n, p in enumerate(found)) / len(held_out)
         return {"score": right}
 

@@ -1,0 +1,168 @@
+"""Classification: one token of the vocabulary, a class token, for each class.
+
+An answer is then one step of a model whatever the classes are called, and a soft label is one
+distribution over the class tokens. The classes are the labels of the task's training pairs.
+"""
+
+# Queries are composed of names of our own and of quoted settings.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.config.dataset import Task
+from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
+from stillhouse.metrics.classification import ClassificationMetrics, classification_metrics
+from stillhouse.storage.query import counts, one_row, rows_in_batches
+from stillhouse.tasks.common import Pair, Predictions, Tally, answer_ids, quoted
+from stillhouse.tasks.passages import passages_of
+from stillhouse.tasks.results import Scored
+from stillhouse.tasks.sections import Section
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+
+def class_token(task: str, name: str) -> str:
+    """The one token that stands for a class; tasks may share the names of classes."""
+    return f"<|{task}:{name}|>"
+
+
+def readable(name: str) -> str:
+    """A class as people would write it: `card_arrival` -> `card arrival`."""
+    return " ".join(name.replace("_", " ").replace("-", " ").split())
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """What a `Scored` of this kind holds in `detail`: gold and predicted int [n], probabilities
+    [n, classes] with a column for each of `labels`."""
+
+    labels: list[str]
+    gold: NDArray[Any]
+    predicted: NDArray[Any]
+    probabilities: NDArray[Any]
+    metrics: ClassificationMetrics
+
+
+class Classification:
+    """A classification task; `classes` are sorted by name."""
+
+    countable = True
+
+    def __init__(self, task: Task, dataset: Path) -> None:
+        self.task = task
+        found = counts(
+            f"""SELECT label, count(*) FROM dataset
+                WHERE task = {quoted([task.name])} AND split = 'train' GROUP BY label""",
+            dataset=dataset,
+        )
+        self.classes = sorted(found)
+        self.answer_tokens = {class_token(task.name, c): readable(c) for c in self.classes}
+
+    @staticmethod
+    def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:
+        wanted = "label <> ''"
+        if task.labels is not None:
+            wanted += f" AND label IN ({quoted(task.labels)})" if task.labels else " AND false"
+        unlabelled = f"SELECT count(*) FILTER (({wanted}) IS NOT TRUE) AS n FROM documents"
+        tally.unlabelled += one_row(f"{unlabelled} WHERE {where}", documents=documents)["n"]
+        by_class = counts(
+            f"SELECT label, count(*) FROM documents WHERE {where} AND {wanted} GROUP BY label",
+            documents=documents,
+        )
+        few = {name: n for name, n in sorted(by_class.items()) if n < task.min_examples}
+        tally.too_rare |= {f"{task.name}:{name}": n for name, n in few.items()}
+        enough = [name for name in sorted(by_class) if name not in few]
+        if not enough:
+            return
+        for batch in rows_in_batches(
+            f"""SELECT * FROM documents WHERE {where} AND label IN ({quoted(enough)})
+                ORDER BY doc_id""",
+            documents=documents,
+        ):
+            for document in batch:
+                passages, skipped = passages_of(document, task)
+                tally.passages_left_out += skipped
+                name = document["label"]
+                for passage in passages:
+                    yield Pair(document, passage, class_token(task.name, name), name)
+
+    @property
+    def meaning(self) -> Any:
+        return self.classes
+
+    def predict(
+        self,
+        model: PreTrainedModel,
+        encoder: Encoder,
+        examples: Sequence[Example],
+        *,
+        embeddings: Embeddings | None = None,
+    ) -> Predictions:
+        """Probabilities [examples, classes], by class tokens."""
+        return token_probabilities(
+            model,
+            examples,
+            answer_ids([self], encoder.tokenizer),
+            pad_id=encoder.tokenizer.pad_token_id,
+            embeddings=embeddings,
+        )
+
+    def predict_untrained(
+        self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]
+    ) -> Predictions:
+        """Probabilities [examples, classes], by the classes' names as whole sequences."""
+        return sequence_probabilities(
+            model,
+            examples,
+            encoder.texts([f" {readable(name)}" for name in self.classes]),
+            vocabulary=len(encoder.tokenizer),
+            description="Scoring zero-shot",
+        )
+
+    def score(self, gold: Sequence[str], predictions: Predictions) -> Scored:
+        """A class that no training pair has counts too: every model answers it wrongly."""
+        import numpy as np
+
+        unknown = sorted(set(gold) - set(self.classes))
+        names = self.classes + unknown
+        place = {name: i for i, name in enumerate(names)}
+        probabilities = np.pad(np.asarray(predictions, float), ((0, 0), (0, len(unknown))))
+        found = _scored(names, np.array([place[name] for name in gold]), probabilities)
+        found.metrics["unlearnable"] = sum(name in unknown for name in gold)
+        return found
+
+    def chance(self, gold: Sequence[str]) -> float:
+        return Counter(gold).most_common(1)[0][1] / len(gold)
+
+    def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
+        from stillhouse.tasks.classification_report import sections
+
+        return sections(results, texts)
+
+
+def _scored(names: list[str], gold: NDArray[Any], probabilities: NDArray[Any]) -> Scored:
+    m = classification_metrics(probabilities, gold, names)
+    predicted = probabilities.argmax(axis=1)
+    return Scored(
+        n=m.n,
+        score=m.accuracy,
+        right=predicted == gold,
+        figures={n: float(getattr(m, n)) for n in ("accuracy", "macro_f1", "ece")},
+        metrics=m.to_json(),
+        table={
+            "Accuracy (95% CI)": "{:.3f} ({:.3f}–{:.3f})".format(m.accuracy, *m.accuracy_ci),
+            "Macro-F1": f"{m.macro_f1:.3f}",
+            "ECE": f"{m.ece:.3f}",
+        },
+        calibration_error=m.ece,
+        detail=Classified(names, gold, predicted, probabilities, m),
+    )

@@ -1,0 +1,248 @@
+"""What all kinds of task share: the interface they keep to, and the pairs of a dataset as examples.
+
+A dataset is a Parquet snapshot of `dataset_splits`; its rows are always taken in the order of
+their ids, whatever order they lie in.
+"""
+
+# Queries are composed of names of our own and of quoted settings.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from stillhouse.config.dataset import Task
+from stillhouse.errors import UserError
+from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.lm.scoring import Embeddings
+from stillhouse.storage.files import read_json, write_json
+from stillhouse.storage.query import counts, rows_in_batches
+from stillhouse.tasks.results import Scored
+from stillhouse.tasks.sections import Section
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Row = dict[str, Any]
+
+Predictions: TypeAlias = "Sequence[Any] | NDArray[Any]"
+"""A model's answers to examples, one a row: JSON values, or an array [examples, ...] of them."""
+
+ANSWERING = "answering.json"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a document gives: `response` is what a model answers, `label` what a person reads."""
+
+    document: Row
+    input: str
+    response: str
+    label: str
+
+
+@dataclass
+class Tally:
+    """Why documents gave no pair, or fewer than they could: `too_rare` counts them by answer."""
+
+    unlabelled: int = 0
+    too_rare: dict[str, int] = field(default_factory=dict)
+    passages_left_out: int = 0
+
+
+class Kind(Protocol):
+    """A kind of task; an instance is one task as a dataset has it.
+
+    What a model has to know to answer comes from the training split alone, so that a test
+    document changes no model.
+    """
+
+    task: Task
+    countable: bool
+    """Whether answers are few and come again, so that counting pairs by answer says something."""
+    answer_tokens: dict[str, str]
+    """Tokens to add to a model, each one an answer, and what they mean in words; may be empty."""
+
+    def __init__(self, task: Task, dataset: Path) -> None: ...
+
+    @staticmethod
+    def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:
+        """Pairs from those `documents` (a Parquet file with the columns of `unique_documents`)
+        that meet the SQL condition `where`, in the order of their ids."""
+        ...
+
+    @property
+    def meaning(self) -> Any:
+        """JSON value: predictions made under another one can't be read as this task's."""
+        ...
+
+    def predict(
+        self,
+        model: PreTrainedModel,
+        encoder: Encoder,
+        examples: Sequence[Example],
+        *,
+        embeddings: Embeddings | None = None,
+    ) -> Predictions:
+        """Answers of a model that has learned the task; see `Encoder.prompts`."""
+        ...
+
+    def predict_untrained(
+        self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]
+    ) -> Predictions:
+        """Answers of a model as it came, without the task's tokens.
+
+        Where there are answer tokens: probabilities [examples, tokens], in their order.
+        """
+        ...
+
+    def score(self, gold: Sequence[str], predictions: Predictions) -> Scored:
+        """Predictions against the labels of the same pairs; at least one."""
+        ...
+
+    def chance(self, gold: Sequence[str]) -> float:
+        """The score of the best answer that is always the same."""
+        ...
+
+    def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
+        """What a report shows of models' results, by model, on pairs with these texts."""
+        ...
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split of a task: its pairs' token ids and labels, in the order of their ids."""
+
+    kind: Kind
+    examples: list[Example]
+    gold: list[str]
+
+
+def quoted(values: Iterable[str]) -> str:
+    """Strings as a list in SQL."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+def rows_of(dataset: Path, task: str, split: str) -> Iterator[list[Row]]:
+    """The pairs of a task's split in batches: pair_id, instruction, input, response, label."""
+    return rows_in_batches(
+        f"""SELECT pair_id, instruction, input, response, label FROM dataset
+            WHERE task = {quoted([task])} AND split = {quoted([split])} ORDER BY pair_id""",
+        dataset=dataset,
+    )
+
+
+def training_examples(kind: Kind, dataset: Path, encoder: Encoder) -> Examples:
+    """The training split, prompts with their responses."""
+    found = Examples(kind, [], [])
+    for rows in rows_of(dataset, kind.task.name, "train"):
+        found.examples.extend(encoder.pairs(rows))
+        found.gold.extend(row["label"] for row in rows)
+    return found
+
+
+def prompts_of(kind: Kind, dataset: Path, split: str, encoder: Encoder) -> Examples:
+    """A split to predict: prompts alone."""
+    found = Examples(kind, [], [])
+    for rows in rows_of(dataset, kind.task.name, split):
+        found.examples.extend(encoder.prompts(rows))
+        found.gold.extend(row["label"] for row in rows)
+    return found
+
+
+def texts_of(dataset: Path, task: str, split: str) -> list[str]:
+    """The inputs of a split in the order of `Scored`: what a report samples from."""
+    return [row["input"] for rows in rows_of(dataset, task, split) for row in rows]
+
+
+def require_splits(
+    dataset: Path, tasks: Sequence[Task], splits: Sequence[str] = ("train", "validation", "test")
+) -> None:
+    """Raise `UserError` when a task has no pair in one of `splits`: before time is spent."""
+    found = counts(
+        "SELECT task || ':' || split, count(*) FROM dataset GROUP BY ALL", dataset=dataset
+    )
+    for task in tasks:
+        empty = [split for split in splits if not found.get(f"{task.name}:{split}")]
+        if empty:
+            raise UserError(
+                f"task {task.name}: no pair in its {' and '.join(empty)} split",
+                remedy="add labelled documents to `tasks[].sources`, lower `tasks[].min_examples`, "
+                "or raise the shares in `splits`.",
+            )
+
+
+def answer_ids(kinds: Sequence[Kind], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of the answer tokens of all tasks, in their order.
+
+    Raises `UserError` when the model lacks one: it was made from another dataset.
+    """
+    found = []
+    for kind in kinds:
+        ids = tokenizer.convert_tokens_to_ids(list(kind.answer_tokens))
+        if any(i is None or i == tokenizer.unk_token_id for i in ids):
+            raise UserError(
+                f"task {kind.task.name}: the model lacks tokens of its answers",
+                remedy="it was made from another dataset; `stillhouse run` makes it again.",
+            )
+        found += ids
+    return found
+
+
+def score_all(
+    model: PreTrainedModel,
+    encoder: Encoder,
+    splits: Sequence[Examples],
+    *,
+    embeddings: Embeddings | None = None,
+    untrained: bool = False,
+) -> list[Scored]:
+    """A model's predictions of each task, scored."""
+    found = []
+    for split in splits:
+        kind, examples = split.kind, split.examples
+        if untrained:
+            predictions = kind.predict_untrained(model, encoder, examples)
+        else:
+            predictions = kind.predict(model, encoder, examples, embeddings=embeddings)
+        found.append(kind.score(split.gold, predictions))
+    return found
+
+
+def mean_figures(scored: Sequence[Scored]) -> dict[str, float]:
+    """Means over tasks, of the figures that all of them have."""
+    names = [n for n in scored[0].figures if all(n in other.figures for other in scored)]
+    return {n: sum(s.figures[n] for s in scored) / len(scored) for n in names}
+
+
+def mean_score(scored: Sequence[Scored]) -> float:
+    """The mean headline metric over tasks."""
+    return sum(s.score for s in scored) / len(scored)
+
+
+def figures_of_epoch(scored: Sequence[Scored]) -> dict[str, float]:
+    """What training sees of its validation split; "score" is what it maximises.
+
+    Headline metrics move in steps of one example, so among equal ones the lower negative
+    log-likelihood wins, where a kind has one.
+    """
+    figures = mean_figures(scored)
+    losses = [float(s.metrics["nll"]) for s in scored if "nll" in s.metrics]
+    if losses:
+        figures["nll"] = sum(losses) / len(losses)
+    return figures | {"score": mean_score(scored) - 1e-3 * min(figures.get("nll", 0.0), 10.0)}
+
+
+def mark_untrained(folder: Path) -> None:
+    """Say beside a model that its answer tokens mean nothing: it answers in words."""
+    write_json(folder / ANSWERING, {"answers": "in words"})
+
+
+def is_untrained(folder: Path) -> bool:
+    """Whether the model in `folder` has never learned its tasks."""
+    file = folder / ANSWERING
+    return file.exists() and read_json(file)["answers"] == "in words"

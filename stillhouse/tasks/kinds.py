@@ -1,0 +1,21 @@
+"""The kinds of task there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stillhouse.config.dataset import Task
+from stillhouse.tasks.classification import Classification
+from stillhouse.tasks.common import Kind
+
+KINDS: dict[str, type[Kind]] = {"classification": Classification}
+
+
+def kind_of(task: Task) -> type[Kind]:
+    return KINDS[task.kind]
+
+
+def open_tasks(dataset: Path, tasks: Sequence[Task]) -> list[Kind]:
+    """Each task as the snapshot `dataset` has it."""
+    return [kind_of(task)(task, dataset) for task in tasks]

@@ -1,0 +1,48 @@
+"""What of a long document becomes a pair: passages, spread evenly over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stillhouse.config.dataset import Task
+
+
+def passages_of(document: dict[str, Any], task: Task) -> tuple[list[str], int]:
+    """The passages of a document to learn from, and the number of those left out.
+
+    A record is one passage; a document is cut into passages of about `passage_words`, of which at
+    most `max_passages` are taken.
+    """
+    if document["kind"] == "records":
+        return [document["text"]], 0
+    passages = list(split_passages(document["text"], task.passage_words))
+    if len(passages) <= task.max_passages:
+        return passages, 0
+    step = len(passages) / task.max_passages
+    chosen = [passages[int((i + 0.5) * step)] for i in range(task.max_passages)]
+    return chosen, len(passages) - len(chosen)
+
+
+def split_passages(text: str, words: int) -> Iterator[str]:
+    """Cut at blank lines into passages of about `words` words; a longer paragraph is cut inside.
+
+    A last passage under a quarter of that is joined to the one before it.
+    """
+    passages: list[list[str]] = []
+    current: list[str] = []
+    for paragraph in text.split("\n\n"):
+        tokens = paragraph.split()
+        if current and len(current) + len(tokens) > words:
+            passages.append(current)
+            current = []
+        current += tokens
+        while len(current) > 1.5 * words:
+            passages.append(current[:words])
+            current = current[words:]
+    if current and passages and len(current) < words / 4:
+        passages[-1] += current
+    elif current:
+        passages.append(current)
+    for passage in passages:
+        yield " ".join(passage)

@@ -1,0 +1,142 @@
+"""Classification, and what all kinds share, on the tiny random model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stillhouse.config.dataset import Task
+from stillhouse.errors import UserError
+from stillhouse.lm.prompts import Encoder, render_prompt
+from stillhouse.lm.tokens import add_tokens
+from stillhouse.models.loading import load_model, load_tokenizer
+from stillhouse.tasks.classification import Classification
+from stillhouse.tasks.common import (
+    answer_ids,
+    figures_of_epoch,
+    prompts_of,
+    require_splits,
+    texts_of,
+    training_examples,
+)
+from stillhouse.tasks.kinds import open_tasks
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def task(routing: Task, routing_dataset: Path) -> Classification:
+    return Classification(routing, routing_dataset)
+
+
+def test_classes_are_those_of_the_training_pairs(
+    routing: Task,
+    routing_pairs: list[dict[str, Any]],
+    write_dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    new = routing_pairs[-1] | {"pair_id": "new", "label": "a_new_one", "response": "x"}
+    found = Classification(routing, write_dataset(tmp_path / "d", [*routing_pairs, new]))
+    assert found.classes == ["billing", "hardware"]
+    assert found.answer_tokens == {
+        "<|routing:billing|>": "billing",
+        "<|routing:hardware|>": "hardware",
+    }
+
+
+def test_a_class_that_no_training_pair_has_counts_as_answered_wrongly(task: Classification) -> None:
+    gold = ["billing", "hardware", "a_new_one"]
+    found = task.score(gold, [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    assert found.right.tolist() == [True, True, False]
+    assert found.score == pytest.approx(2 / 3)
+    assert found.metrics["unlearnable"] == 1
+    assert (found.n, found.metrics["n"]) == (3, 3)
+    assert found.calibration_error == found.metrics["ece"]
+
+
+def test_chance_is_the_best_constant_answer(task: Classification) -> None:
+    assert task.chance(["a", "b", "b", "c"]) == 0.5
+
+
+def test_among_equal_scores_the_surer_right_answers_win(task: Classification) -> None:
+    gold = ["billing", "hardware"]
+    sure, unsure = (task.score(gold, [[p, 1 - p], [1 - p, p]]) for p in (0.9, 0.6))
+    assert sure.score == unsure.score
+    assert figures_of_epoch([sure])["score"] > figures_of_epoch([unsure])["score"]
+
+
+def test_untrained_predictions_are_the_likelihoods_of_whole_names(
+    task: Classification, tiny_base: Path, routing_dataset: Path
+) -> None:
+    model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
+    encoder = Encoder(tokenizer, 64)
+    examples = prompts_of(task, routing_dataset, "test", encoder).examples
+    found = task.predict_untrained(model, encoder, examples)
+    for example, row in zip(examples, found, strict=True):
+        scores = []
+        for name in task.classes:
+            tail = tokenizer(f" {name}").input_ids
+            ids = example.ids[: example.response_start] + tail
+            with torch.inference_mode():
+                log_probs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+            start = example.response_start - 1
+            scores.append(sum(float(log_probs[start + i, t]) for i, t in enumerate(tail)))
+        np.testing.assert_allclose(row, torch.tensor(scores).softmax(0).numpy(), atol=1e-4)
+
+
+def test_new_tokens_begin_as_the_mean_of_their_words(tiny_base: Path) -> None:
+    model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
+    before = model.get_input_embeddings().weight.detach().clone()
+    add_tokens(model, tokenizer, {"<|a|>": "screen <filename>", "<|b|>": "invoice"})
+    after = model.get_input_embeddings().weight
+    ids = Encoder(tokenizer, 0).texts([" screen <filename>"])[0]
+    assert tokenizer.convert_tokens_to_ids("<filename>") not in ids
+    torch.testing.assert_close(after[-2], before[ids].mean(0))
+    torch.testing.assert_close(after[:-2], before)
+
+
+def test_pairs_come_by_id_whatever_the_order_of_the_table(
+    task: Classification,
+    routing_pairs: list[dict[str, Any]],
+    write_dataset: Callable[..., Path],
+    routing_dataset: Path,
+    tiny_teacher: Path,
+    tmp_path: Path,
+) -> None:
+    turned = write_dataset(tmp_path / "turned", routing_pairs[::-1])
+    encoder = Encoder(load_tokenizer(tiny_teacher), 64)
+    found = training_examples(task, routing_dataset, encoder)
+    assert training_examples(task, turned, encoder) == found
+    assert [e.key for e in found.examples] == sorted(e.key for e in found.examples)
+    texts = texts_of(turned, "routing", "test")
+    prompt = render_prompt("Name the department.", texts[0])
+    first = prompts_of(task, routing_dataset, "test", encoder).examples[0]
+    assert encoder.texts([prompt])[0] == first.ids[:-1]
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_an_empty_split_is_told(
+    routing: Task,
+    routing_pairs: list[dict[str, Any]],
+    write_dataset: Callable[..., Path],
+    tmp_path: Path,
+    split: str,
+) -> None:
+    other = routing.model_copy(update={"name": "other"})
+    rows = [r | {"task": "other"} for r in routing_pairs if r["split"] != split]
+    dataset = write_dataset(tmp_path / "d", [*routing_pairs, *rows])
+    require_splits(dataset, [routing])
+    with pytest.raises(UserError, match=f"task other: no pair in its {split} split"):
+        require_splits(dataset, [routing, other])
+
+
+def test_a_model_of_another_dataset_is_told(
+    routing: Task, routing_dataset: Path, tiny_base: Path
+) -> None:
+    with pytest.raises(UserError, match="task routing: the model lacks tokens of its answers"):
+        answer_ids(open_tasks(routing_dataset, [routing]), load_tokenizer(tiny_base))

@@ -1,0 +1,110 @@
+"""Adaptation on the tiny random model: what its bytes depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import Adaptation
+from stillhouse.errors import UserError
+from stillhouse.facts import AdaptedTeacherFacts
+from stillhouse.models.importing import describe
+from stillhouse.tasks.common import is_untrained
+from stillhouse.teacher.adaptation import adapt_teacher
+
+Pairs = list[dict[str, Any]]
+Adapt = Callable[..., tuple[Path, AdaptedTeacherFacts]]
+
+
+@pytest.fixture
+def adapt(tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: Path) -> Adapt:
+    """Adapts in a folder of its own each time, with a fresh cache."""
+    count = iter(range(100))
+
+    def call(dataset: Path = routing_dataset, **settings: Any) -> tuple[Path, AdaptedTeacherFacts]:
+        folder = tmp_path / f"run-{next(count)}"
+        (folder / "adapted").mkdir(parents=True)
+        facts = adapt_teacher(
+            tiny_base,
+            folder / "adapted",
+            dataset,
+            [routing],
+            Adaptation.model_validate(
+                {"layers": 2, "epochs": 2, "batch_size": 2, "max_tokens": 64, **settings}
+            ),
+            scratch=folder / "scratch",
+            cache=folder / "trunk",
+            fingerprint="teacher",
+        )
+        return folder / "adapted", facts
+
+    return call
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir() if f.is_file()
+    }
+
+
+def test_the_same_data_and_seed_give_the_same_bytes(
+    adapt: Adapt, routing_pairs: Pairs, write_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    import torch
+
+    folder, facts = adapt()
+    torch.rand(7)  # whatever else the process drew
+    turned, again = adapt(write_dataset(tmp_path / "turned", routing_pairs[::-1]))
+    assert content(folder) == content(turned)
+    assert facts.digest == again.digest == describe(folder).fingerprint
+    assert content(adapt(seed=8)[0]) != content(folder)
+
+
+def test_a_test_document_changes_nothing(
+    adapt: Adapt, routing_pairs: Pairs, write_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    new = [
+        routing_pairs[-1] | {"pair_id": f"test-new-{label}", "input": "New.", "label": label}
+        for label in ("billing", "never_seen")
+    ]
+    assert (
+        adapt()[1].digest == adapt(write_dataset(tmp_path / "d", [*routing_pairs, *new]))[1].digest
+    )
+
+
+def test_the_teacher_learns_and_says_how_well(adapt: Adapt, tiny_base: Path) -> None:
+    folder, facts = adapt(epochs=8, patience=8, batch_size=1)
+    assert facts.score == facts.scores["accuracy"] == 1.0
+    assert facts.chance == 0.6
+    assert len(facts.history) == 8
+    assert facts.history[facts.best_epoch - 1]["validation_accuracy"] == 1.0
+    assert not is_untrained(folder)
+    assert "answer_rows" not in " ".join(load_file(folder / "model.safetensors"))
+    assert facts.parameters == describe(tiny_base).parameters + 2 * 32
+
+
+def test_a_teacher_left_as_it_came_has_the_weights_it_came_with(
+    adapt: Adapt, tiny_base: Path
+) -> None:
+    folder, facts = adapt(method="none")
+    before, after = (load_file(f / "model.safetensors") for f in (tiny_base, folder))
+    for name, weight in before.items():
+        assert (after[name][: len(weight)] == weight).all()
+    assert is_untrained(folder)
+    assert (facts.method, facts.best_epoch, facts.history) == ("none", 0, [])
+    assert 0.0 <= facts.score <= 1.0
+
+
+def test_an_empty_split_is_told_before_time_is_spent(
+    adapt: Adapt, routing_pairs: Pairs, write_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    rows = [r for r in routing_pairs if r["split"] != "validation"]
+    with pytest.raises(UserError, match="no pair in its validation split"):
+        adapt(write_dataset(tmp_path / "d", rows))
+    assert not list((tmp_path / "run-0" / "adapted").iterdir())
