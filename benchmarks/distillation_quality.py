@@ -58,7 +58,7 @@ from stillhouse.models.importing import describe, import_teacher, tokenizer_fing
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
 from stillhouse.soft_labels.store import LabelStore
-from stillhouse.storage.files import digest, write_json
+from stillhouse.storage.files import atomic_dir, digest, write_json
 from stillhouse.student.distil import PREDICTIONS, distil_student
 from stillhouse.teacher import adaptation
 from stillhouse.teacher.labelling import label_pairs
@@ -182,7 +182,8 @@ class Benchmark:
     def _adapt(self) -> None:
         if not self.base.exists():
             source = locate(self.options.teacher, default_cache(), Path.cwd())
-            import_teacher(self.options.teacher, source, self.base)
+            with atomic_dir(self.base) as folder:
+                import_teacher(self.options.teacher, source, folder)
         settings = Adaptation(
             layers=ADAPTED_LAYERS,
             epochs=self.options.teacher_epochs,
