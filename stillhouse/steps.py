@@ -138,11 +138,18 @@ def _without(section: Any, *names: str) -> dict[str, Any]:
     return {k: v for k, v in settings_of(section).items() if k not in names}
 
 
+def _only(section: Any, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in settings_of(section).items() if k in names}
+
+
+# What the table of source files says of a source; reading its files is none of their business.
+_OF_FILES = ("path", "kind", "confidentiality", "label_from")
+
+
 def _parsing(at: Where) -> dict[str, Any]:
     sources = at.project.sources
-    fields = ("path", "confidentiality", "label_from")  # source_files says what comes of these
     return {
-        "sources": {s.name: _without(s, *fields) for s in sources},
+        "sources": {s.name: _without(s, *_OF_FILES) for s in sources},
         "nlp_model": at.project.privacy.nlp_model,
     }
 
@@ -176,7 +183,9 @@ _ROWS = (
     Step(
         "source_files", "corpus", "project",
         reads={},
-        settings=_none,
+        settings=lambda at: {
+            "sources": {s.name: _only(s, *_OF_FILES) for s in at.project.sources}
+        },
         facts=facts.SourceFilesFacts,
         code=("sources",), kinds=("file",), folder=_table("source_files"),
         outside=("files",),

@@ -84,12 +84,16 @@ def scan_sources(
 
 
 def listing_digest(project: Project) -> str:
-    """Changes when a file comes, goes or is touched; reads no file's content."""
+    """Changes when a file comes, goes or is touched; reads no file's content.
+
+    Raises `ConfigError` for a source whose path isn't there.
+    """
     total = hashlib.sha256()
     for seen in look_through(project):
         if seen.has_row:
+            path = encode_path(_relative(seen.path, project.root))
             numbers = (seen.unread, seen.size, seen.modified_ns)
-            total.update(digest(seen.source.name, str(seen.path), *numbers).encode())
+            total.update(digest(seen.source.name, path, *numbers).encode())
     return total.hexdigest()[:20]
 
 
