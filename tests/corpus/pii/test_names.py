@@ -30,7 +30,7 @@ def contacts() -> tuple[str, list[Finding]]:
 
 def test_a_long_list_of_contacts_takes_time_in_proportion() -> None:
     text, findings = contacts()
-    begin = time.perf_counter()
+    begin = time.process_time()
     people = [f for f in findings if f.kind == "PERSON"]
     assert len(repeated_names(text, people)) == ROWS
     assert len(names_in_addresses(text, findings)) == ROWS
@@ -39,7 +39,7 @@ def test_a_long_list_of_contacts_takes_time_in_proportion() -> None:
     )
     first = Masked("", [Entity("P", f.start, f.end, 1.0, "Person-kuvora") for f in people])
     assert len(first.then(Masked("", first.entities)).entities) == 2 * ROWS
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < SECONDS
 
 
 def test_parts_of_a_name_count_written_as_names_whole_ones_anyhow() -> None:
