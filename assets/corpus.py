@@ -70,8 +70,8 @@ def no_pii_left(project: ProjectResource) -> dg.AssetCheckResult:
         passed=found.passed,
         metadata={
             "documents": found.documents,
-            "residual_of_fixed_form": found.fixed_form,
-            "documents_with_residual_names": found.documents_with_names,
+            "residual_of_fixed_form": found.residual_of_fixed_form,
+            "documents_with_residual_names": found.documents_with_residual_names,
             "by_kind": dg.MetadataValue.json(found.by_kind),
         },
     )
