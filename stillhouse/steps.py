@@ -106,6 +106,7 @@ class Step:
     folder: Callable[[Layout, Where], Path]
     libraries: Callable[[Where], tuple[str, ...]] = lambda _: ()
     outside: tuple[str, ...] = ()
+    unfinished: Callable[[Any], str | None] = lambda _: None
     replaced: bool = False
     heavy: bool = False
 
@@ -154,6 +155,12 @@ def _parsing(at: Where) -> dict[str, Any]:
     }
 
 
+def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
+    """A read error may pass: a share that hung, a file that was being written."""
+    files = found.quarantined_by_category.get("unreadable")
+    return f"{files} files could not be read and are tried again" if files else None
+
+
 def _soft_labels(at: Where) -> dict[str, Any]:
     how, project = at.project.soft_labels, at.project
     found: dict[str, Any] = {
@@ -197,6 +204,7 @@ _ROWS = (
         facts=facts.ParsedDocumentsFacts,
         code=("parsing",), kinds=("python", "parquet"), folder=_table("parsed_documents"),
         libraries=lambda at: (*_PARSERS, at.project.privacy.nlp_model),
+        unfinished=_unread,
     ),
     Step(
         "masked_documents", "corpus", "project",
