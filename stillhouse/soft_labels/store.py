@@ -133,6 +133,7 @@ class LabelStore:
     def __init__(self, folder: Path, header: ShardHeader) -> None:
         self.folder = folder
         self.header = header
+        self._shards: dict[Path, LabelShard] = {}
         self._found: dict[str, tuple[LabelShard, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -158,12 +159,29 @@ class LabelStore:
         self._add(read_shard(path, self.header))
         return path
 
+    def keep_only(self, keys: Iterable[str]) -> int:
+        """Forget the pairs that are not among `keys`, on disk too; returns how many went.
+
+        Only shards that hold one of them are written anew. Killed in between, it leaves some to
+        the next call.
+        """
+        kept, before = set(keys), len(self)
+        for shard in list(self._shards.values()):
+            rest = {k: shard.records(i) for i, k in enumerate(shard.keys) if k in kept}
+            if len(rest) < len(shard.keys):
+                self.write(rest)
+                shard.path.unlink()
+                del self._shards[shard.path]
+        self._found = {k: found for k, found in self._found.items() if k in kept}
+        return before - len(self)
+
     def get(self, key: str) -> LabelRecords:
         """Records of a pair, one row per supervised token. Raises KeyError if it has none."""
         shard, index = self._found[key]
         return shard.records(index)
 
     def _add(self, shard: LabelShard) -> None:
+        self._shards[shard.path] = shard
         self._found.update((key, (shard, index)) for index, key in enumerate(shard.keys))
 
 
