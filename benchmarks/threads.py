@@ -68,21 +68,23 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
         name: {ALONE: [], BUSY: [], TRAINING: []} for name in SETTINGS
     }
     pairs = {name: (Trainer(settings), Trainer(settings)) for name, settings in SETTINGS.items()}
-    for trainer in (t for pair in pairs.values() for t in pair):
-        trainer.result()  # it is ready
-    for number in range(rounds):
-        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        turns = list(pairs.items())
-        for name, (first, second) in turns if number % 2 == 0 else reversed(turns):
-            rates[name][ALONE].append(first.rate(seconds))
-            with busy_process():
-                rates[name][BUSY].append(first.rate(seconds))
-            second.start(seconds + 1)  # it goes on until the first one is done
-            time.sleep(0.2)
-            rates[name][TRAINING].append(first.rate(seconds))
-            second.result()
-    for pair in pairs.values():
-        for trainer in pair:
+    trainers = [trainer for pair in pairs.values() for trainer in pair]
+    try:
+        for trainer in trainers:
+            trainer.result()  # it is ready
+        for number in range(rounds):
+            print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            turns = list(pairs.items())
+            for name, (first, second) in turns if number % 2 == 0 else reversed(turns):
+                rates[name][ALONE].append(first.rate(seconds))
+                with busy_process():
+                    rates[name][BUSY].append(first.rate(seconds))
+                second.start(seconds + 1)  # it goes on until the first one is done
+                time.sleep(0.2)
+                rates[name][TRAINING].append(first.rate(seconds))
+                second.result()
+    finally:
+        for trainer in trainers:
             trainer.close()
     unit = median(rates["default"][ALONE])
     return {

@@ -133,6 +133,7 @@ class LabelStore:
     def __init__(self, folder: Path, header: ShardHeader) -> None:
         self.folder = folder
         self.header = header
+        self._shards: dict[Path, LabelShard] = {}
         self._found: dict[str, tuple[LabelShard, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -177,6 +178,7 @@ class LabelStore:
         return shard.records(index)
 
     def _add(self, shard: LabelShard) -> None:
+        self._shards[shard.path] = shard
         self._found.update((key, (shard, index)) for index, key in enumerate(shard.keys))
 
 

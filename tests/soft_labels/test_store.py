@@ -174,6 +174,31 @@ def test_writing_the_same_pairs_again_makes_no_second_shard(tmp_path):
     assert all(same(store.get(key), records) for key, records in labels.items())
 
 
+@pytest.mark.parametrize("kept", [[], ["d"], ["a" * 64, "ключ"], list(LENGTHS)])
+def test_pairs_that_are_gone_leave_the_disk_too(tmp_path, kept):
+    labels = labels_of()
+    store = LabelStore(tmp_path, header_of(labels))
+    store.write({"d": labels["d"]})
+    store.write(labels)  # "d" lies in two shards
+    assert store.keep_only([*kept, "never labelled"]) == len(labels) - len(kept)
+    for found in (store, LabelStore(tmp_path, header_of(labels))):
+        assert found.missing(labels) == [key for key in labels if key not in kept]
+        assert all(same(found.get(key), labels[key]) for key in kept)
+    everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    for key in labels:
+        if len(key) > 1:
+            assert (key.encode() in everything) == (key in kept)
+
+
+def test_what_is_kept_is_not_written_again(tmp_path):
+    labels = labels_of()
+    store = LabelStore(tmp_path, header_of(labels))
+    store.write(labels)
+    before = [(f.name, f.stat().st_ino) for f in tmp_path.iterdir()]
+    assert store.keep_only(labels) == 0
+    assert [(f.name, f.stat().st_ino) for f in tmp_path.iterdir()] == before
+
+
 def test_leftovers_of_dead_writers_go_and_those_of_live_ones_stay(tmp_path):
     with atomic_file(tmp_path / f"y{SUFFIX}") as live:
         live.write_bytes(b"half")

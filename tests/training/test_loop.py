@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from stillhouse.errors import UserError
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import token_probabilities
+from stillhouse.storage.files import read_json
 from stillhouse.training import loop
 from stillhouse.training.loop import TrainingData, TrainingSettings, train
 
@@ -89,8 +91,8 @@ def test_an_embedding_padded_beyond_the_tokenizer_trains_as_one_that_is_not(tmp_
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         weights[name] = torch.cat([weights[name], torch.full((8, 32), 0.5)])  # of some likelihood
     padded.load_state_dict(weights)
-    fit(exact, tmp_path / "exact")
-    fit(padded, tmp_path / "padded")
+    fit(exact, tmp_path / "exact", SHORT, examples=FEW)
+    fit(padded, tmp_path / "padded", SHORT, examples=FEW)
     for name, value in exact.state_dict().items():
         torch.testing.assert_close(padded.state_dict()[name][: len(value)], value)
 
@@ -113,15 +115,15 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_rest(tmp_path: Path) -> No
         weights.append(model.model.layers[0].mlp.up_proj.weight.detach().clone())
         return {"score": next(scores)}
 
-    result = fit(model, tmp_path, replace(SETTINGS, patience=2), evaluate=evaluate)
+    result = fit(model, tmp_path, replace(SETTINGS, patience=2), examples=FEW, evaluate=evaluate)
     assert (result.best_epoch, result.stopped_early, len(result.history)) == (2, True, 4)
     assert torch.equal(model.model.layers[0].mlp.up_proj.weight, weights[1])
 
 
-def test_a_broken_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    whole = make_model()
-    fit(whole, tmp_path / "whole", SHORT, examples=FEW)
-
+def test_a_broken_run_goes_on_to_the_same_weights(
+    finished: tuple[LlamaForCausalLM, Path], tmp_path: Path
+) -> None:
+    whole, _ = finished
     break_off(tmp_path / "broken", epochs=2)
     resumed = make_model(seed=99)
     result = fit(resumed, tmp_path / "broken", SHORT, examples=FEW)
@@ -152,23 +154,27 @@ def same_weights(left: LlamaForCausalLM, right: LlamaForCausalLM) -> bool:
 
 @pytest.mark.parametrize("epochs", [0, 2])
 def test_a_run_killed_in_validation_after_its_last_step_was_saved_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+    finished: tuple[LlamaForCausalLM, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs: int,
 ) -> None:
-    whole = make_model()
-    expected = fit(whole, tmp_path / "whole", SHORT, examples=FEW)
+    whole, state = finished
+    expected = read_json(state / "last" / "state.json")["history"]
     monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
     break_off(tmp_path / "broken", epochs)
     resumed = make_model(seed=99)
     result = fit(resumed, tmp_path / "broken", SHORT, examples=FEW)
     assert same_weights(whole, resumed)
-    for ours, theirs in zip(result.history, expected.history, strict=True):
+    for ours, theirs in zip(result.history, expected, strict=True):
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
-def test_a_run_killed_while_its_state_changed_places_goes_on(tmp_path: Path) -> None:
+def test_a_run_killed_while_its_state_changed_places_goes_on(
+    finished: tuple[LlamaForCausalLM, Path], tmp_path: Path
+) -> None:
     """Between two renames the old state lies in a leftover of the writer alone."""
-    whole = make_model()
-    fit(whole, tmp_path / "whole", SHORT, examples=FEW)
+    whole, _ = finished
     folder = tmp_path / "broken"
     break_off(folder, epochs=2)
     part = folder / ".last.00000000.part"
@@ -192,27 +198,38 @@ def counting(
     return counted
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[LlamaForCausalLM, Path]:
+    """A model trained under SHORT on FEW, and the state that it left; not to be written."""
+    model, folder = make_model(), tmp_path_factory.mktemp("finished") / "state"
+    fit(model, folder, SHORT, examples=FEW)
+    return model, folder
+
+
 @pytest.mark.parametrize(
-    "file",
+    ("file", "damage"),
     [
-        "last/state.json",
-        "last/weights.safetensors",
-        "last/optimizer.safetensors",
-        "best/weights.safetensors",
+        ("last/state.json", "empty"),
+        ("last/state.json", "cut"),
+        ("last/weights.safetensors", "cut"),
+        ("last/optimizer.safetensors", "empty"),
+        ("last/optimizer.safetensors", "gone"),
+        ("best/weights.safetensors", "gone"),
     ],
 )
-@pytest.mark.parametrize("damage", ["empty", "cut", "gone"])
-def test_a_damaged_state_is_thrown_away(tmp_path: Path, file: str, damage: str) -> None:
-    whole = make_model()
-    fit(whole, tmp_path, SHORT, examples=FEW)
-    damaged = tmp_path / file
+def test_a_damaged_state_is_thrown_away(
+    finished: tuple[LlamaForCausalLM, Path], tmp_path: Path, file: str, damage: str
+) -> None:
+    whole, state = finished
+    shutil.copytree(state, tmp_path / "state")
+    damaged = tmp_path / "state" / file
     content = damaged.read_bytes()
     damaged.unlink()
     if damage != "gone":
         damaged.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
-    again = make_model()
-    calls: list[int] = []
-    result = fit(again, tmp_path, SHORT, examples=FEW, evaluate=counting(accuracy(again), calls))
+    again, calls = make_model(), []
+    evaluate = counting(accuracy(again), calls)
+    result = fit(again, tmp_path / "state", SHORT, examples=FEW, evaluate=evaluate)
     assert len(calls) == len(result.history) == 3
     assert same_weights(whole, again)
 
@@ -250,11 +267,16 @@ def test_a_validation_score_that_is_no_number_is_said(tmp_path: Path) -> None:
     assert "splits.validation" in error.value.remedy
 
 
-def test_a_state_of_other_settings_is_thrown_away(tmp_path: Path) -> None:
-    fit(make_model(), tmp_path, replace(SETTINGS, epochs=2))
-    result = fit(make_model(), tmp_path, replace(SETTINGS, epochs=2), fingerprint="other")
-    assert len(result.history) == 2
-    assert result.history[0]["epoch"] == 1
+def test_a_state_of_other_settings_is_thrown_away(
+    finished: tuple[LlamaForCausalLM, Path], tmp_path: Path
+) -> None:
+    whole, state = finished
+    shutil.copytree(state, tmp_path / "state")
+    model, calls = make_model(), []
+    evaluate = counting(accuracy(model), calls)
+    fit(model, tmp_path / "state", SHORT, examples=FEW, evaluate=evaluate, fingerprint="other")
+    assert len(calls) == 3
+    assert same_weights(whole, model)
 
 
 def test_accumulation_gives_the_step_of_the_large_batch(tmp_path: Path) -> None:
