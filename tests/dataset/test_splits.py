@@ -168,7 +168,9 @@ def _split_documents(
     ids = [f"{workshop.runs}-{number}" for number in range(count)]
     masked = {"doc_id": ids, "text": [text for text, _ in documents], "title": [""] * count}
     parsed = {
-        **{"doc_id": ids, "file_id": ["f"] * count, "position": list(range(count))},
+        "doc_id": ids,
+        "file_id": ["f"] * count,
+        "position": list(range(count)),
         **{name: [name] * count for name in ("source", "kind", "language", "label")},
         "created_at": [date for _, date in documents],
     }
@@ -182,8 +184,11 @@ def _split_documents(
         {
             **dict.fromkeys(pair_schema().names),
             **{name: row[name] for name in ("doc_id", "label")},
-            **{"pair_id": row["doc_id"], "task": "routing", "group_id": row["family_id"]},
-            **{"input": row["text"], "response": row["label"]},
+            "pair_id": row["doc_id"],
+            "task": "routing",
+            "group_id": row["family_id"],
+            "input": row["text"],
+            "response": row["label"],
         }
         for row in unique
     ]
