@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PSEUDONYM = r"\b([A-Z][A-Za-z0-9]*)-(?:[bdfhjklmnprstvz][aeiou]){3,}\b"
 
 # A paragraph is boilerplate when so many documents of a source, and this share of them, have it
-# among the first or last two. In the middle nothing is left out: twenty versions of one handbook
+# among the first or last two. What stands in the middle is none: twenty versions of one handbook
 # share nearly all their paragraphs, and must stay near-duplicates.
 REPEATED_DOCUMENTS = 20
 REPEATED_SHARE = 0.05
@@ -69,8 +69,7 @@ def create_compared(db: duckdb.DuckDBPyConnection) -> None:
             HAVING count(*) >= greatest({REPEATED_DOCUMENTS}, {REPEATED_SHARE} * any_value(size))
         ) GROUP BY source"""
     )
-    own = f"""list_filter(parts, lambda p, i: NOT (
-        (i <= {ENDS} OR i > len(parts) - {ENDS}) AND list_contains(known, {_same("p")})))"""
+    own = f"list_filter(parts, lambda p: NOT list_contains(known, {_same('p')}))"
     db.execute(
         f"""CREATE VIEW compared AS
         SELECT doc_id, CASE WHEN known IS NULL OR len(parts) = 1 THEN text

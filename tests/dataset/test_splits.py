@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stillhouse.config.corpus import Dedup
 from stillhouse.config.project import Project, load_project
+from stillhouse.corpus.unique import unique_documents
 from stillhouse.dataset.pairs import pair_schema
 from stillhouse.dataset.splits import memory_file, split_pairs, straddling, unlearnable
 from stillhouse.errors import UserError
@@ -134,6 +136,66 @@ def test_a_newer_near_duplicate_moves_nothing(workshop: Workshop) -> None:
     assert [after[f"a newer text {i}"] for i in range(100)] == [
         before[f"text {i}"] for i in range(100)
     ]
+
+
+def test_from_documents_to_splits(workshop: Workshop) -> None:
+    """Every document gets a newer, edited copy, which is kept in its stead; files are renamed, and
+    who is named in them has other pseudonyms."""
+    texts = [
+        f"Ticket of Person-kuvora: {' '.join(f'w{(17 * i + j * j) % 997}' for j in range(30))}"
+        for i in range(40)
+    ]
+    _split_documents(workshop, [(text, "2025-01-01") for text in texts])
+    before = {text: split for text, split in workshop.splits().items() if text in texts}
+    assert len(before) == 40
+    renamed = [text.replace("kuvora", "bimelo") for text in texts]
+    newer = [f"{text} again" for text in renamed]
+    documents = [(text, "2026-01-01") for text in newer] + [
+        (text, "2025-01-01") for text in renamed
+    ]
+    facts = _split_documents(workshop, documents)
+    after = workshop.splits()
+    assert facts.moved == 0
+    assert [after[text] for text in newer] == [before[text] for text in texts]
+
+
+def _split_documents(
+    workshop: Workshop, documents: Sequence[tuple[str, str]]
+) -> DatasetSplitsFacts:
+    """Unique documents of these texts and dates, a pair each, and their splits."""
+    workshop.runs += 1
+    layout, count = workshop.layout, len(documents)
+    ids = [f"{workshop.runs}-{number}" for number in range(count)]
+    masked = {"doc_id": ids, "text": [text for text, _ in documents], "title": [""] * count}
+    parsed = {
+        "doc_id": ids,
+        "file_id": ["f"] * count,
+        "position": list(range(count)),
+        **{name: [name] * count for name in ("source", "kind", "language", "label")},
+        "created_at": [date for _, date in documents],
+    }
+    file = {"file_id": ["f"], "label": [""], "confidentiality": ["internal"], "position": [0]}
+    tables = {"masked_documents": masked, "parsed_documents": parsed, "source_files": file}
+    for name, columns in tables.items():
+        write_table(layout.table(name), pa.table(columns))
+    unique_documents(Dedup(), layout)
+    unique = read_table(layout.table("unique_documents")).to_pylist()
+    pairs = [
+        {
+            **dict.fromkeys(pair_schema().names),
+            **{name: row[name] for name in ("doc_id", "label")},
+            "pair_id": row["doc_id"],
+            "task": "routing",
+            "group_id": row["family_id"],
+            "input": row["text"],
+            "response": row["label"],
+        }
+        for row in unique
+    ]
+    write_table(
+        layout.table("instruction_pairs"), pa.Table.from_pylist(pairs, schema=pair_schema())
+    )
+    return split_pairs(workshop.project, layout)
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=60))
