@@ -1,19 +1,30 @@
-"""What all assets share: results from provenance, previews, and failures without a stack trace."""
+"""What all assets share: each is its step's row in `stillhouse/steps.py`, made or reused."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from stillhouse.assets.metadata import describe
+from stillhouse.config.project import Project
+from stillhouse.config.student import Student
+from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
-from stillhouse.storage.provenance import Provenance, Recipe, reuse_or_make
+from stillhouse.progress import heartbeat
+from stillhouse.resources.project import ProjectResource
+from stillhouse.state import Artefact, State
+from stillhouse.steps import STEPS, Step
+from stillhouse.storage.caches import bound
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.locks import alive
+from stillhouse.storage.provenance import Recipe
 
 # What `dg.asset(...)` returns.
 AssetDecorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
@@ -22,10 +33,44 @@ logger = logging.getLogger("stillhouse")
 
 OWNERS = ["team:stillhouse"]
 
+# The check of every asset that says whether it is stale, and why (see sensors/staleness.py).
+UP_TO_DATE = "up_to_date"
+
 teacher_versions = dg.DynamicPartitionsDefinition(name="teacher_version")
 
-# Facts that are for machines; the rest becomes metadata.
-HIDDEN_FACTS = ("digest", "history", "header")
+
+def asset_key(step: Step, student: str | None = None) -> dg.AssetKey:
+    """`[student, step]` for a step of students, else `[step]`."""
+    return dg.AssetKey([student, step.name] if student else [step.name])
+
+
+def asset_of(
+    name: str, student: Student | None = None, *, checks: Mapping[str, str] | None = None
+) -> AssetDecorator:
+    """`dg.asset` with all that the step's row says: deps, partitions, group, code version ...
+
+    `checks` are those that its function reports itself, with their descriptions.
+    """
+    step, owner = STEPS[name], student.name if student else None
+    key, partitions = asset_key(step, owner), None if step.scope == "project" else teacher_versions
+    described = {UP_TO_DATE: "Nothing that it was made of has changed since.", **(checks or {})}
+    return dg.asset(
+        key=key,
+        group_name=step.group,
+        owners=OWNERS,
+        kinds=set(step.kinds),
+        tags={"student": owner} if owner else None,
+        partitions_def=partitions,
+        code_version=step.code_version,
+        deps=[
+            asset_key(STEPS[read], owner if STEPS[read].scope == "student" else None)
+            for read in step.reads
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=key, description=text, partitions_def=partitions)
+            for check, text in described.items()
+        ],
+    )
 
 
 @contextmanager
@@ -37,65 +82,97 @@ def user_errors() -> Iterator[None]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an asset's function works with: the state that its run sees, and what it is to make.
+
+    `folder` is where to write; `recipe` what the result is made of.
+    """
+
+    state: State
+    artefact: Artefact
+    folder: Path
+    recipe: Recipe
+
+    @property
+    def project(self) -> Project:
+        return self.state.project
+
+    @property
+    def layout(self) -> Layout:
+        return self.state.layout
+
+    @property
+    def version(self) -> str:
+        return str(self.artefact.version)
+
+    @property
+    def teacher(self) -> Teacher:
+        return self.project.teacher(self.version)
+
+    @property
+    def dataset(self) -> Path:
+        """The pairs that this run works on; they no longer change."""
+        assert self.state.snapshot is not None  # noqa: S101 - the recipe could not be made else
+        return self.state.snapshot.path
+
+    @property
+    def lineage(self) -> Path:
+        """Which documents and files these pairs came from."""
+        assert self.state.snapshot is not None  # noqa: S101
+        return self.state.snapshot.lineage
+
+    @property
+    def scratch(self) -> Path:
+        """What a killed run of this artefact resumes from."""
+        return self.layout.staging(*self.artefact.parts)
+
+    def facts(self, step: str) -> Any:
+        """The facts of another step, of the same teacher version and student."""
+        scope = STEPS[step].scope
+        version = None if scope == "project" else self.artefact.version
+        student = self.artefact.student if scope == "student" else None
+        return self.state.facts(Artefact(STEPS[step], version, student))
+
+
+def artefact_of(context: Any) -> Artefact:
+    """The artefact that an asset or its check is about."""
+    *owner, name = context.asset_key.path
+    version = context.partition_key if context.has_partition_key else None
+    return Artefact(STEPS[name], version, owner[0] if owner else None)
+
+
 def materialize(
-    folder: Path,
-    recipe: Recipe,
-    make: Callable[[], dict[str, Any]],
+    context: dg.AssetExecutionContext,
+    project: ProjectResource,
+    make: Callable[[Work], Any],
     *,
     license_name: str | None = None,
-    scratch: Path | None = None,
 ) -> dg.MaterializeResult:
-    """Reuse what lies in `folder` or make it, and report it.
+    """Reuse the artefact or make it, and report it; `make` returns its facts."""
+    import shutil
 
-    `scratch` is what a killed `make` would resume from; it goes once the record is written.
-    """
-    name = dg.AssetExecutionContext.get().asset_key.to_user_string()
-    logger.info("%s", name)
+    artefact = artefact_of(context)
     started = time.monotonic()
-    with user_errors():
-        record, reused = reuse_or_make(folder, recipe, make, license_name=license_name)
-    if scratch is not None:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with user_errors(), alive(project.layout.run(context.run_id)), heartbeat(str(artefact)):
+        state = project.state(context.run_id)
+        record, reused = state.make(
+            artefact,
+            lambda folder, recipe: make(Work(state, artefact, folder, recipe)),
+            license_name=license_name,
+        )
+    shutil.rmtree(project.layout.staging(*artefact.parts), ignore_errors=True)
+    if not reused:
+        keep = project.project.caches
+        bound(project.layout.cache(""), days=keep.days, size=int(keep.gigabytes * 1e9))
     seconds = time.monotonic() - started
-    logger.info("%s: %s", name, "up to date" if reused else f"done in {seconds:.1f} s")
-    return report(folder, record, reused=reused)
-
-
-def report(folder: Path, record: Provenance, *, reused: bool) -> dg.MaterializeResult:
-    """An artefact's facts as metadata; a fact whose name ends in `_md` is Markdown."""
-    metadata = {
-        name.removesuffix("_md"): _value(name, value)
-        for name, value in record.facts.items()
-        if name not in HIDDEN_FACTS and value is not None
-    }
+    logger.info("%s: %s", artefact, "up to date" if reused else f"done in {seconds:.1f} s")
     return dg.MaterializeResult(
-        metadata={
-            **metadata,
-            "reused": dg.MetadataValue.bool(reused),
-            "path": dg.MetadataValue.path(folder),
-            "made_at": record.created_at,
-        },
+        metadata=describe(state, artefact, record, reused=reused),
         data_version=dg.DataVersion(str(record.facts["digest"])),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=UP_TO_DATE, passed=True, severity=dg.AssetCheckSeverity.WARN
+            )
+        ],
     )
-
-
-def _value(name: str, value: Any) -> Any:
-    if name.endswith("_md"):
-        return dg.MetadataValue.md(str(value))
-    return dg.MetadataValue.json(value) if isinstance(value, dict | list) else value
-
-
-def preview(rows: Sequence[dict[str, Any]], columns: Sequence[str], width: int = 160) -> str:
-    """A Markdown table of some rows. Document text is untrusted: it can't leave its cell, nor
-    bring markup of its own."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(_cell(row.get(c), width) for c in columns) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any, width: int) -> str:
-    text = " ".join(str("" if value is None else value).split())
-    text = text[: width - 1] + "…" if len(text) > width else text
-    for character in "\\`*_{}[]<>()#+!|~&":
-        text = text.replace(character, f"&#{ord(character)};")
-    return text

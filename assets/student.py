@@ -1,119 +1,69 @@
 """Students: for each in the project file a checkpoint and its quantized form."""
 
-from typing import Any
-
 import dagster as dg
 
-from stillhouse.assets.common import (
-    OWNERS,
-    AssetDecorator,
-    materialize,
-    teacher_versions,
-    user_errors,
-)
-from stillhouse.assets.dataset import dataset_splits
-from stillhouse.assets.teacher import adapted_teacher, soft_labels, tasks_in
+from stillhouse.assets.common import Work, asset_of, materialize
+from stillhouse.assets.teacher import license_of
 from stillhouse.config.student import Student
-from stillhouse.models.importing import describe
+from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
+from stillhouse.facts import CheckpointFacts
 from stillhouse.quantize.student import quantize_student
-from stillhouse.recipes import CODE_VERSIONS
-from stillhouse.report.pictures import learning_curve_markdown
 from stillhouse.resources.project import ProjectResource
-from stillhouse.storage.provenance import read_provenance
 from stillhouse.student.distil import distil_student
-from stillhouse.teacher.labelling import header_from, open_store
 
 
 def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
     """`[student, "checkpoint"]` and `[student, "quantized_model"]`."""
-    name = student.name
 
-    def asset(asset_name: str, kinds: set[str], deps: list[Any]) -> AssetDecorator:
-        return dg.asset(
-            name=asset_name,
-            key_prefix=name,
-            group_name="students",
-            owners=OWNERS,
-            kinds=kinds,
-            tags={"student": name},
-            partitions_def=teacher_versions,
-            code_version=CODE_VERSIONS[asset_name],
-            pool="gpu",
-            deps=deps,
-        )
-
-    @asset("checkpoint", {"huggingface", "pytorch"}, [soft_labels, adapted_teacher, dataset_splits])
+    @asset_of("checkpoint", student)
     def checkpoint(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:
-        """The student, cut from its teacher and trained on its soft labels: the best epoch."""
-        layout, version = project.layout, context.partition_key
-        folder = layout.student(name, version) / "checkpoint"
-        with user_errors():
-            recipe = project.recipes.student("checkpoint", name, version)
-            labels = project.recipes.facts("soft_labels", version)
-        scratch = layout.staging("checkpoint") / name / version
+        """The student, cut from its teacher and trained on its soft labels: the best epoch.
 
-        def make() -> dict[str, Any]:
-            settings = project.recipes.student_settings(name)
+        Beside it lies which pairs, documents and files it learned from.
+        """
+
+        def make(work: Work) -> CheckpointFacts:
+            chosen, layout = _settings(work), work.layout
             found = distil_student(
-                layout.adapted_teacher(version),
-                open_store(layout.soft_labels(version), header_from(labels["header"])),
-                folder,
-                tasks_in(project, settings.tasks),
-                settings,
-                state_folder=scratch,
-                fingerprint=recipe.fingerprint,
+                layout.adapted_teacher(work.version),
+                layout.soft_labels(work.version),
+                work.facts("soft_labels").header,
+                work.folder,
+                work.dataset,
+                [work.project.task(name) for name in chosen.tasks],
+                chosen,
+                scratch=work.scratch,
+                fingerprint=work.recipe.fingerprint,
             )
-            info = describe(folder)
-            return {
-                "digest": info.fingerprint,
-                "parameters": info.parameters,
-                "bytes": info.bytes,
-                "layers": info.layers,
-                "vocabulary": found.vocabulary,
-                "teacher_vocabulary": found.teacher_vocabulary,
-                **{k: v for k, v in found.test.items() if k != "score"},
-                "best_epoch": found.training.best_epoch,
-                "epochs": len(found.training.history),
-                "stopped_early": found.training.stopped_early,
-                "history": found.training.history,
-                "learning_curve_md": learning_curve_markdown(found.training.history),
-            }
+            write_learned_from(work.dataset, work.lineage, chosen.tasks, work.folder / LEARNED_FROM)
+            return found
 
-        teacher = read_provenance(layout.adapted_teacher(version))
-        license_name = teacher.license if teacher else None
-        return materialize(folder, recipe, make, license_name=license_name, scratch=scratch)
+        license_name = license_of(project, context.partition_key)
+        return materialize(context, project, make, license_name=license_name)
 
-    @asset("quantized_model", {"huggingface", "safetensors"}, [checkpoint, dataset_splits])
+    @asset_of("quantized_model", student)
     def quantized_model(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:
         """The student's linear layers in few bits, by GPTQ on texts of the training split."""
-        current = project.layout.student(name, context.partition_key)
-        folder = current / "quantized"
-        with user_errors():
-            recipe = project.recipes.student("quantized_model", name, context.partition_key)
-
-        def make() -> dict[str, Any]:
-            settings = project.recipes.student_settings(name)
-            found = quantize_student(
-                current / "checkpoint", folder, tasks_in(project, settings.tasks), settings
-            )
-            info = describe(folder)
-            return {
-                "digest": info.fingerprint,
-                "parameters": info.parameters,
-                "bytes": info.bytes,
-                "bits": found.quantization.bits,
-                "group_size": found.quantization.group_size,
-                "quantized_layers": found.quantization.layers,
-                "calibration_tokens": found.quantization.calibration_tokens,
-                **{k: v for k, v in found.test.items() if k != "score"},
-            }
-
-        checkpoint_record = read_provenance(current / "checkpoint")
-        license_name = checkpoint_record.license if checkpoint_record else None
-        return materialize(folder, recipe, make, license_name=license_name)
+        return materialize(
+            context,
+            project,
+            lambda work: quantize_student(
+                work.layout.student(student.name, work.version) / "checkpoint",
+                work.folder,
+                work.dataset,
+                [work.project.task(name) for name in _settings(work).tasks],
+                _settings(work),
+            ),
+            license_name=license_of(project, context.partition_key),
+        )
 
     return [checkpoint, quantized_model]
+
+
+def _settings(work: Work) -> Student:
+    """The student as the project file has it now: definitions may be older."""
+    return work.state.where(work.artefact).student

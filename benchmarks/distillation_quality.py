@@ -160,7 +160,8 @@ class Benchmark:
     def _adapt(self) -> None:
         if not self.base.exists():
             source = locate(self.options.teacher, default_cache(), Path.cwd())
-            import_teacher(self.options.teacher, source, self.base)
+            with atomic_dir(self.base) as folder:
+                import_teacher(self.options.teacher, source, folder)
         settings = Adaptation(
             layers=ADAPTED_LAYERS,
             epochs=self.options.teacher_epochs,

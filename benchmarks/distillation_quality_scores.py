@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stillhouse.metrics.classification import SIGNIFICANCE, classification_metrics
+from stillhouse.metrics.classification import classification_metrics
+from stillhouse.metrics.paired import SIGNIFICANCE
 from stillhouse.progress import track
 
 FIGURES = ("accuracy", "macro_f1", "ece", "nll")

@@ -5,12 +5,13 @@ from functools import cached_property
 import dagster as dg
 
 from stillhouse.config.project import Project, load_project
-from stillhouse.recipes import Recipes
+from stillhouse.outside import open_state
+from stillhouse.state import State
 from stillhouse.storage.layout import Layout
 
 
 class ProjectResource(dg.ConfigurableResource):
-    """A project: its settings, where its data lies, what its assets are made of."""
+    """A project: its settings, where its data lies, what its steps would make now."""
 
     project_file: str
 
@@ -18,10 +19,10 @@ class ProjectResource(dg.ConfigurableResource):
     def project(self) -> Project:
         return load_project(self.project_file)
 
-    @cached_property
-    def recipes(self) -> Recipes:
-        return Recipes(self.project)
-
     @property
     def layout(self) -> Layout:
-        return self.recipes.layout
+        return Layout(self.project.data_path)
+
+    def state(self, run_id: str | None = None) -> State:
+        """What the run `run_id` works on: the dataset that it began with."""
+        return open_state(self.project, run_id=run_id)

@@ -1,7 +1,6 @@
 """The code location: assets, checks, jobs, schedules and sensors of one project.
 
-The only module of the library that knows Dagster. Students are built from the project file, so
-another file gives another graph.
+Students are built from the project file, so another file gives another graph.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ from pathlib import Path
 
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
+from stillhouse.storage.private import keep_private
 
 go_offline()  # before any library that phones home is imported
 silence_bars()
+keep_private()
 
 import dagster as dg  # noqa: E402
 
@@ -22,14 +23,16 @@ import dagster as dg  # noqa: E402
 warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
 
 from stillhouse.assets import corpus, dataset, teacher  # noqa: E402
+from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
 from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
+from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
-
-CORPUS_GROUPS = ("corpus", "dataset")
+from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
+from stillhouse.steps import STEPS  # noqa: E402
 
 
 def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
@@ -37,14 +40,16 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
 
     Raises `ConfigError` when the file is wrong.
     """
-    project = load_project(project_file)
+    project = load_project(project_file, or_sample=True)
     stages = [corpus, dataset, teacher]
     assets = [
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
         *(a for s in project.students for a in build_report_asset(s)),
     ]
-    ingestion = dg.AssetSelection.groups(*CORPUS_GROUPS)
+    ingestion = dg.AssetSelection.assets(
+        *(asset_key(step) for step in STEPS.values() if step.scope == "project")
+    )
     ingest = dg.define_asset_job(
         "ingest", selection=ingestion, description="From source files to splits."
     )
@@ -63,7 +68,11 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         asset_checks=dg.load_asset_checks_from_modules(stages),
         jobs=[ingest, distill, refresh],
         schedules=[build_redistillation_schedule(project, refresh)],
-        sensors=[build_source_file_sensor(project, ingest)],
+        sensors=[
+            build_source_file_sensor(project, ingest),
+            build_staleness_sensor(str(project.file)),
+            build_dead_run_sensor(str(project.file)),
+        ],
         resources={"project": ProjectResource(project_file=str(project.file))},
         # One process a step, forked from a server that has the heavy imports done already.
         executor=dg.multiprocess_executor.configured(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 logger = logging.getLogger("stillhouse")
 
 INTERVAL_SECONDS = 5.0
+SILENCE_SECONDS = 12.0
 
 T = TypeVar("T")
 
@@ -70,3 +72,39 @@ def _line(description: str, count: int, total: int | None, unit: str, elapsed: f
         return f"{description}: {count} {unit} ({rate:.1f}/s)"
     left = f", {(total - count) / rate:.0f} s left" if rate else ""
     return f"{description}: {count}/{total} {unit} ({100 * count / total:.0f} %{left})"
+
+
+@contextmanager
+def heartbeat(description: str) -> Iterator[None]:
+    """While the block runs, a line whenever nothing was logged for `SILENCE_SECONDS`.
+
+    Some work tells nothing of how far it is: a library's import, one large tensor.
+    """
+    started = time.monotonic()
+    clock, ended = _LastLine(), threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(SILENCE_SECONDS / 10):
+            if time.monotonic() - clock.moment > SILENCE_SECONDS:
+                logger.info("%s: still at work (%.0f s)", description, time.monotonic() - started)
+
+    logger.addHandler(clock)
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        logger.removeHandler(clock)
+
+
+class _LastLine(logging.Handler):
+    """Remembers when anything was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moment = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        self.moment = time.monotonic()

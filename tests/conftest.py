@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Threads that wait by spinning starve each other when tests and subprocesses share two cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 from stillhouse.offline import go_offline
+from stillhouse.threads import be_considerate
 
 go_offline()
+be_considerate()
 
 import pytest  # noqa: E402
 
@@ -30,21 +28,60 @@ ROOT = Path(__file__).resolve().parent.parent
 def smollm2_wheel() -> Path:
     """SmolLM2-135M-Instruct as it comes, fetched once per machine."""
     from stillhouse.models.fetch import default_cache, fetch
+    from stillhouse.storage.locks import exclusive
 
-    return fetch(SMOLLM2, default_cache())
+    cache = default_cache()
+    with exclusive(cache / "tests.lock", "SmolLM2"):  # another test process may fetch it now
+        return fetch(SMOLLM2, cache)
 
 
 @pytest.fixture(scope="session")
 def smollm2_folder(smollm2_wheel: Path) -> Path:
-    """The same as a Hugging Face folder, made once per machine and version of our code."""
+    """The same as a Hugging Face folder, made once per machine and version of the import's code."""
+    from stillhouse.models import gguf, importing
     from stillhouse.models.fetch import default_cache
-    from stillhouse.models.importing import import_teacher
-    from stillhouse.recipes import CODE_VERSIONS
+    from stillhouse.storage.files import atomic_dir, digest, sha256_of
+    from stillhouse.storage.locks import exclusive
 
-    folder = default_cache() / "imported" / f"smollm2-135m-{CODE_VERSIONS['teacher_model']}"
-    if not (folder / "model.safetensors").exists():
-        import_teacher(SMOLLM2, smollm2_wheel, folder)
+    code = digest([sha256_of(Path(module.__file__)) for module in (gguf, importing)])
+    folder = default_cache() / "imported" / f"smollm2-135m-{code}"
+    with exclusive(default_cache() / "tests.lock", "SmolLM2"):
+        if not folder.exists():
+            with atomic_dir(folder) as made:
+                importing.import_teacher(SMOLLM2, smollm2_wheel, made)
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_tiny_model() -> Callable[..., Path]:
+    """Writes a random Llama of thousands of weights with a tokenizer of one token a byte.
+
+    For all tests that aren't about what a real model knows.
+    """
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    def write(folder: Path, seed: int = 0, **settings: Any) -> Path:
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        backend = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(alphabet)}, []))
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+        )
+        shape = {
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True,
+            "vocab_size": len(tokenizer), "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        }  # fmt: skip
+        torch.manual_seed(seed)
+        LlamaForCausalLM(LlamaConfig(**{**shape, **settings})).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return write
 
 
 TEXTS = {

@@ -1,4 +1,4 @@
-"""The command line, thin over Dagster: run, status, teachers, doctor, init, dev."""
+"""The command line, thin over Dagster: run, status, files, teachers, doctor, init, dev."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ silence_bars()
 
 from stillhouse.config.project import Project, load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
+from stillhouse.storage.private import keep_private  # noqa: E402
 
 app = typer.Typer(
     help="On-premises LLM distillation as a Dagster asset graph.",
@@ -32,11 +33,13 @@ ProjectOption = Annotated[
     Path | None,
     typer.Option("--project", "-p", help="Project file, or the folder that holds stillhouse.yaml."),
 ]
+TeacherOption = Annotated[str | None, typer.Option(help="Only this teacher version.")]
 
 
 def main() -> None:
     """Entry point: an error that the user can mend is shown without a stack trace."""
     _log_to_terminal()
+    keep_private()
     try:
         app()
     except UserError as error:
@@ -48,7 +51,7 @@ def _log_to_terminal() -> None:
     from rich.console import Console
     from rich.logging import RichHandler
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=False)
     handler = RichHandler(
         console=console, show_path=False, show_level=False, markup=False, log_time_format="%H:%M:%S"
     )
@@ -58,6 +61,23 @@ def _log_to_terminal() -> None:
     logger.propagate = False
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"stillhouse {version('stillhouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """What goes before every command."""
+
+
 @app.command()
 def run(
     project: ProjectOption = None,
@@ -65,26 +85,30 @@ def run(
         str | None, typer.Option(help="Teacher version; the last of the project file by default.")
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help="Stop after this asset, say soft_labels.")
+        str | None,
+        typer.Option(help="Stop after this asset: soft_labels, evaluation_report, router/..."),
     ] = None,
 ) -> None:
     """Ingest the sources, then distil from a teacher; what is up to date is not made again."""
     from stillhouse.cli import printing, runs
+    from stillhouse.instance import close_dead_runs, open_instance, register_teachers
+    from stillhouse.storage.layout import Layout
 
     settings = load_project(project)
     version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
-    defs = runs.load_definitions(settings)
-    with runs.open_instance(settings) as instance:
-        runs.release_killed_runs(instance)
-        runs.register_teachers(instance, settings)
+    printing.print_header(settings, version)
+    layout = Layout(settings.data_path)
+    with open_instance(settings) as instance:
+        defs = runs.load_definitions(settings)
+        close_dead_runs(instance, layout)
+        register_teachers(instance, settings)
         total = runs.Outcome(True)
         for job, key in (("ingest", None), ("distill", version)):
             chosen = runs.assets_until(defs, job, until) if until else None
             if chosen == []:
                 continue
-            outcome = runs.run_job(defs, instance, job, partition_key=key, assets=chosen)
-            total.seconds |= outcome.seconds
-            total.warnings += outcome.warnings
+            outcome = runs.run_job(defs, instance, layout, job, partition_key=key, assets=chosen)
+            total.add(outcome)
             if not outcome.success:
                 printing.print_failures(outcome)
                 raise typer.Exit(1)
@@ -94,29 +118,59 @@ def run(
 @app.command()
 def status(
     project: ProjectOption = None,
-    teacher: Annotated[str | None, typer.Option(help="Only this teacher version.")] = None,
+    teacher: TeacherOption = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit with 3 if anything is stale, 4 if it was not made yet."),
+    ] = False,
 ) -> None:
-    """What is stale, and why."""
+    """What is up to date, stale (and why) or not made yet; and what the caches take."""
     from stillhouse.cli import printing
 
     settings = load_project(project)
     versions = [settings.teacher(teacher).version] if teacher else None
-    printing.print_status(settings, versions)
+    code = printing.print_status(settings, versions)
+    if check:
+        raise typer.Exit(code)
+
+
+@app.command()
+def files(
+    student: Annotated[str, typer.Argument(help="A student of the project file.")],
+    project: ProjectOption = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Teacher version; the last of the project file by default.")
+    ] = None,
+) -> None:
+    """Which files made this student, with the number of pairs from each."""
+    from stillhouse.cli import printing
+
+    settings = load_project(project)
+    version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
+    printing.print_files(settings, settings.student(student).name, version)
 
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Where to write stillhouse.yaml.")]) -> None:
     """Write a commented project file to start from."""
-    from importlib.resources import files
+    from importlib.resources import files as package_files
 
     target = folder / "stillhouse.yaml"
     if target.exists():
         raise UserError(
             f"{target} exists already", remedy="name another folder, or remove the file first."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    template = files("stillhouse.config") / "templates" / "stillhouse.yaml"
-    target.write_text(template.read_text("utf-8"))
+    template = package_files("stillhouse.config") / "templates" / "stillhouse.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(template.read_text("utf-8"), encoding="utf-8")
+        target.chmod(0o644)  # settings, no secrets: a team shares them
+        folder.chmod(0o755)
+    except OSError as error:
+        raise UserError(
+            f"{target}: can't be written ({error.strerror or error})",
+            remedy="name a folder that this user may write to.",
+        ) from error
     typer.echo(f"Wrote {target}. Name your sources in it, then: stillhouse run --project {folder}")
 
 
@@ -137,17 +191,22 @@ def doctor(project: ProjectOption = None) -> None:
 def dev(
     project: ProjectOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
     """The Dagster UI and daemon over the project's instance."""
-    from stillhouse.cli.runs import open_instance, register_teachers
+    from stillhouse.cli.ui import require_free, write_workspace
+    from stillhouse.instance import close_dead_runs, open_instance, register_teachers
+    from stillhouse.storage.layout import Layout
 
     settings = load_project(project)
+    require_free(host, port)
     with open_instance(settings) as instance:  # writes dagster.yaml, sets DAGSTER_HOME
+        close_dead_runs(instance, Layout(settings.data_path))
         register_teachers(instance, settings)
     os.environ["STILLHOUSE_PROJECT"] = str(settings.file)
+    workspace = write_workspace(settings.name, Path(os.environ["DAGSTER_HOME"]))
     typer.echo(f"Dagster UI at http://{host}:{port} over {os.environ['DAGSTER_HOME']}")
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "stillhouse.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606
 
 
@@ -162,7 +221,7 @@ def list_teachers(project: ProjectOption = None) -> None:
 @teachers_app.command("add")
 def add_teachers(project: ProjectOption = None) -> None:
     """Register the project file's teacher versions as partitions, for runs and backfills."""
-    from stillhouse.cli.runs import open_instance, register_teachers
+    from stillhouse.instance import open_instance, register_teachers
 
     settings = load_project(project)
     with open_instance(settings) as instance:
@@ -171,10 +230,7 @@ def add_teachers(project: ProjectOption = None) -> None:
 
 
 @teachers_app.command("fetch")
-def fetch_teachers(
-    project: ProjectOption = None,
-    teacher: Annotated[str | None, typer.Option(help="Only this version.")] = None,
-) -> None:
+def fetch_teachers(project: ProjectOption = None, teacher: TeacherOption = None) -> None:
     """Bring the teachers' weights onto this machine: the one command that uses the network."""
     from stillhouse.models.fetch import default_cache, fetch
 

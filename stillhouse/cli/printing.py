@@ -1,96 +1,156 @@
-"""What the command line prints: results of a run, staleness, teachers."""
+"""What the command line prints: a run's outcome, staleness, teachers. At most 80 columns wide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from stillhouse.config.project import Project
-from stillhouse.errors import UserError
-from stillhouse.recipes import CORPUS, DATASET, STUDENT, TEACHER, Recipes
-from stillhouse.storage.provenance import Recipe, read_provenance, why_stale
+from stillhouse.outside import open_state
+from stillhouse.state import Artefact, State
+from stillhouse.steps import STEPS
+from stillhouse.storage.caches import sizes
+from stillhouse.storage.files import read_json
 
 if TYPE_CHECKING:
     from stillhouse.cli.runs import Outcome
 
+WIDTH = 80
+OF_EVERY_ASSET = ": up_to_date"
+
+
+def print_header(project: Project, version: str) -> None:
+    """Project, teacher, and where the results go."""
+    typer.secho(f"{project.name}: distilling from {version}", bold=True)
+    typer.echo(f"  project  {shown(project.file)}")
+    typer.echo(f"  results  {shown(project.data_path)}\n")
+
 
 def print_run(project: Project, version: str, outcome: Outcome, *, finished: bool) -> None:
-    """Seconds by asset; for a whole run also each student's table and where its report lies."""
-    recipes = Recipes(project)
+    """Seconds by asset and the outcome of checks; for a whole run also each student's table."""
+    from stillhouse.report.assemble import EVALUATION, PAGE
+    from stillhouse.report.summary import table_markdown
+
+    state = open_state(project)
+    checks = {name.replace(": ", "/") for name in outcome.checks}
     typer.echo("\nSeconds by asset:")
     for name, seconds in outcome.seconds.items():
-        typer.echo(f"  {name:<44} {seconds:7.1f}")
+        if name not in checks and not any(name.endswith(c.split("/")[-1]) for c in checks):
+            typer.echo(f"  {name:<44} {seconds:7.1f}")
     typer.echo(f"  {'total':<44} {sum(outcome.seconds.values()):7.1f}")
-    for warning in outcome.warnings:
-        typer.secho(f"Check did not pass: {warning}", fg=typer.colors.YELLOW)
+    _print_checks(outcome)
+    _print_quarantine(state)
     if not finished:
         return
     for student in project.students:
-        facts = recipes.facts("evaluation_report", version, student.name)
-        typer.echo(f"\n{student.name}, taught by {version}:\n\n{facts['table_md']}\n")
-        typer.echo(f"Report: {_shown(Path(facts['report']))}")
+        folder = state.folder(Artefact(STEPS["evaluation_report"], version, student.name))
+        typer.echo(f"\n{student.name}, taught by {version}:\n")
+        typer.echo(table_markdown(read_json(folder / EVALUATION)))
+        typer.echo(f"\nReport: {shown(folder / PAGE)}")
+
+
+def _print_checks(outcome: Outcome) -> None:
+    typer.echo("\nChecks:")
+    for name, (passed, figures) in outcome.checks.items():
+        if name.endswith(OF_EVERY_ASSET):
+            continue
+        mark, colour = ("passed", typer.colors.GREEN) if passed else ("MISSED", typer.colors.YELLOW)
+        typer.secho(_cut(f"  {mark}  {name}"), fg=colour)
+        if figures and not passed:
+            typer.echo(_cut(f"          {figures}"))
+
+
+def _print_quarantine(state: State) -> None:
+    from stillhouse.errors import UserError
+
+    try:
+        facts = state.facts_of("parsed_documents")
+    except UserError:
+        return
+    if facts.quarantined:
+        found = ", ".join(f"{n} {kind}" for kind, n in facts.quarantined_by_category.items())
+        where = shown(state.layout.quarantine("parsed_documents"))
+        typer.echo(_cut(f"\nQuarantined: {facts.quarantined} ({found}); reasons and remedies in"))
+        typer.echo(f"  {where}")
 
 
 def print_failures(outcome: Outcome) -> None:
     for step, reason in outcome.failures.items():
-        name = step.replace("__", "/")
-        typer.secho(f"\n{name} failed:\n  {reason}", fg=typer.colors.RED, err=True)
+        typer.secho(f"\n{step} failed:\n  {reason}", fg=typer.colors.RED, err=True)
 
 
-def print_status(project: Project, versions: list[str] | None) -> None:
-    """A line an asset: up to date, or stale with the reason."""
-    recipes = Recipes(project)
-    for name, folder, recipe in _all_recipes(recipes, versions):
-        reason = recipe if isinstance(recipe, str) else why_stale(folder, recipe)
-        colour = typer.colors.YELLOW if reason else typer.colors.GREEN
-        typer.secho(f"{name:<60} {f'stale: {reason}' if reason else 'up to date'}", fg=colour)
+def print_status(project: Project, versions: list[str] | None) -> int:
+    """A line an artefact: up to date, not made yet, or stale with the reason; then the caches.
+
+    Returns the exit code of `--check`: 0 when all is up to date, 3 when something is stale, 4 when
+    something was not made yet.
+    """
+    state = open_state(project)
+    codes = {0}
+    for artefact, reason in state.statuses(versions).items():
+        if reason is None:
+            text, colour = "up to date", typer.colors.GREEN
+        elif state.record(artefact) is None:
+            text, colour = "not made yet", typer.colors.BLUE
+            codes.add(4)
+        else:
+            text, colour = "stale", typer.colors.YELLOW
+            codes.add(3)
+        typer.secho(f"{_cut(str(artefact), 66):<66} {text:>12}", fg=colour)
+        if text == "stale":
+            for line in _wrapped(str(reason)):
+                typer.echo(f"    {line}")
+    print_caches(state)
+    return max(codes)
 
 
-def _all_recipes(
-    recipes: Recipes, versions: list[str] | None
-) -> Iterator[tuple[str, Path, Recipe | str]]:
-    """Name, folder and recipe of each asset; a reason instead where something upstream lacks."""
-    from stillhouse.corpus.sources import scan_sources
-    from stillhouse.storage.tables import read_table
-
-    table = recipes.layout.table("source_files")
-    files = scan_sources(recipes.project, read_table(table) if table.exists() else None)
-    yield "source_files", recipes.folder("source_files"), recipes.source_files(files)
-    for asset in (*CORPUS[1:], *DATASET):
-        yield asset, recipes.folder(asset), _recipe(recipes.corpus, asset)
-    for version in versions or [t.version for t in recipes.project.teachers]:
-        for asset in TEACHER:
-            recipe = _recipe(recipes.teacher, asset, version)
-            yield f"{asset} [{version}]", recipes.folder(asset, version), recipe
-        for student in recipes.project.students:
-            for asset in STUDENT:
-                recipe = _recipe(recipes.student, asset, student.name, version)
-                folder = recipes.folder(asset, version, student.name)
-                yield f"{student.name}/{asset} [{version}]", folder, recipe
-
-
-def _recipe(find: Any, *arguments: str) -> Recipe | str:
-    try:
-        recipe: Recipe = find(*arguments)
-    except UserError as error:
-        return error.message
-    return recipe
+def print_caches(state: State) -> None:
+    """What can be made again takes this much: it may be removed at any time."""
+    found = sizes(state.layout.cache(""))
+    if found:
+        typer.echo("\nCaches (may be removed at any time):")
+    for name, size in found.items():
+        typer.echo(f"  {name:<20} {size / 1e6:10.1f} MB")
 
 
 def print_teachers(project: Project) -> None:
-    recipes = Recipes(project)
+    state = open_state(project)
     for teacher in project.teachers:
-        record = read_provenance(recipes.folder("adapted_teacher", teacher.version))
-        figures = "not materialized"
-        if record:
-            zero_shot, adapted = record.facts["zero_shot_accuracy"], record.facts["accuracy"]
-            figures = f"accuracy {adapted:.3f} (zero-shot {zero_shot:.3f})"
-        typer.echo(f"{teacher.version:<40} {teacher.model:<32} {teacher.license:<12} {figures}")
+        record = state.record(Artefact(STEPS["adapted_teacher"], teacher.version))
+        typer.secho(teacher.version, bold=True)
+        typer.echo(f"  {teacher.model}, {teacher.license}")
+        if record is None:
+            typer.echo("  not materialized")
+        else:
+            score, chance = record.facts["score"], record.facts["chance"]
+            typer.echo(f"  score on validation {score:.3f} (chance {chance:.3f})")
 
 
-def _shown(path: Path) -> Path:
+def print_files(project: Project, student: str, version: str) -> None:
+    """The files that a student learned from, with the number of pairs of each."""
+    from stillhouse.dataset.lineage import files_of
+
+    state = open_state(project)
+    artefact = Artefact(STEPS["checkpoint"], version, student)
+    state.facts(artefact)  # tells when it was not made yet
+    for row in files_of(state.folder(artefact), state.layout):
+        name = row["path"] or f"(gone since) {row['file_id']}"
+        typer.echo(f"{row['pairs']:>6} pairs  {row['source']}: {name}")
+
+
+def shown(path: Path) -> Path:
+    """Relative to the working folder where it lies below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _cut(text: str, width: int = WIDTH) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, WIDTH - 4) or [text]

@@ -18,6 +18,14 @@ class ConfigError(UserError):
     """The project file is missing, is not YAML, or has a wrong field."""
 
 
+class FieldError(ValueError):
+    """What is wrong with a field that only its neighbours show; `location` leads to it."""
+
+    def __init__(self, location: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.location = location
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stillhouse.config.base import AssetName, Section, Slug
 
@@ -20,6 +20,13 @@ class Task(Section):
     min_examples: Annotated[int, Field(ge=1)] = 8
     passage_words: Annotated[int, Field(ge=20)] = 60
     max_passages: Annotated[int, Field(ge=1)] = 4
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_field_of_the_evaluation(cls, name: str) -> str:
+        if name in ("parameters", "bytes"):
+            raise ValueError(f"{name!r} is a field of evaluation.json; give the task another name")
+        return name
 
 
 class Splits(Section):

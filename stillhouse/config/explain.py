@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stillhouse.config.base import ConfigError
+from stillhouse.config.base import ConfigError, FieldError
 
 Location = tuple[str | int, ...]
 
@@ -56,6 +56,8 @@ def explain(
     problems, remedies = [], []
     for item in error.errors():
         location = tuple(item["loc"])
+        if isinstance(cause := item.get("ctx", {}).get("error"), FieldError):
+            location += cause.location
         line = _line_of(location, lines)
         problem, remedy = _problem_and_remedy(item, model)
         field = _field_name(location)

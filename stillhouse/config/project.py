@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
 from stillhouse.config import explain
-from stillhouse.config.base import ConfigError, Section, Slug
+from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import Dedup, Privacy, Source
 from stillhouse.config.dataset import Splits, Task
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
+
+
+class Caches(Section):
+    """How long and how much of what can be made again is kept."""
+
+    days: Annotated[float, Field(gt=0)] = 30
+    gigabytes: Annotated[float, Field(gt=0)] = 20
 
 
 class Project(Section):
@@ -35,6 +43,7 @@ class Project(Section):
     soft_labels: SoftLabels = SoftLabels()
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
+    caches: Caches = Caches()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)
 
@@ -49,23 +58,24 @@ class Project(Section):
     @model_validator(mode="after")
     def _names_refer_to_something(self) -> Project:
         for section in ("sources", "tasks", "students"):
-            _unique([item.name for item in getattr(self, section)], f"{section}[].name")
-        _unique([t.version for t in self.teachers], "teachers[].version")
-        sources = {s.name for s in self.sources}
-        for task in self.tasks:
-            _known(task.sources, sources, f"task {task.name}: sources")
-        for student in self.students:
-            _known(student.tasks, {t.name for t in self.tasks}, f"student {student.name}: tasks")
+            _unique([item.name for item in getattr(self, section)], section, "name")
+        _unique([t.version for t in self.teachers], "teachers", "version")
+        sources, tasks = {s.name for s in self.sources}, {t.name for t in self.tasks}
+        for number, task in enumerate(self.tasks):
+            _known(task.sources, sources, ("tasks", number, "sources"))
+        for number, student in enumerate(self.students):
+            _known(student.tasks, tasks, ("students", number, "tasks"))
         return self
 
     @model_validator(mode="after")
     def _sampled_labels_have_one_temperature(self) -> Project:
         found = sorted({s.distillation.temperature for s in self.students})
         if self.soft_labels.encoding == "sampled" and len(found) > 1:
-            raise ValueError(
-                "soft_labels.encoding: sampled labels are drawn at one temperature, but students "
-                f"have distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
-                "the same, or use top_k"
+            raise FieldError(
+                ("soft_labels", "encoding"),
+                "sampled labels are drawn at one temperature, but students have "
+                f"distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
+                "the same, or use top_k",
             )
         return self
 
@@ -74,6 +84,16 @@ class Project(Section):
 
     def task(self, name: str) -> Task:
         return next(t for t in self.tasks if t.name == name)
+
+    def student(self, name: str) -> Student:
+        """The student of that name; `UserError` when the project file has none."""
+        for student in self.students:
+            if student.name == name:
+                return student
+        raise UserError(
+            f"{self.file}: students: there is no {name!r}",
+            remedy=f"use one of {', '.join(s.name for s in self.students)}.",
+        )
 
     def teacher(self, version: str) -> Teacher:
         """The teacher of that version; `UserError` when the project file has none."""
@@ -87,25 +107,29 @@ class Project(Section):
         )
 
 
-def _unique(names: list[str], field: str) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise ValueError(f"{field}: {', '.join(twice)} stands more than once; rename one")
+def _unique(names: list[str], section: str, field: str) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            message = f"{name!r} stands more than once; rename one"
+            raise FieldError((section, number, field), message)
 
 
-def _known(names: list[str], known: set[str], field: str) -> None:
-    unknown = [n for n in names if n not in known]
-    if unknown:
-        raise ValueError(
-            f"{field}: unknown {', '.join(unknown)}; the file has {', '.join(sorted(known))}"
-        )
+def _known(names: list[str], known: set[str], location: tuple[str | int, ...]) -> None:
+    for number, name in enumerate(names):
+        if name not in known:
+            message = f"unknown {name!r}; the file has {', '.join(sorted(known))}"
+            raise FieldError((*location, number), message)
 
 
-def find_project_file(explicit: str | Path | None = None) -> Path:
-    """The project file: `explicit`, else $STILLHOUSE_PROJECT, ./stillhouse.yaml, the sample."""
-    sample = Path(__file__).resolve().parents[2] / "examples" / "helpdesk" / "stillhouse.yaml"
+def find_project_file(explicit: str | Path | None = None, *, or_sample: bool = False) -> Path:
+    """The project file: `explicit`, else $STILLHOUSE_PROJECT, else ./stillhouse.yaml.
+
+    With `or_sample` the sample of a checkout comes last. Raises `ConfigError` where there is none.
+    """
     named = explicit or os.environ.get("STILLHOUSE_PROJECT")
-    candidates = [Path(named)] if named else [Path("stillhouse.yaml"), sample]
+    candidates = [Path(named)] if named else [Path("stillhouse.yaml")]
+    if or_sample and not named:
+        candidates.append(Path(__file__).resolve().parents[2] / "examples" / "helpdesk")
     for candidate in candidates:
         path = candidate / "stillhouse.yaml" if candidate.is_dir() else candidate
         if path.is_file():
@@ -117,9 +141,9 @@ def find_project_file(explicit: str | Path | None = None) -> Path:
     )
 
 
-def load_project(path: str | Path | None = None) -> Project:
-    """Read and check the project file; raises `ConfigError`."""
-    file = find_project_file(path)
+def load_project(path: str | Path | None = None, *, or_sample: bool = False) -> Project:
+    """Read and check the project file, found as `find_project_file` does; raises `ConfigError`."""
+    file = find_project_file(path, or_sample=or_sample)
     values, lines = explain.read_yaml(file)
     try:
         return Project.model_validate({**values, "file": file})

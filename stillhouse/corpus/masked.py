@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import Privacy
-from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings, vault_entries
-from stillhouse.corpus.pii.vault import Vault, load_or_create_key
+from stillhouse.corpus.pii.masker import BREAK, Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.pii.vault import Vault, identity_of, key_id, load_or_create_key
+from stillhouse.facts import MaskedDocumentsFacts
+from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.tables import Increment, incremental_table
+from stillhouse.storage.query import counts, one_row, rows_in_batches
+from stillhouse.storage.tables import Finished, Inputs, table_digest, update_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
 
-# How often masked texts are scanned again, and what is found is masked as well.
-MORE_ROUNDS = 2
-
-# Below this many texts a second process costs more to start than it saves.
-TEXTS_PER_PROCESS = 1500
+# Documents whose originals go to the vault together.
+BATCH = 256
 
 
 def masked_schema() -> pa.Schema:
-    """`entities` are places in the original; `residual` kinds that the last scan still finds."""
+    """`entities` are places in the original; `residual` kinds that the last scan still finds.
+
+    An entity's `part` is "title" or "text"; places in a title are those of its words as they are
+    read (see `_title`).
+    """
     import pyarrow as pa
 
     entity = pa.struct(
         [
+            ("part", pa.string()),
             ("kind", pa.string()),
             ("start", pa.int64()),
             ("end", pa.int64()),
@@ -51,6 +60,7 @@ def masked_schema() -> pa.Schema:
 
 
 def mask_settings(privacy: Privacy) -> MaskSettings:
+    """The kinds are those asked for, or the usual ones, and those of the project's own patterns."""
     chosen: dict[str, Any] = {
         "languages": tuple(privacy.languages),
         "nlp_model": privacy.nlp_model,
@@ -63,79 +73,158 @@ def mask_settings(privacy: Privacy) -> MaskSettings:
         chosen["entities"] = tuple(privacy.entities)
     settings = MaskSettings(**chosen)
     own = {kind: tuple(patterns) for kind, patterns in privacy.patterns.items()}
-    return replace(settings, patterns={**settings.patterns, **own})
+    kinds = tuple(dict.fromkeys([*settings.entities, *own]))
+    return replace(settings, entities=kinds, patterns={**settings.patterns, **own})
 
 
-def mask_documents(privacy: Privacy, documents: pa.Table, layout: Layout) -> Increment:
-    """Bring `masked_documents` up to date with parsed `documents` (doc_id, title, text)."""
+def pseudonym_key_id(layout: Layout) -> str | None:
+    """Which key makes the pseudonyms; None where there is none. Makes nothing."""
+    try:
+        return key_id(layout.key("pseudonyms").read_bytes().strip())
+    except FileNotFoundError:
+        return None
+
+
+def vault_id(layout: Layout) -> str | None:
+    """Which vault holds the originals; None where there is none. Makes nothing."""
+    return identity_of(layout.vault)
+
+
+def ensure_secrets(layout: Layout) -> None:
+    """Make the keys and the vault where they are missing; both have their ids from then on.
+
+    Raises:
+        UserError: others may read a key, or a key file holds none.
+    """
+    load_or_create_key(layout.key("pseudonyms"))
+    _ = _vault(layout).identity
+
+
+def mask_documents(privacy: Privacy, layout: Layout) -> MaskedDocumentsFacts:
+    """Bring `masked_documents` up to date with the documents that were parsed.
+
+    The table is that of a pseudonym key and of a vault: with another one of either, all documents
+    are masked again. When it is written, the vault forgets what no document needs any more.
+
+    Raises:
+        UserError: an unknown kind or model, a wrong pattern, or a key that doesn't serve.
+    """
+    ensure_secrets(layout)
     masker = Masker(mask_settings(privacy), load_or_create_key(layout.key("pseudonyms")))
-    vault = Vault(layout.vault, load_or_create_key(layout.key("vault")))
-    return incremental_table(
-        layout.table("masked_documents"),
+    vault = _vault(layout)
+    table = layout.table("masked_documents")
+    version = digest(masker.fingerprint(), vault.identity)
+    if table.exists() and not _pseudonyms(table, version) <= {e.pseudonym for e in vault}:
+        # Parts of the vault are gone: all documents fill it again.
+        version = digest(masker.fingerprint(), vault.renew())
+    increment = update_table(
+        table,
         layout.staging("masked_documents"),
         masked_schema(),
         key="doc_id",
-        version=masker.fingerprint(),
-        inputs=documents.select(["doc_id", "title", "text"]).to_pylist(),
-        compute=lambda missing: _mask(masker, vault, missing),
-        batch_size=500,
+        version=version,
+        inputs=Inputs(
+            layout.table("parsed_documents"), ["doc_id", "title", "text"], "status = 'parsed'"
+        ),
+        compute=lambda documents: _mask(masker, vault, version, documents),
         description="Masking",
     )
-
-
-def _mask(masker: Masker, vault: Vault, documents: Sequence[Row]) -> Iterator[list[Row]]:
-    processes = max(1, min(os.cpu_count() or 1, len(documents) // TEXTS_PER_PROCESS))
-    # Titles go through the same scan, interleaved: title, text, title, text ...
-    originals = [d[name] or "" for d in documents for name in ("title", "text")]
-    masked = masker.mask_many(originals, processes)
-    pending: list[tuple[Row, Masked, Masked]] = []
-    for document in documents:
-        title, text = next(masked), next(masked)
-        pending.append((document, title, text))
-        if len(pending) == 256 or document is documents[-1]:
-            yield from _finished(masker, vault, pending)
-            pending = []
-
-
-def _finished(
-    masker: Masker, vault: Vault, pending: Sequence[tuple[Row, Masked, Masked]]
-) -> Iterator[list[Row]]:
-    """Rows of masked documents; the vault knows their pseudonyms before the table does."""
-    texts, residual = until_clean(masker, [text for _, _, text in pending])
-    vault.add(
-        entry
-        for (document, title, _), text in zip(pending, texts, strict=True)
-        for name, found in (("title", title), ("text", text))
-        for entry in vault_entries(document[name] or "", found)
+    vault.keep_only(_pseudonyms(table, version))
+    by_kind = counts(
+        "SELECT e.kind, count(*) FROM (SELECT unnest(entities) AS e FROM t) "
+        "GROUP BY 1 ORDER BY 2 DESC, 1",
+        t=table,
     )
-    for (document, title, _), text, left in zip(pending, texts, residual, strict=True):
-        yield [
+    documents = one_row(
+        "SELECT count(*) AS n, count(*) FILTER (len(entities) > 0) AS touched FROM t", t=table
+    )
+    return MaskedDocumentsFacts(
+        digest=table_digest(table, ["doc_id", "title", "text"]),
+        documents=documents["n"],
+        documents_with_entities=documents["touched"],
+        entities=sum(by_kind.values()),
+        entities_by_kind=by_kind,
+        computed=increment.computed,
+        reused=increment.reused,
+        dropped=increment.dropped,
+    )
+
+
+def _vault(layout: Layout) -> Vault:
+    return Vault(layout.vault, load_or_create_key(layout.key("vault")))
+
+
+def _pseudonyms(table: Path, version: str) -> set[str]:
+    """Those that the table's rows of a version need the vault for."""
+    found = rows_in_batches(
+        "SELECT DISTINCT e.pseudonym AS p "  # noqa: S608 - a digest of our own
+        f"FROM (SELECT unnest(entities) AS e FROM t WHERE version = '{version}') "
+        "WHERE e.pseudonym <> '' AND NOT starts_with(e.pseudonym, '<')",
+        t=table,
+    )
+    return {row["p"] for rows in found for row in rows}
+
+
+def _mask(
+    masker: Masker, vault: Vault, version: str, documents: Iterator[Row]
+) -> Iterator[Finished]:
+    """Rows of masked documents; the vault knows their pseudonyms before the table does."""
+    waiting: deque[tuple[Row, str]] = deque()
+
+    def originals() -> Iterator[str]:
+        for document in documents:
+            waiting.append((document, _whole(document)))
+            yield waiting[-1][1]
+
+    cleaned = masker.clean_many(originals(), os.cpu_count() or 1)
+    while block := list(itertools.islice(cleaned, BATCH)):
+        done = [(*waiting.popleft(), *found) for found in block]
+        vault.add(e for _, original, masked, _ in done for e in vault_entries(original, masked))
+        rows = [
             {
                 "doc_id": document["doc_id"],
-                "version": masker.fingerprint(),
-                "title": title.text or None,
-                "text": text.text,
-                "entities": [
-                    {n: getattr(e, n) for n in ("kind", "start", "end", "score", "pseudonym")}
-                    for e in text.entities
-                ],
-                "residual": [e.kind for e in left.entities],
+                "version": version,
+                **_parts(document, masked),
+                "residual": [entity.kind for entity in left.entities],
             }
+            for document, _, masked, left in done
         ]
+        yield Finished(len(rows), rows)
 
 
-def until_clean(masker: Masker, texts: list[Masked]) -> tuple[list[Masked], list[Masked]]:
-    """The texts with what more scans find masked too, and what the last scan found in each.
+def _whole(document: Row) -> str:
+    """Title and text in one: a name that is known from one of them is found in the other."""
+    title = _title(document)
+    return f"{title}{BREAK}{document['text']}" if title else document["text"]
 
-    A recognizer of names reads a text otherwise once its neighbours are pseudonyms. It may then
-    find what it missed, or take a harmless word for part of a name; both are masked.
+
+def _title(document: Row) -> str:
+    """The title in words: where it is the name of a file, "john_lee-warning" is "John Lee Warning".
+
+    Joined or in lower case, nothing would know the name in it.
     """
-    left = list(masker.mask_many([text.text for text in texts]))
-    for _ in range(MORE_ROUNDS):
-        unclean = [i for i, found in enumerate(left) if found.entities]
-        for i in unclean:
-            texts[i] = texts[i].then(left[i])
-        again = masker.mask_many([texts[i].text for i in unclean])
-        for i, found in zip(unclean, again, strict=True):
-            left[i] = found
-    return texts, left
+    title = " ".join((document["title"] or "").split())
+    if " " in title or "@" in title or not re.search(r"[^\W\d][_\-]|[_\-][^\W\d]", title):
+        return title
+    words = re.sub(r"_|(?<!\d)-|-(?!\d)", " ", title)
+    return re.sub(r"(?<!\w)[a-zà-öø-þ]", lambda first: first[0].upper(), words)
+
+
+def _parts(document: Row, masked: Masked) -> Row:
+    """Title, text and entities of a document; places in the text begin at the text's start."""
+    title, text, before = None, masked.text, 0
+    if original := _title(document):
+        title, _, text = masked.text.partition(BREAK)
+        before = len(original) + len(BREAK)
+    entities = [
+        {
+            "part": "title" if entity.start < before else "text",
+            "kind": entity.kind,
+            "start": entity.start - (before if entity.start >= before else 0),
+            "end": entity.end - (before if entity.start >= before else 0),
+            "score": entity.score,
+            "pseudonym": entity.pseudonym,
+        }
+        for entity in masked.entities
+    ]
+    return {"title": title or None, "text": text, "entities": entities}

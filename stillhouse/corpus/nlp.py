@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.errors import UserError
+from stillhouse.storage.files import sha256_of
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -44,13 +45,15 @@ def pipeline(model: str, *parts: str) -> Language:
 
 
 def model_version(model: str) -> str:
-    """Name and version of the model, without loading it; its path when it is a folder."""
+    """Name and version of the model, without loading it; for a folder, wherever that lies, a
+    digest of its description."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return f"{model} {version(model)}"
     except PackageNotFoundError:
-        return str(Path(model).resolve())
+        described = Path(model) / "meta.json"
+        return f"folder {sha256_of(described)[:20]}" if described.is_file() else model
 
 
 @contextmanager

@@ -1,157 +1,272 @@
-"""From source files to documents: parsed, or quarantined with the reason; each file once."""
+"""From source files to documents: parsed, or quarantined with the reason; each file once.
+
+The quarantine names no file: its path may be somebody's name. Whoever may read the source files
+finds it (below the data directory, with DuckDB)::
+
+    SELECT f.path, q.line, q.category, q.reason, q.remedy
+    FROM 'tables/quarantine/parsed_documents.parquet' q
+    JOIN 'tables/source_files/data.parquet' f USING (file_id)
+
+`file_id` is a digest of source, path and content.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import Source
 from stillhouse.config.project import Project
-from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
-from stillhouse.corpus.parse.files import parse_file, parse_fingerprint
-from stillhouse.corpus.parse.records import BadRecord, Record, read_records
+from stillhouse.corpus.listing import decode_path, why_unread
+from stillhouse.corpus.nlp import model_version
+from stillhouse.corpus.parse.files import parse_fingerprint
+from stillhouse.corpus.parse.pool import Limits, read_files
+from stillhouse.corpus.parse.rows import (
+    PARSED,
+    QUARANTINED,
+    VERSION,
+    base_row,
+    document_schema,
+    quarantined,
+)
 from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.errors import UserError
+from stillhouse.facts import ParsedDocumentsFacts
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.tables import Increment, incremental_table, write_table
+from stillhouse.storage.query import counts, one_row, query, rows_in_batches
+from stillhouse.storage.tables import (
+    Finished,
+    Increment,
+    Inputs,
+    table_digest,
+    table_writer,
+    update_table,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+__all__ = ["PARSED", "QUARANTINED", "parse_sources", "quarantine_schema", "row_version"]
+
 Row = dict[str, Any]
 
-PARSED, QUARANTINED = "parsed", "quarantined"
+READER = "stillhouse.corpus.parse.rows:read_file"
+# Read errors that may pass: such a row lasts until the next run, which tries again.
+PASSING = "unreadable"
+CONTENT = (
+    *("doc_id", "file_id", "record_id", "title", "text", "language", "label", "created_at"),
+    *("position", "category", "reason"),
+)
 
-# Raise when the rows made here from a parsed file change.
-VERSION = 1
 
-
-def document_schema() -> pa.Schema:
-    """One row a document, or a file or record that gave none (`status` "quarantined").
-
-    `label` is a record's own; `dropped_characters` counts quoted replies, signatures, page
-    furniture and white space that cleaning removed.
-    """
+def quarantine_schema() -> pa.Schema:
+    """A row for each file or record that gave no document; nothing in it comes from inside one."""
     import pyarrow as pa
 
-    text = (
-        *("doc_id", "file_id", "version", "source", "kind", "path", "record_id", "status"),
-        *("category", "reason", "remedy", "title", "text", "language", "label", "created_at"),
-    )
-    element = pa.struct([("type", pa.string()), ("text", pa.string()), ("page", pa.int64())])
-    return pa.schema(
-        [(name, pa.string()) for name in text]
-        + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position")]
-        + [("elements", pa.list_(element))]
-    )
+    text = ("source", "file_id", "suffix", "category", "reason", "remedy")
+    return pa.schema([*((name, pa.string()) for name in text), ("line", pa.int64())])
 
 
-def parse_sources(project: Project, files: pa.Table, layout: Layout) -> Increment:
-    """Bring `parsed_documents` and its quarantine up to date with `files`."""
-    import pyarrow.compute as pc
+def parse_sources(
+    project: Project, layout: Layout, *, limits: Limits | None = None
+) -> ParsedDocumentsFacts:
+    """Bring `parsed_documents` and its quarantine up to date with the table `source_files`.
 
-    increment = incremental_table(
-        layout.table("parsed_documents"),
+    Files are read in processes of their own, each within `limits`. A file that could not be read
+    the last time is tried again.
+
+    Raises:
+        UserError: no file gave a document, or none of a source's has the columns that its `fields`
+            name; table and quarantine are written all the same. Or a library is missing.
+    """
+    table = layout.table("parsed_documents")
+    workshop = layout.staging("parse")
+    shutil.rmtree(workshop, ignore_errors=True)
+    _forget_passing(table)
+    inputs = _write_inputs(project, layout, workshop / "inputs.parquet")
+    increment = update_table(
+        table,
         layout.staging("parsed_documents"),
         document_schema(),
-        key="file_id",
-        version=parse_version(project),
-        inputs=files.to_pylist(),
-        compute=lambda missing: _parse_files(project, missing),
-        batch_size=25,
+        key="input_id",
+        version=str(VERSION),
+        inputs=Inputs(inputs, tuple(_INPUT_COLUMNS), order="position"),
+        compute=lambda files: _read(project, files, workshop, limits or Limits()),
         description="Parsing",
     )
-    bad = increment.table.filter(pc.equal(increment.table["status"], QUARANTINED))
-    columns = ["source", "path", "record_id", "category", "reason", "remedy"]
-    write_table(layout.quarantine("parsed_documents"), bad.select(columns))
-    return increment
+    shutil.rmtree(workshop, ignore_errors=True)
+    _write_quarantine(table, layout.quarantine("parsed_documents"))
+    facts = _facts(table, increment)
+    _refuse_what_gives_nothing(table, facts, layout)
+    return facts
 
 
-def parse_version(project: Project) -> str:
-    """Changes when the same files could give other documents."""
-    fields = [
-        (s.name, s.fields.model_dump() if s.fields else None, s.strip_quotes)
-        for s in project.sources
-    ]
-    return digest(VERSION, parse_fingerprint(), project.privacy.nlp_model, fields)
+def row_version(source: Source, nlp_model: str) -> str:
+    """Changes when a file of `source` could give other documents: its settings, the readers.
+
+    One source's settings are no other's business, nor the language model that of records.
+    """
+    if source.kind == "documents":
+        return digest("documents", VERSION, parse_fingerprint(), model_version(nlp_model))
+    fields = source.fields.model_dump() if source.fields else None
+    return digest("records", VERSION, fields, source.strip_quotes)
 
 
-def _parse_files(project: Project, files: Sequence[Row]) -> Iterator[list[Row]]:
-    version = parse_version(project)
-    for file in files:
-        base = {
-            **{name: file[name] for name in ("file_id", "source", "kind", "path")},
-            "version": version,
-            "status": PARSED,
+_INPUT_COLUMNS = ("input_id", "file_id", "source", "kind", "path", "size", "unread", "position")
+
+
+def _write_inputs(project: Project, layout: Layout, target: Path) -> Path:
+    """The source files with the `input_id` that stands for them and all that reading depends on."""
+    import pyarrow as pa
+
+    model = project.privacy.nlp_model
+    versions = pa.table(
+        {
+            "source": [source.name for source in project.sources],
+            "version": [row_version(source, model) for source in project.sources],
         }
-        path = project.root / file["path"]
-        try:
-            if file["kind"] == "records":
-                rows = _record_rows(base, path, project.source(file["source"]))
+    )
+    files = layout.table("source_files")
+    strange = counts(
+        "SELECT source, count(*) FROM files WHERE source NOT IN (SELECT source FROM versions) "
+        "GROUP BY source ORDER BY source",
+        files=files,
+        versions=versions,
+    )
+    if strange:
+        raise UserError(
+            f"{project.file}: sources: {', '.join(strange)} went since the source files were read",
+            remedy="make source_files again; `stillhouse run` makes everything in order.",
+        )
+    text = [(name, pa.string()) for name in ("input_id", "file_id", "source", "kind", "path")]
+    schema = pa.schema(
+        [*text, ("size", pa.int64()), ("unread", pa.string()), ("position", pa.int64())]
+    )
+    rows = rows_in_batches(
+        """SELECT md5(f.file_id || ' ' || v.version) AS input_id, f.file_id, f.source, f.kind,
+                  f.path, f.size, f.unread, f.position
+           FROM files f JOIN versions v USING (source) ORDER BY f.position""",
+        files=files,
+        versions=versions,
+    )
+    with table_writer(target, schema) as write:
+        for batch in rows:
+            write(batch)
+    return target
+
+
+def _forget_passing(table: Path) -> None:
+    """Take out what could not be read: a row that is there would count as done."""
+    if not table.exists():
+        return
+    import pyarrow.parquet as pq
+
+    schema = document_schema()
+    if pq.read_schema(table).names != schema.names:
+        return
+    found = one_row(f"SELECT count(*) AS n FROM t WHERE category = '{PASSING}'", t=table)  # noqa: S608
+    if found["n"]:
+        kept = rows_in_batches(
+            f"SELECT * FROM t WHERE category IS DISTINCT FROM '{PASSING}'",  # noqa: S608
+            t=table,
+        )
+        with table_writer(table, schema) as write:
+            for batch in kept:
+                write(batch)
+
+
+def _read(
+    project: Project, files: Iterable[Row], workshop: Path, limits: Limits
+) -> Iterator[Finished]:
+    """What is no file to read is said at once; the others go through the readers' processes."""
+    unread: list[Finished] = []
+
+    def jobs() -> Iterator[Row]:
+        for file in files:
+            if file["unread"]:
+                row = quarantined(base_row(file), why_unread(file["unread"], file["path"]))
+                unread.append(Finished(1, [row]))
             else:
-                rows = [_document_row(base, path, project.privacy.nlp_model)]
-        except Unparsable as error:
-            rows = [_quarantined(base, error.category, error.reason, error.remedy)]
-        yield rows
+                yield _job(project, file, workshop)
 
-
-def _document_row(base: Row, path: Path, nlp_model: str) -> Row:
-    parsed = parse_file(path, nlp_model=nlp_model)
-    text = clean_text(parsed.text)
-    return {
-        **base,
-        "doc_id": digest(base["source"], base["path"], text),
-        "title": parsed.title,
-        "text": text,
-        "language": parsed.language,
-        "pages": parsed.pages,
-        "elements": [{"type": e.type, "text": e.text, "page": e.page} for e in parsed.elements],
-        "dropped_characters": len(parsed.text)
-        - len(text)
-        + sum(len(e.text) for e in parsed.furniture),
-        "position": 0,
-    }
-
-
-def _record_rows(base: Row, path: Path, source: Source) -> list[Row]:
-    assert source.fields is not None  # noqa: S101 - checked when the project file was read
-    rows = []
-    for record in read_records(path, source.fields):
-        if isinstance(record, BadRecord):
-            remedy = "correct the line; the other records of the file are used."
-            row = _quarantined(base, "corrupt", f"line {record.line}: {record.reason}", remedy)
-            rows.append({**row, "position": record.line})
+    for job, result in read_files(jobs(), READER, limits=limits):
+        if isinstance(result, Unparsable):
+            yield Finished(1, [quarantined(base_row(job), result)])
         else:
-            rows.append(_record_row(base, record, source.strip_quotes))
-    if not rows:
-        raise Unparsable("empty", "the file holds no records", remedy="remove it, or fill it.")
-    return rows
+            yield Finished(1, result)
+        yield from unread
+        unread.clear()
+    yield from unread
 
 
-def _record_row(base: Row, record: Record, strip_quotes: bool) -> Row:
-    text = record.text
-    if strip_quotes:
-        text = strip_signature(strip_quoted_reply(text))
-    text = clean_text(text)
-    return {
-        **base,
-        "doc_id": digest(base["source"], base["path"], record.record_id, text),
-        "record_id": record.record_id,
-        "text": text,
-        "label": record.label,
-        "created_at": record.created_at,
-        "dropped_characters": len(record.text) - len(text),
-        "position": record.line,
+def _job(project: Project, file: Row, workshop: Path) -> Row:
+    source = project.source(file["source"])
+    job = {
+        **file,
+        "file": str(project.root / decode_path(file["path"])),
+        "part": str(workshop / f"{file['input_id']}.parquet"),
+        "nlp_model": project.privacy.nlp_model,
     }
+    if source.fields:
+        job |= {"fields": source.fields.model_dump(), "strip_quotes": source.strip_quotes}
+    return job
 
 
-def _quarantined(base: Row, category: str, reason: str, remedy: str) -> Row:
-    return {
-        **base,
-        "status": QUARANTINED,
-        "category": category,
-        "reason": reason,
-        "remedy": remedy,
-        "position": 0,
-    }
+def _write_quarantine(table: Path, quarantine: Path) -> None:
+    schema = quarantine_schema()
+    rows = rows_in_batches(
+        f"SELECT source, file_id, suffix, category, reason, remedy, position AS line FROM t "  # noqa: S608
+        f"WHERE status = '{QUARANTINED}'",
+        t=table,
+    )
+    with table_writer(quarantine, schema) as write:
+        for batch in rows:
+            write(batch)
+
+
+def _facts(table: Path, increment: Increment) -> ParsedDocumentsFacts:
+    figures = one_row(
+        f"""SELECT count(*) FILTER (status = '{PARSED}') AS documents,
+                   count(*) FILTER (status = '{QUARANTINED}') AS quarantined,
+                   coalesce(sum(pages), 0)::BIGINT AS pages,
+                   coalesce(sum(length(text)), 0)::BIGINT AS characters,
+                   coalesce(sum(dropped_characters), 0)::BIGINT AS dropped_characters
+            FROM t""",  # noqa: S608
+        t=table,
+    )
+    by_category = counts(
+        "SELECT category, count(*) AS n FROM t WHERE category IS NOT NULL "
+        "GROUP BY category ORDER BY n DESC, category",
+        t=table,
+    )
+    return ParsedDocumentsFacts(
+        digest=table_digest(table, CONTENT),
+        quarantined_by_category=by_category,
+        computed=increment.computed,
+        reused=increment.reused,
+        dropped=increment.dropped,
+        **figures,
+    )
+
+
+def _refuse_what_gives_nothing(table: Path, facts: ParsedDocumentsFacts, layout: Layout) -> None:
+    where = layout.quarantine("parsed_documents").relative_to(layout.root)
+    columns = query(
+        """SELECT source, min(reason) AS reason FROM t WHERE category = 'columns'
+               AND source NOT IN (SELECT source FROM t WHERE status = 'parsed')
+           GROUP BY source ORDER BY source""",
+        t=table,
+    ).to_pylist()
+    if columns:
+        raise UserError(
+            "\n".join(f"source {row['source']}: {row['reason']}" for row in columns),
+            remedy="name a column of its files in `fields` of the source, in the project file.",
+        )
+    if not facts.documents:
+        raise UserError(
+            "parsed_documents: every source file went to quarantine",
+            remedy=f"read the reasons in {where} in the data directory, and mend the files.",
+        )

@@ -1,82 +1,182 @@
-"""One document of each cluster of duplicates, with all that later stages want to know of it."""
+"""One document of each cluster of duplicates, with all that later stages want to know of it.
+
+Nothing unmasked passes: of what parsing knows, only what names nobody (kind, language, label, date,
+order) goes on. Paths and the sources' own ids stay behind.
+"""
+
+# Queries are composed of names of our own.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stillhouse.config.corpus import Dedup
+from stillhouse.corpus.comparing import content_key, create_compared
+from stillhouse.errors import UserError
+from stillhouse.facts import UniqueDocumentsFacts
+from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.tables import write_table
+from stillhouse.storage.query import connected
+from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
     import pyarrow as pa
 
-
-@dataclass(frozen=True)
-class UniqueDocuments:
-    """`table` holds representatives; `clusters` has a row for every document."""
-
-    table: pa.Table
-    clusters: pa.Table
-    exact: int
-    near: int
-    label_conflicts: int
+# Not `position`, which every new file moves: it orders rows and says nothing of them.
+CONTENT = (
+    *("doc_id", "title", "text", "source", "kind", "language", "label", "confidentiality"),
+    *("created_at", "family_id", "copies"),
+)
 
 
-def unique_documents(settings: Dedup, layout: Layout) -> UniqueDocuments:
+def unique_schema() -> pa.Schema:
+    """One row a document that is kept. `family_id` is the doc_id of the most preferred of all the
+    documents it is linked to by near-duplicates; `copies` counts its cluster, itself included;
+    `position` orders documents as the sources do."""
+    import pyarrow as pa
+
+    text = CONTENT[:-1]
+    numbers = [("copies", pa.int64()), ("position", pa.int64())]
+    return pa.schema([(name, pa.string()) for name in text] + numbers)
+
+
+def cluster_schema() -> pa.Schema:
+    """One row a document, kept or not; the columns of `cluster_documents`, and `content`: the
+    digest of what the document says (see `content_key`)."""
+    import pyarrow as pa
+
+    text = ("doc_id", "cluster_id", "kind", "family_id", "content")
+    return pa.schema(
+        [(name, pa.string()) for name in text]
+        + [("is_representative", pa.bool_()), ("similarity", pa.float64())]
+    )
+
+
+def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
     """Cluster the masked documents; write `unique_documents` and `duplicate_clusters`.
 
-    Only texts not seen before are hashed. `label_conflicts` counts clusters whose members carry
-    different labels; the representative's is the one that stays.
+    Texts are compared without boilerplate and whoever is named in them (corpus/comparing.py). Only
+    texts not seen before are hashed. Of a cluster whose members carry different labels the
+    representative's stays.
+
+    Memory: a working database of at most `dedup.memory_limit` at a time, the libraries, and some
+    150 bytes a document; what doesn't fit is written to disk.
+
+    Raises `UserError` when `dedup.memory_limit` is too little, or no size.
+    """
+    clusters = _clusters(dedup, layout)
+    with _documents(dedup, layout) as db:
+        db.register("clusters", clusters)
+        _write(
+            layout,
+            "duplicate_clusters",
+            db,
+            cluster_schema(),
+            f"""SELECT c.*, {content_key("coalesce(m.text, '')")} AS content
+                FROM clusters c JOIN masked_documents m USING (doc_id) ORDER BY doc_id""",
+        )
+        _write(
+            layout,
+            "unique_documents",
+            db,
+            unique_schema(),
+            """SELECT d.*, c.family_id, n.copies
+               FROM documents d JOIN clusters c USING (doc_id)
+               JOIN (SELECT cluster_id, count(*) AS copies FROM clusters GROUP BY 1) n
+                   USING (cluster_id)
+               WHERE c.is_representative ORDER BY d.position, d.doc_id""",
+        )
+        return _facts(layout, db)
+
+
+@contextmanager
+def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that sees documents(doc_id, title, text, source, ...).
+
+    Raises `UserError` when `dedup.memory_limit` is no size, or too little for what is done there.
     """
     import duckdb
 
+    assets = ("source_files", "parsed_documents", "masked_documents")
+    tables = {asset: layout.table(asset) for asset in assets}
+    work = layout.cache("dedup")
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with connected(tables, memory_limit=dedup.memory_limit, spill=work) as db:
+            db.execute(
+                """CREATE VIEW documents AS
+                SELECT m.doc_id, m.title, m.text, p.source, p.kind, p.language,
+                       coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
+                       (f.position << 32) + p.position AS position
+                FROM masked_documents m
+                JOIN parsed_documents p USING (doc_id)
+                JOIN source_files f USING (file_id)"""
+            )
+            yield db
+    except (duckdb.OutOfMemoryException, duckdb.ParserException) as error:
+        raise UserError(
+            f"dedup.memory_limit: {dedup.memory_limit!r} is no size, or too little for these "
+            "documents",
+            remedy="give a size such as 2GB.",
+        ) from error
+
+
+def _clusters(dedup: Dedup, layout: Layout) -> pa.Table:
     from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 
-    with duckdb.connect() as db:
-        for asset in ("source_files", "parsed_documents", "masked_documents"):
-            db.read_parquet(str(layout.table(asset))).create_view(asset)
-        documents = db.sql(
-            """
-            SELECT m.doc_id, m.title, m.text, m.version, p.source, p.kind, p.path, p.record_id,
-                   p.language, coalesce(p.label, f.label) AS label, f.confidentiality,
-                   p.created_at, (f.position << 32) + p.position AS position
-            FROM masked_documents m
-            JOIN parsed_documents p USING (doc_id)
-            JOIN source_files f USING (file_id)
-            """
-        ).to_arrow_table()
-        clusters = cluster_documents(
-            documents.select(["doc_id", "text", "created_at", "position"]),
-            DedupSettings(
-                threshold=settings.threshold,
-                keep=settings.keep,
-                memory_limit=settings.memory_limit,
-            ),
+    # Settings are checked before anything is read.
+    settings = DedupSettings(dedup.threshold, keep=dedup.keep, memory_limit=dedup.memory_limit)
+    with _documents(dedup, layout) as db:
+        create_compared(db)
+        texts = db.sql(
+            """SELECT c.doc_id, c.text, d.created_at, d.position
+               FROM compared c JOIN (SELECT doc_id, created_at, position FROM documents) d
+                   USING (doc_id)"""
+        )
+        return cluster_documents(
+            texts.to_arrow_reader(BATCH_ROWS),
+            settings,
             signatures=layout.cache("signatures") / "signatures.parquet",
             work_dir=layout.cache("dedup"),
         )
-        db.register("documents", documents)
-        db.register("clusters", clusters)
-        table = db.sql(
-            """
-            SELECT d.* EXCLUDE (version), c.family_id,
-                   count(*) OVER (PARTITION BY c.cluster_id) AS copies
-            FROM documents d JOIN clusters c USING (doc_id)
-            QUALIFY c.is_representative
-            ORDER BY d.position, d.doc_id
-            """
-        ).to_arrow_table()
-        exact, near, conflicts = db.sql(
-            """
-            SELECT count(*) FILTER (kind = 'exact'), count(*) FILTER (kind = 'near'),
-                   (SELECT count(*) FROM (
-                       SELECT 1 FROM clusters JOIN documents USING (doc_id)
-                       GROUP BY cluster_id HAVING count(DISTINCT label) > 1))
-            FROM clusters
-            """
-        ).fetchall()[0]
-    write_table(layout.table("duplicate_clusters"), clusters)
-    write_table(layout.table("unique_documents"), table)
-    return UniqueDocuments(table, clusters, exact, near, conflicts)
+
+
+def _write(
+    layout: Layout, asset: str, db: duckdb.DuckDBPyConnection, schema: pa.Schema, query: str
+) -> None:
+    """Write what a query gives, by the names of the schema, in batches."""
+    columns = ", ".join(schema.names)
+    with table_writer(layout.table(asset), schema) as write:
+        for batch in db.sql(f"SELECT {columns} FROM ({query})").to_arrow_reader(BATCH_ROWS):
+            write(batch)
+
+
+def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFacts:
+    unique, clusters = (layout.table(a) for a in ("unique_documents", "duplicate_clusters"))
+    db.read_parquet(str(unique)).create_view("kept")
+    documents, kept, exact, near, conflicts = db.sql(
+        """SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
+                  count(*) FILTER (kind = 'near'),
+                  (SELECT count(*) FROM (
+                      SELECT 1 FROM clusters JOIN documents USING (doc_id)
+                      GROUP BY cluster_id HAVING count(DISTINCT label) > 1))
+           FROM clusters"""
+    ).fetchall()[0]
+    labels = (
+        "SELECT coalesce(label, '(none)') l, count(*) n FROM kept GROUP BY l ORDER BY n DESC, l"
+    )
+    contents = table_digest(clusters, ("doc_id", "cluster_id", "family_id", "content"))
+    return UniqueDocumentsFacts(
+        digest=digest(table_digest(unique, CONTENT), contents),
+        documents=documents,
+        unique=kept,
+        exact_duplicates=exact,
+        near_duplicates=near,
+        label_conflicts=conflicts,
+        by_label=dict(db.sql(labels).fetchall()),
+    )

@@ -1,70 +1,296 @@
-"""Train, validation and test, by document, and the same for ever."""
+"""Train, validation and test: by content, remembered, and the same for ever.
+
+A *family* (the near-duplicates of a document, and its passages) is in one split. Where a new one
+goes is decided by a hash of what it says, so that neither a file's name nor its place counts; after
+that it is remembered by what its members say, so that nothing that arrives later moves it:
+
+- A family takes the split that its documents are remembered in; one of unknown documents, that
+  which their passages are remembered in (an edited file whose old form is gone).
+- What was trained on is never tested on. A family that has grown together from several splits goes
+  to train if any of it was there, else to validation; it is counted as moved.
+- A text that stands in several families (a shared paragraph that became a passage) ties none of
+  them together. It stays where it is or was trained on and is left out of the cleaner splits.
+
+What is remembered are 128 bits of each text, under the seed and shares they were dealt with: other
+ones deal everything anew. What leaves the corpus is forgotten, so that a document that had to be
+erased leaves no trace here; should it come back, its content decides again, the same way unless its
+family had been moved. A record that was edited is a new one, unless its old form is still there.
+"""
+
+# Queries are composed of numbers and names of our own; what users give goes in as parameters.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING
+import itertools
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.config.dataset import Splits
+from stillhouse.config.project import Project
+from stillhouse.corpus.comparing import content_key
+from stillhouse.dataset.pairs import pair_schema
+from stillhouse.errors import UserError
+from stillhouse.facts import DatasetSplitsFacts
+from stillhouse.storage.files import atomic_file, digest
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.query import connected, query
+from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
+logger = logging.getLogger("stillhouse")
+
+# From what is learned from to what must stay clean. A split is its place in here: of several, the
+# lowest is the one that keeps the others clean.
 SPLITS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
 
 
-def split_of(group: str, *, validation: float, test: float, seed: int) -> str:
-    """The split of a group of pairs that belong together.
-
-    A hash decides, not a shuffle: new documents leave old ones where they are, so a test set is
-    never trained on later. The price is sizes that vary by a few pairs.
-    """
-    position = int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:8]) / 2**64
-    if position < test:
-        return "test"
-    return "validation" if position < test + validation else "train"
-
-
-def assign_splits(pairs: pa.Table, *, validation: float, test: float, seed: int) -> pa.Table:
-    """`pairs` with a column "split", decided by "group_id": the family of near-duplicates that
-    the pair's document belongs to, so that neither they nor its passages are torn apart."""
+def split_schema() -> pa.Schema:
+    """The columns of pairs, and "split"."""
     import pyarrow as pa
 
-    splits = [
-        split_of(group, validation=validation, test=test, seed=seed)
-        for group in pairs["group_id"].to_pylist()
-    ]
-    return pairs.append_column("split", pa.array(splits, pa.string()))
+    return pair_schema().append(pa.field("split", pa.string()))
 
 
-def straddling(pairs: pa.Table) -> list[str]:
-    """Families of documents and texts (case and spacing aside) in more than one split."""
+def memory_file(layout: Layout) -> Path:
+    """What is remembered: (settings, document, key, side). No cache: what it says of families that
+    were moved can't be computed again."""
+    return layout.root / "splits" / "memory.parquet"
+
+
+def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
+    """Write `dataset_splits`: the rows of `instruction_pairs` with a column "split".
+
+    Reads `duplicate_clusters` too: which documents a family has or had, also those not kept. Pairs
+    of a text that another split was trained on are left out (see above), so there may be fewer.
+
+    A task of few pairs may have no luck with the hash: then of its new families the one next to
+    the bound goes to the split that would be empty, and stays there. Families that are remembered
+    are not taken for that.
+
+    Raises `UserError` when a task still has an empty split, and when the memory can't be read.
+    """
+    tables = {name: layout.table(name) for name in ("instruction_pairs", "duplicate_clusters")}
+    spill = layout.cache("spill")
+    spill.mkdir(parents=True, exist_ok=True)
+    with connected(tables, spill=spill) as db:
+        _load(db, memory_file(layout), project.splits)
+        _place_families(db, project.splits)
+        _fill_empty_splits(db, [task.name for task in project.tasks])
+        _refuse_empty_splits(db, project)
+        _write(db, layout.table("dataset_splits"))
+        moved, left_out = db.sql(
+            """SELECT (SELECT count(*) FROM families WHERE moved),
+                      (SELECT count(*) FROM pairs) - (SELECT count(*) FROM placed)"""
+        ).fetchall()[0]
+        # Last: a run killed before deals the same again.
+        _remember(db, memory_file(layout), _settings(project.splits))
+    if left_out:
+        logger.info("Splits: %d pairs left out, whose text another split has", left_out)
+    return _facts(layout.table("dataset_splits"), moved)
+
+
+def _settings(splits: Splits) -> str:
+    return digest(splits.validation, splits.test, splits.seed)
+
+
+def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
+    """Create pairs(pair_id, task, family, label, response, key), members(family, key) of their
+    documents, shared(key) of texts in several families, and memory(document, key, side): of
+    documents where they are, of pairs' texts where they may be."""
     import duckdb
 
-    with duckdb.connect() as db:
-        db.register("pairs", pairs)
-        rows = db.sql(
-            """
-            SELECT 'documents of family ' || group_id FROM pairs
-            GROUP BY group_id HAVING count(DISTINCT split) > 1
-            UNION ALL
-            SELECT 'text of pair ' || min(pair_id) FROM pairs
-            GROUP BY task, lower(regexp_replace(trim(input), '\\s+', ' ', 'g'))
-            HAVING count(DISTINCT split) > 1
-            ORDER BY 1
-            """
-        ).fetchall()
-    return [row[0] for row in rows]
+    db.execute(
+        f"""CREATE TABLE pairs AS
+        SELECT pair_id, task, group_id AS family, label, response, {content_key("input")} AS key
+        FROM instruction_pairs"""
+    )
+    db.execute(
+        """CREATE TABLE members AS
+        SELECT DISTINCT family_id AS family, content AS key FROM duplicate_clusters
+        WHERE family_id IN (SELECT family FROM pairs)"""
+    )
+    db.execute(
+        """CREATE TABLE shared AS
+        SELECT key FROM pairs GROUP BY key HAVING count(DISTINCT family) > 1"""
+    )
+    db.execute("CREATE TABLE memory (document BOOLEAN, key VARCHAR, side TINYINT)")
+    if not memory.exists():
+        return
+    try:
+        db.execute(
+            """INSERT INTO memory SELECT document, key, side FROM read_parquet(?)
+            WHERE settings = ?""",
+            [str(memory), _settings(splits)],
+        )
+    except duckdb.Error as error:
+        raise UserError(
+            f"{memory}: not what was remembered of the splits",
+            remedy="restore the file, or delete it: moved families may then move back",
+        ) from error
 
 
-def untrainable_labels(pairs: pa.Table) -> list[str]:
-    """Labels, as `task:label`, that no training pair has."""
-    import duckdb
+def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> None:
+    """Create families(family, side, fresh, moved, position) and placed(pair_id, ..., side).
 
-    with duckdb.connect() as db:
-        db.register("pairs", pairs)
-        rows = db.sql(
-            """
-            SELECT task || ':' || label FROM pairs
-            GROUP BY task, label HAVING count(*) FILTER (split = 'train') = 0 ORDER BY 1
-            """
-        ).fetchall()
-    return [row[0] for row in rows]
+    `position` 0..1 is the hash of the least of the family's keys: of two families that were one,
+    only one can change.
+    """
+    dealt = f"""CASE WHEN position < $test THEN {TEST}
+                     WHEN position < $test + $validation THEN {VALIDATION} ELSE {TRAIN} END"""
+    db.execute(
+        f"""CREATE TABLE families AS
+        WITH documents AS (
+            SELECT family, min(key) AS first, min(side) AS side, count(DISTINCT side) AS sides
+            FROM members LEFT JOIN (FROM memory WHERE document) USING (key) GROUP BY family
+        ), passages AS (
+            SELECT family, min(key) AS first,
+                   min(side) FILTER (key NOT IN (SELECT key FROM shared)) AS side
+            FROM pairs LEFT JOIN (FROM memory WHERE NOT document) USING (key) GROUP BY family
+        ), known AS (
+            SELECT p.family, coalesce(d.side, p.side) AS side, coalesce(d.sides, 0) > 1 AS moved,
+                   md5_number_upper($seed || ':' || coalesce(d.first, p.first)) / 2.0 ** 64
+                       AS position
+            FROM passages p LEFT JOIN documents d USING (family)
+        )
+        SELECT family, coalesce(side, {dealt})::TINYINT AS side, side IS NULL AS fresh, moved,
+               position
+        FROM known""",
+        {"test": splits.test, "validation": splits.validation, "seed": str(splits.seed)},
+    )
+    db.execute(
+        """CREATE VIEW trained AS
+        SELECT key, min(side) AS side FROM (
+            SELECT key, side FROM pairs JOIN families USING (family)
+            UNION ALL SELECT key, side FROM memory WHERE NOT document
+        ) GROUP BY key"""
+    )
+    db.execute(
+        """CREATE VIEW placed AS
+        SELECT p.*, f.side FROM pairs p JOIN families f USING (family)
+        JOIN trained t ON t.key = p.key AND t.side = f.side"""
+    )
+
+
+def _fill_empty_splits(db: duckdb.DuckDBPyConnection, tasks: list[str]) -> None:
+    """Move one new family of the task to each split of it that is empty, where there is one.
+
+    Not the last one of its split, none that takes the last training pair of an answer, and none
+    whose texts other families have (they would be left out again).
+    """
+    sizes = _sizes(db)
+    for task, side in itertools.product(tasks, (TRAIN, TEST, VALIDATION)):
+        if (task, side) in sizes:
+            continue
+        db.execute(
+            f"""UPDATE families SET side = $side WHERE family = (
+                WITH answers AS (
+                    SELECT task, response, count(DISTINCT family) AS families FROM placed
+                    WHERE side = {TRAIN} AND label IS NOT NULL GROUP BY ALL
+                ), donors AS (
+                    SELECT side FROM placed WHERE task = $task
+                    GROUP BY side HAVING count(DISTINCT family) > 1
+                )
+                SELECT family FROM families
+                WHERE fresh AND side IN (FROM donors)
+                    AND family IN (SELECT family FROM placed
+                                   WHERE task = $task AND key NOT IN (FROM shared))
+                    AND (side <> {TRAIN} OR family NOT IN (
+                        SELECT family FROM placed JOIN answers USING (task, response)
+                        WHERE families = 1))
+                ORDER BY side, position LIMIT 1)""",
+            {"side": side, "task": task},
+        )
+
+
+def _sizes(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], int]:
+    """Pairs by task and split; one without any is not there."""
+    found = db.sql("SELECT task, side, count(*) FROM placed GROUP BY task, side").fetchall()
+    return {(task, side): n for task, side, n in found}
+
+
+def _refuse_empty_splits(db: duckdb.DuckDBPyConnection, project: Project) -> None:
+    found = _sizes(db)
+    for index, task in enumerate(project.tasks):
+        sizes = [found.get((task.name, side), 0) for side in range(len(SPLITS))]
+        empty = [name for name, size in zip(SPLITS, sizes, strict=True) if not size]
+        if not empty:
+            continue
+        families = db.execute(
+            "SELECT count(DISTINCT family) FROM pairs WHERE task = ?", [task.name]
+        )
+        count = families.fetchall()[0][0]
+        raise UserError(
+            f"{project.file}: tasks[{index}]: task {task.name} would have nothing in its "
+            f"{' and '.join(empty)} split: it has {sum(sizes)} pairs, from {count} "
+            "documents that aren't near-duplicates of each other",
+            remedy="add documents to its sources (lower min_examples if classes are too rare), "
+            "raise splits.validation or splits.test, or change splits.seed, which deals all "
+            "documents anew.",
+        )
+
+
+def _write(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    schema = split_schema()
+    names = "CASE s.side " + " ".join(f"WHEN {i} THEN '{n}'" for i, n in enumerate(SPLITS)) + " END"
+    rows = db.sql(
+        f"""SELECT p.*, {names} AS split FROM instruction_pairs p
+        JOIN (SELECT pair_id, side FROM placed) s USING (pair_id) ORDER BY pair_id"""
+    )
+    with table_writer(path, schema) as write:
+        for batch in rows.select(*schema.names).to_arrow_reader(BATCH_ROWS):
+            write(batch)
+
+
+def _remember(db: duckdb.DuckDBPyConnection, memory: Path, settings: str) -> None:
+    """Replace the memory: the texts of today's documents and pairs, and no others."""
+    with atomic_file(memory) as temporary:
+        target = str(temporary).replace("'", "''")
+        db.execute(
+            f"""COPY (
+                SELECT '{settings}' AS settings, document, key, min(side) AS side FROM (
+                    SELECT true AS document, key, side FROM members JOIN families USING (family)
+                    UNION ALL SELECT false, key, side FROM trained JOIN pairs USING (key)
+                ) GROUP BY document, key ORDER BY document, key
+            ) TO '{target}' (FORMAT parquet)"""
+        )
+
+
+def _facts(dataset: Path, moved: int) -> DatasetSplitsFacts:
+    sizes = query("SELECT split, count(*) AS n FROM t GROUP BY split", t=dataset).to_pylist()
+    return DatasetSplitsFacts(
+        digest=table_digest(dataset, ("pair_id", "split")),
+        digests={s: table_digest(dataset, ("pair_id",), f"split = '{s}'") for s in SPLITS},
+        **{row["split"]: row["n"] for row in sizes},
+        moved=moved,
+        unlearnable=unlearnable(dataset),
+    )
+
+
+def straddling(dataset: Path) -> dict[str, int]:
+    """How many families, and how many texts (as `content_key` sees them), are in more
+    than one split of the table `dataset`: both must be 0."""
+    torn = "(SELECT count(*) FROM (SELECT 1 FROM t GROUP BY {} HAVING count(DISTINCT split) > 1))"
+    families, texts = torn.format("group_id"), torn.format(content_key("input"))
+    found: dict[str, Any] = query(
+        f"SELECT {families} AS families, {texts} AS texts", t=dataset
+    ).to_pylist()[0]
+    return found
+
+
+def unlearnable(dataset: Path) -> list[str]:
+    """Answers, as `task:answer`, that stand in validation or test and in no training pair.
+
+    Only of tasks whose answers can be counted: elsewhere pairs have no `label`.
+    """
+    rows = query(
+        """SELECT task || ':' || any_value(label) AS answer FROM t WHERE label IS NOT NULL
+        GROUP BY task, response HAVING count(*) FILTER (split = 'train') = 0 ORDER BY 1""",
+        t=dataset,
+    )
+    return [str(answer) for answer in rows["answer"].to_pylist()]

@@ -1,4 +1,4 @@
-"""How far to trust a classifier's confidence: reliability bins, calibration error, temperature.
+"""How far to trust a classifier's confidence: reliability bins and calibration error.
 
 Throughout, the confidence of a prediction is the probability of its most likely class.
 """
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-TEMPERATURE_BOUNDS = (0.01, 100.0)
 
 
 @dataclass(frozen=True)
@@ -95,41 +93,3 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     """
     n = sum(b.count for b in bins)
     return sum(b.count * abs(b.accuracy - b.confidence) for b in bins) / n
-
-
-def fit_temperature(logits: ArrayLike, gold: ArrayLike) -> float:
-    """The T that minimises the NLL of softmax(logits / T); above 1, the model was over-confident.
-
-    `logits` is float [n, classes]; log-probabilities serve as well. Fit it on validation data,
-    never on the data it is judged by. The result lies within TEMPERATURE_BOUNDS, and is near the
-    lower one where all predictions are right, when the NLL only falls with T. Raises ValueError
-    for values that are not finite. (Guo et al. 2017, section 4.2.)
-    """
-    import numpy as np
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    z = np.asarray(logits, dtype=np.float64)
-    if not np.all(np.isfinite(z)):
-        raise ValueError("logits must be finite; clip probabilities before taking their logarithm")
-    _, y = check_predictions(apply_temperature(z, 1.0), gold)
-
-    # The NLL is convex in 1/T, hence has one minimum in log T as well.
-    def nll(log_temperature: float) -> float:
-        log_p = log_softmax(z / np.exp(log_temperature), axis=1)
-        return float(-log_p[np.arange(len(y)), y].mean())
-
-    low, high = np.log(TEMPERATURE_BOUNDS)
-    found = minimize_scalar(nll, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
-
-
-def apply_temperature(logits: ArrayLike, temperature: float) -> NDArray[Any]:
-    """softmax(logits / temperature) over the last axis; the most likely class stays the same."""
-    import numpy as np
-    from scipy.special import softmax
-
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0; got {temperature}")
-    scaled: NDArray[Any] = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=-1)
-    return scaled

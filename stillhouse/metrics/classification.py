@@ -1,4 +1,4 @@
-"""Metrics of a classifier on a test set, and the paired test between two of them."""
+"""Metrics of a classifier on a test set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-SIGNIFICANCE = 0.05
 # A probability of exactly 0 for the gold class (float16 does that) must not make the NLL infinite.
 SMALLEST_PROBABILITY = 1e-12
 
@@ -97,52 +96,3 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
     interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """Two models, first and second, on the same `n` examples."""
-
-    n: int
-    only_first: int
-    """Examples that only the first model got right."""
-    only_second: int
-    p_value: float
-    smallest_significant: float | None
-    """The least accuracy difference that would be significant were the models to differ in outcome
-    on as many examples as they do; None when they differ on too few for any split to be."""
-
-    @property
-    def difference(self) -> float:
-        """Accuracy of the first minus accuracy of the second."""
-        return (self.only_first - self.only_second) / self.n
-
-    @property
-    def significant(self) -> bool:
-        return self.p_value < SIGNIFICANCE
-
-
-def mcnemar_exact(first_correct: ArrayLike, second_correct: ArrayLike) -> PairedTest:
-    """Exact two-sided McNemar test on bool [n] and bool [n].
-
-    (McNemar 1947, "Note on the sampling error of the difference between correlated proportions or
-    percentages"; exact binomial form.) Not corrected for multiple comparisons.
-    """
-    import numpy as np
-    from scipy.stats import binomtest
-
-    first, second = np.asarray(first_correct, dtype=bool), np.asarray(second_correct, dtype=bool)
-    if first.shape != second.shape or first.ndim != 1 or not len(first):
-        raise ValueError(f"need two aligned, non-empty rows; got {first.shape}, {second.shape}")
-    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
-    split = wins + losses
-    p_value = float(binomtest(wins, split).pvalue) if split else 1.0
-    smallest = next(
-        (
-            (2 * k - split) / len(first)
-            for k in range((split + 1) // 2, split + 1)
-            if split and binomtest(k, split).pvalue < SIGNIFICANCE
-        ),
-        None,
-    )
-    return PairedTest(len(first), wins, losses, p_value, smallest)

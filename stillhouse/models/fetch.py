@@ -19,16 +19,28 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from stillhouse.errors import UserError
-from stillhouse.storage.files import atomic_dir, read_json, sha256_of, write_json
+from stillhouse.models.weights import weight_files
+from stillhouse.progress import track
+from stillhouse.storage.files import (
+    atomic_dir,
+    digest,
+    read_json,
+    sha256_of,
+    write_json,
+)
 
 logger = logging.getLogger("stillhouse")
 
 RECORD = "fetched.json"
+
+# Configuration and tokenizer, beside the weights in a folder of safetensors.
+BESIDE, ALSO_BESIDE = (".json", ".model", ".jinja", ".tiktoken"), ("merges.txt", "vocab.txt")
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,73 @@ def locate(model: str, cache: Path, root: Path | None = None) -> Path:
             "`hf:<organisation>/<name>` for a model that is not a local folder.",
         )
     return path
+
+
+def source_digest(model: str, cache: Path, root: Path | None = None, *, known: Path) -> str:
+    """A digest of what makes `model`: its weights, configuration and tokenizer, wherever they lie.
+
+    `known` is a JSON file that remembers, by model, the SHA-256 of each file with its size and
+    time of change, so that an unchanged file is read once; a package's are in its record. The
+    digest last found stands for a model that is not here now: what was imported from it still is.
+    Raises `UserError` when it is not here and never was.
+    """
+    remembered = _read_known(known)
+    before = remembered.get(model)
+    try:
+        files = _digests(model, cache, root, before["files"] if before else {})
+    except UserError:
+        if before is None:
+            raise
+        files = {}
+    if not files and before is not None:  # a share that is not mounted is an empty folder
+        return str(before["digest"])
+    made = digest({name: sha256 for name, (*_, sha256) in files.items()})
+    now = {"digest": made, "files": files}
+    if now != before:
+        with suppress(OSError):  # it only saves time
+            write_json(known, remembered | {model: now})
+    return made
+
+
+def _digests(
+    model: str, cache: Path, root: Path | None, known: dict[str, list[Any]]
+) -> dict[str, list[Any]]:
+    """Size, time of change (ns) and SHA-256 of the files that make the model, by name."""
+    source = parse_model(model)
+    record = source.cached_in(cache) / RECORD
+    if source.kind == "pypi" and record.exists():
+        return {name: [0, 0, sha256] for name, sha256 in read_json(record)["files"].items()}
+    found = {}
+    try:
+        files = _model_files(locate(model, cache, root))
+        for name, file in track(files.items(), "Hashing the teacher", unit="files"):
+            stat = [file.stat().st_size, file.stat().st_mtime_ns]
+            same = known.get(name, [])[:2] == stat
+            found[name] = [*stat, known[name][2] if same else sha256_of(file)]
+    except OSError as error:
+        raise UserError(
+            f"teachers[].model: {error.filename}: can't be read ({error.strerror})",
+            remedy="give the account that runs stillhouse the right to read it.",
+        ) from error
+    return found
+
+
+def _model_files(path: Path) -> dict[str, Path]:
+    """What `import_teacher` reads of a folder or file, by name below `path`."""
+    if path.is_file():
+        return {"": path}
+    weights = weight_files(path)
+    beside = (f for f in path.iterdir() if f.suffix in BESIDE or f.name in ALSO_BESIDE)
+    files = {*weights, *beside} if weights else set(path.rglob("*.gguf"))
+    return {f.relative_to(path).as_posix(): f for f in sorted(files) if f.is_file()}
+
+
+def _read_known(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = read_json(file)
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _download(source: ModelSource, target: Path) -> None:

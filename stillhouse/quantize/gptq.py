@@ -27,7 +27,7 @@ from stillhouse.errors import UserError
 from stillhouse.models.loading import load_model, load_tokenizer, pick_device
 from stillhouse.models.weights import tensor_headers, weight_bytes, weight_files
 from stillhouse.progress import no_bars, track
-from stillhouse.storage.files import atomic_dir, read_json, write_json
+from stillhouse.storage.files import read_json, write_json
 
 logger = logging.getLogger("stillhouse")
 
@@ -43,7 +43,6 @@ class QuantizationInfo:
     inputs (None: one for each output). `bytes` are the weights' on disk; `warnings` is what
     llm-compressor had to say, such as layers it could only round."""
 
-    path: Path
     bits: int
     group_size: int | None
     layers: int
@@ -62,14 +61,15 @@ def quantize_gptq(
     dampening: float = 0.01,
     batch_size: int = 16,
 ) -> QuantizationInfo:
-    """Quantize the linear layers of `checkpoint` into the folder `target`, whole or not at all.
+    """Quantize the linear layers of `checkpoint` into the empty folder `target`.
 
     `calibration` holds the token ids of real training texts, as the student is fed them: GPTQ
     shifts each column's rounding error onto the columns that these texts use less. `group_size`
     defaults to the largest that divides every layer's inputs; `dampening` is added to the
     Hessian's diagonal, as a share of its mean (raise it when a warning speaks of inversion).
 
-    Works on the GPU when there is one. Raises `UserError` without calibration texts and for a
+    Works on the GPU when there is one. Nothing is drawn at random: the same checkpoint and texts
+    give the same bytes on the same machine. Raises `UserError` without calibration texts and for a
     group size that does not fit the model.
     """
     texts = [list(ids) for ids in calibration if len(ids) > 0]
@@ -86,13 +86,12 @@ def quantize_gptq(
         "GPTQ: %d linear layers to %d bits, groups of %s, %d texts (%d tokens)",
         len(widths), bits, group_size or "all inputs", len(texts), tokens,
     )  # fmt: skip
-    with atomic_dir(target) as folder, _quiet_compressor(len(widths)) as complaints:
-        _compress(checkpoint, folder, batches, bits, group_size, dampening)
-        _halve_floats(folder)
+    with _quiet_compressor(len(widths)) as complaints:
+        _compress(checkpoint, target, batches, bits, group_size, dampening)
+        _halve_floats(target)
         if (checkpoint / "vocabulary").exists():
-            shutil.copytree(checkpoint / "vocabulary", folder / "vocabulary")
+            shutil.copytree(checkpoint / "vocabulary", target / "vocabulary")
     return QuantizationInfo(
-        path=target,
         bits=bits,
         group_size=group_size,
         layers=len(widths),

@@ -1,1 +1,5 @@
-"""From stored predictions to a page that people read: results, findings, plots, templates."""
+"""From scored answers to what people read: gates, findings, the page, Markdown.
+
+It renders what kinds of task hand it (`tasks.sections`) and knows none of them; no model is loaded
+here, and nothing is read but what the caller gives or `evaluation.json` holds.
+"""

@@ -1,44 +1,94 @@
-"""What a report says in words: which models differ, what is kept, where the errors are."""
+"""What a report says of `evaluation.json`, in words and as tables of text.
+
+The page, the terminal and Dagster's UI all say it from those numbers, so they agree.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from stillhouse.metrics.classification import PairedTest, mcnemar_exact
-from stillhouse.report.results import (
-    Gate,
-    ReportInput,
-    TaskResult,
-    display_name,
-    plain,
-    prose_name,
-)
+from stillhouse.facts import GateFacts
+from stillhouse.metrics.paired import PairedTest
+from stillhouse.report.results import paired_test
+from stillhouse.tasks.results import display_name, prose_name, shipped
+from stillhouse.wording import MISSING, human_bytes, human_count
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-COMPARED = [
-    ("student", "teacher"),
-    ("student_quantized", "student"),
-    ("student_quantized", "teacher"),
-]
-COMPARED_MODELS = ("teacher", "student", "student_quantized")
-SAMPLE_TEXT_LENGTH = 400
-# How many sample predictions a report shows of each kind, in this order.
-SAMPLE_KINDS = {
-    "disagree": ("Where the models disagree", 30),
-    "wrong": ("Where all are wrong alike", 15),
-    "right": ("Where all are right, least confident first", 10),
-}
+Evaluation = Mapping[str, Any]
 
 
-def comparisons(report: ReportInput, task: str) -> Iterator[tuple[str, str, PairedTest]]:
-    """Each pair of COMPARED that the report has: the two models' names and their paired test."""
-    results = report.of_task(task)
-    for first, second in COMPARED:
-        if first in results and second in results:
-            yield first, second, mcnemar_exact(results[first].correct, results[second].correct)
+def gates(evaluation: Evaluation) -> list[GateFacts]:
+    return [GateFacts(**gate) for gate in evaluation["gates"]]
+
+
+def models_of(evaluation: Evaluation, task: str) -> list[str]:
+    return [name for name in evaluation["about"]["models"] if task in evaluation[name]]
+
+
+def table(evaluation: Evaluation, task: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, as text, of the table of models on a task of `about`."""
+    models = models_of(evaluation, task["name"])
+    return ["Model", *(column for column, _ in task["table"]), "Params", "Size"], [
+        [
+            display_name(model),
+            *(_figure(evaluation[model][task["name"]], metric) for _, metric in task["table"]),
+            human_count(evaluation[model]["parameters"]),
+            human_bytes(evaluation[model]["bytes"]),
+        ]
+        for model in models
+    ]
+
+
+def _figure(metrics: Mapping[str, Any], name: str) -> str:
+    value, interval = metrics[name], metrics.get(f"{name}_ci")
+    if value is None:
+        return MISSING
+    said = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+    return f"{said} ({interval[0]:.2f}–{interval[1]:.2f})" if interval else said
+
+
+def headline(evaluation: Evaluation) -> str:
+    """One sentence: what the shipped model keeps of its teacher, and at what size."""
+    about = evaluation["about"]
+    model = shipped(about["models"])
+    if model is None or "teacher" not in about["models"]:
+        return "There is no student and teacher to compare."
+    ours, theirs = evaluation[model], evaluation["teacher"]
+    parts = [
+        _kept(evaluation, model, task)
+        for task in about["tasks"]
+        if task["name"] in ours and task["name"] in theirs
+    ]
+    sizes = [
+        f"1/{round(theirs[key] / ours[key])} of its {what}"
+        for key, what in (("parameters", "parameters"), ("bytes", "size on disk"))
+        if ours[key] and theirs[key] and theirs[key] >= 1.5 * ours[key]
+    ]
+    with_size = f", with {' and '.join(sizes)}" if sizes else ""
+    return f"The {prose_name(model)} keeps {'; '.join(parts)}{with_size}."
+
+
+def _kept(evaluation: Evaluation, model: str, task: Mapping[str, Any]) -> str:
+    """The share of the teacher's score, and whether the difference may be chance: the readings
+    below must not take back what the headline says."""
+    name, metric = task["name"], task["headline"]
+    ours, theirs = (evaluation[m][name]["score"] for m in (model, "teacher"))
+    share = "all" if ours >= theirs else f"{ours / theirs:.1%}"
+    chance = any(
+        not paired_test(found).significant
+        for found in evaluation["comparisons"][name]
+        if (found["first"], found["second"]) == (model, "teacher")
+    )
+    doubt = "; chance may explain the difference" if chance and ours != theirs else ""
+    return f"{share} of its teacher's {metric} on {name} ({ours:.3f} against {theirs:.3f}{doubt})"
+
+
+def readings(evaluation: Evaluation, task: str) -> list[str]:
+    """The paired tests of a task in plain words."""
+    return [
+        reading(found["first"], found["second"], paired_test(found))
+        for found in evaluation["comparisons"][task]
+    ]
 
 
 def reading(first: str, second: str, test: PairedTest) -> str:
@@ -53,8 +103,8 @@ def reading(first: str, second: str, test: PairedTest) -> str:
     if test.significant:
         better = "more" if test.difference > 0 else "less"
         return (
-            f"The {a} is {better} accurate than the {b} by {abs(test.difference) * 100:.1f} points,"
-            f" more than chance explains ({evidence})."
+            f"The {a} is right {better} often than the {b}, by {abs(test.difference) * 100:.1f} "
+            f"points: more than chance explains ({evidence})."
         )
     if test.smallest_significant is None:
         resolution = f"They differ on {split} of them: no test can tell from so little."
@@ -67,151 +117,3 @@ def reading(first: str, second: str, test: PairedTest) -> str:
         f"{test.n:,} test examples are too few to tell the {a} from the {b} ({evidence}). "
         f"{resolution} That is not proof that they are equal."
     )
-
-
-def headline(report: ReportInput) -> str:
-    """One or two sentences: what the shipped model keeps of its teacher, and at what size."""
-    shipped, teacher = report.shipped, report.model("teacher")
-    if not shipped or not teacher:
-        return "There is no student and teacher to compare."
-    name, parts = prose_name(shipped.name), []
-    for task in (x for x in shipped.tasks if x in teacher.tasks):
-        ours, theirs = shipped.tasks[task].metrics.accuracy, teacher.tasks[task].metrics.accuracy
-        share = f"{ours / theirs:.1%} of its teacher's accuracy" if theirs else "the accuracy"
-        parts.append(f"{share} on {task} ({ours:.3f} against {theirs:.3f})")
-    sizes = [
-        f"1/{round(of_teacher / of_shipped)} of its {what}"
-        for what, of_shipped, of_teacher in (
-            ("parameters", shipped.parameters, teacher.parameters),
-            ("size on disk", shipped.bytes, teacher.bytes),
-        )
-        if of_shipped and of_teacher and of_teacher >= 1.5 * of_shipped
-    ]
-    with_size = f", with {' and '.join(sizes)}" if sizes else ""
-    return f"The {name} keeps {'; '.join(parts)}{with_size}."
-
-
-def verdict(gates: Sequence[Gate]) -> tuple[str, str]:
-    """("pass" | "fail" | "none", what to say in one line)."""
-    failed = [
-        f"{gate.name} ({gate.margin})" if gate.margin else gate.name
-        for gate in gates
-        if not gate.passed
-    ]
-    if not gates:
-        return "none", "No gates were set"
-    if failed:
-        return "fail", f"Fails {len(failed)} of {len(gates)} gates: {', '.join(failed)}"
-    return "pass", f"Passes all {len(gates)} gates" if len(gates) > 1 else "Passes its gate"
-
-
-def calibration_reading(model: str, result: TaskResult) -> str:
-    """Whether one model's confidence is too high or too low, in plain words."""
-    m = result.metrics
-    gap = m.mean_confidence - m.accuracy
-    name = prose_name(model)
-    if abs(gap) < 0.01:
-        return f"On average, the {name} is about as often right as its confidence says."
-    excess = "over-confident" if gap > 0 else "under-confident"
-    return (
-        f"On average, the {name} is {excess} by {abs(gap) * 100:.1f} points: its mean confidence "
-        f"is {m.mean_confidence:.1%}, and {m.accuracy:.1%} of its predictions are right."
-    )
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How often one class is taken for another; `support` is the gold class's examples, `teacher`
-    how often the teacher makes the same error (None without a teacher)."""
-
-    gold: str
-    predicted: str
-    count: int
-    support: int
-    teacher: int | None
-
-
-def confusions(report: ReportInput, task: str, most: int = 10) -> list[Confusion]:
-    """The shipped model's most frequent errors, the most frequent first."""
-    results, shipped = report.of_task(task), report.shipped
-    if not shipped or shipped.name not in results:
-        return []
-    counts, teacher = results[shipped.name].confusion.tolist(), results.get("teacher")
-    of_teacher = teacher.confusion.tolist() if teacher else None
-    labels = results[shipped.name].labels
-    errors = [
-        Confusion(
-            labels[gold],
-            labels[predicted],
-            count,
-            sum(row),
-            None if of_teacher is None else of_teacher[gold][predicted],
-        )
-        for gold, row in enumerate(counts)
-        for predicted, count in enumerate(row)
-        if count and gold != predicted
-    ]
-    return sorted(errors, key=lambda e: (-e.count, e.gold, e.predicted))[:most]
-
-
-class Prediction(NamedTuple):
-    model: str
-    label: str
-    confidence: float
-    right: bool
-
-
-class Sample(NamedTuple):
-    text: str
-    gold: str
-    predictions: list[Prediction]
-
-
-class SampleGroup(NamedTuple):
-    """`total` counts all of the group's examples, `samples` holds the most telling of them."""
-
-    title: str
-    total: int
-    samples: list[Sample]
-
-
-def sample_groups(report: ReportInput, task: str) -> list[SampleGroup]:
-    """Sample predictions of COMPARED_MODELS, grouped and limited as SAMPLE_KINDS says.
-
-    First come the last model's errors, by falling confidence, then its right answers by rising
-    confidence: what a reader learns most from. A group without examples is left out.
-    """
-    import numpy as np
-
-    results = {name: x for name, x in report.of_task(task).items() if name in COMPARED_MODELS}
-    if task not in report.samples or not results:
-        return []
-    last = list(results.values())[-1]
-    predicted = np.stack([result.predicted for result in results.values()])
-    agree = (predicted == predicted[0]).all(axis=0)
-    masks = {"disagree": ~agree, "wrong": agree & ~last.correct, "right": agree & last.correct}
-    confidence = last.probabilities.max(axis=1)
-    order = np.argsort(np.where(last.correct, confidence, -confidence), kind="stable")
-    groups = []
-    for kind, (title, most) in SAMPLE_KINDS.items():
-        rows = [int(row) for row in order if masks[kind][row]]
-        if rows:
-            shown = [_sample(report.samples[task][row], row, results) for row in rows[:most]]
-            groups.append(SampleGroup(title, len(rows), shown))
-    return groups
-
-
-def _sample(text: str, row: int, results: dict[str, TaskResult]) -> Sample:
-    first = next(iter(results.values()))
-    text = "\n".join(filter(None, map(plain, text.splitlines())))
-    short = text if len(text) <= SAMPLE_TEXT_LENGTH else text[: SAMPLE_TEXT_LENGTH - 1] + "…"
-    predictions = [
-        Prediction(
-            display_name(name),
-            result.labels[result.predicted[row]],
-            float(result.probabilities[row].max()),
-            bool(result.correct[row]),
-        )
-        for name, result in results.items()
-    ]
-    return Sample(short, first.labels[first.gold[row]], predictions)

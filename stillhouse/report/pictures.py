@@ -1,19 +1,21 @@
-"""Plots as Markdown, for places that show Markdown and nothing else."""
+"""Plots as Markdown, for places that show Markdown and nothing else; made when they are shown."""
 
 from __future__ import annotations
 
-import base64
-from typing import Any
+from collections.abc import Sequence
+
+from stillhouse.facts import Epoch
+from stillhouse.report.markdown import markdown_table
+from stillhouse.wording import number
 
 
-def learning_curve_markdown(history: list[dict[str, Any]]) -> str | None:
+def learning_curve_markdown(history: Sequence[Epoch]) -> str | None:
     """The learning curve as an embedded PNG, and its figures below it; None without an epoch."""
     if not history:
         return None
-    from stillhouse.report.plots import learning_curve_png
+    from stillhouse.report.plots import learning_curve, png_uri
 
-    picture = base64.b64encode(learning_curve_png(history)).decode()
-    names = list(history[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + " ---: |" * len(names)]
-    lines += ["| " + " | ".join(f"{r[n]:.4g}" for n in names) + " |" for r in history]
-    return f"![Learning curve](data:image/png;base64,{picture})\n\n" + "\n".join(lines)
+    names = list(dict.fromkeys(name for row in history for name in row))
+    rows = [[number(row.get(name), digits=4) for name in names] for row in history]
+    picture = png_uri(learning_curve(history))
+    return f"![Learning curve]({picture})\n\n{markdown_table(names, rows)}"

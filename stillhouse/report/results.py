@@ -1,173 +1,123 @@
-"""What the models of a report predicted on its test sets, and the judgement on them."""
+"""Models' scored answers side by side, and the numbers of `evaluation.json`."""
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from stillhouse.metrics.classification import ClassificationMetrics, classification_metrics
+from stillhouse.errors import UserError
+from stillhouse.facts import GateFacts
+from stillhouse.metrics.paired import PairedTest, mcnemar_exact
+from stillhouse.tasks.results import Scored
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-DISPLAY_NAMES = {
-    "teacher_zero_shot": "Teacher, zero-shot",
-    "teacher": "Teacher",
-    "student": "Student",
-    "student_quantized": "Student, quantized",
-}
-NAMES_IN_PROSE = {
-    "teacher_zero_shot": "zero-shot teacher",
-    "teacher": "teacher",
-    "student": "student",
-    "student_quantized": "quantized student",
-}
-MISSING = "–"
-
-
-def display_name(model: str) -> str:
-    return DISPLAY_NAMES.get(model, model)
-
-
-def prose_name(model: str) -> str:
-    return NAMES_IN_PROSE.get(model, model)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """With so many significant digits, never in scientific notation from 0.0001 on."""
-    if value is None:
-        return MISSING
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
-
-
-def plain(value: str) -> str:
-    """One line of text: control characters, lone surrogates and overrides of the writing direction
-    become spaces. They break files, or make a terminal or a page show what isn't there."""
-    return " ".join("".join(" " if _is_control(c) else c for c in value).split())
-
-
-def _is_control(character: str) -> bool:
-    # Joiners are format characters too, but many scripts and emoji need them.
-    unwanted = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return unwanted and character not in "\u200c\u200d"
-
-
-@dataclass(frozen=True, eq=False)
-class TaskResult:
-    """One model's predictions on one task's test set: gold int [n], probabilities [n, classes]."""
-
-    labels: list[str]
-    gold: NDArray[Any]
-    probabilities: NDArray[Any]
-
-    @cached_property
-    def metrics(self) -> ClassificationMetrics:
-        return classification_metrics(self.probabilities, self.gold, self.labels)
-
-    @cached_property
-    def predicted(self) -> NDArray[Any]:
-        return self.probabilities.argmax(axis=1)
-
-    @cached_property
-    def confusion(self) -> NDArray[Any]:
-        """Counts, int [gold class, predicted class]."""
-        from sklearn.metrics import confusion_matrix
-
-        counts: NDArray[Any] = confusion_matrix(
-            self.gold, self.predicted, labels=range(len(self.labels))
-        )
-        return counts
-
-    @cached_property
-    def correct(self) -> NDArray[Any]:
-        return self.predicted == self.gold
+COMPARED = [
+    ("student", "teacher"),
+    ("student_quantized", "student"),
+    ("student_quantized", "teacher"),
+]
+# Fields beside a model's tasks.
+RESERVED = ("parameters", "bytes")
 
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """`name` is a key of DISPLAY_NAMES, or another model's own; `bytes` is its size on disk."""
+    """`name` is a key of `tasks.results.MODELS`, or another model's own; `bytes` is its size on
+    disk; `tasks` has the model's answers on each task's test split."""
 
     name: str
     parameters: int | None
     bytes: int | None
-    tasks: dict[str, TaskResult]
-
-    @property
-    def display_name(self) -> str:
-        return display_name(self.name)
+    tasks: dict[str, Scored]
 
 
-class Gate(NamedTuple):
-    """A limit that was set beforehand, upper or lower, and whether `value` keeps to it."""
+def check_comparable(results: Sequence[ModelResult]) -> None:
+    """Raise UserError when models were tested on different numbers of a task's examples, or when
+    `evaluation.json` could not hold a task's name; ValueError when two models have one name."""
+    if len({model.name for model in results}) != len(results):
+        raise ValueError("two results have the same model name")
+    counts: dict[str, set[int]] = {}
+    for model in results:
+        for task, scored in model.tasks.items():
+            counts.setdefault(task, set()).add(scored.n)
+    for task, found in counts.items():
+        if task in RESERVED:
+            raise UserError(
+                f"a task can't be named {task!r}: evaluation.json has a field of that name",
+                remedy="give the task another name in the project file",
+            )
+        if len(found) > 1:
+            raise UserError(
+                f"task {task!r}: the models of this report were tested on different examples "
+                f"({', '.join(map(str, sorted(found)))} of them), so they were made from different "
+                "versions of the dataset",
+                remedy="make what is out of date again with `stillhouse run`",
+            )
 
-    name: str
-    passed: bool
-    description: str
-    value: float | None
-    limit: float | None
 
-    @property
-    def margin(self) -> str:
-        if self.value is None or self.limit is None:
-            return ""
-        gap = number(abs(self.value - self.limit), digits=2)
-        return f"{gap} to spare" if self.passed else f"missed by {gap}"
+def evaluation(
+    *,
+    project: str,
+    student: str,
+    teacher_version: str,
+    kinds: Mapping[str, str],
+    results: Sequence[ModelResult],
+    gates: Sequence[GateFacts],
+) -> dict[str, Any]:
+    """What `evaluation.json` says; `kinds` names the kind of each task, in the order of the report.
 
-
-@dataclass(frozen=True, eq=False)
-class ReportInput:
-    """What the report shows. Every model's rows of one task are the same examples in one order.
-
-    `samples` holds, by task, the masked text of each row; `learning_curve` a mapping per epoch
-    (see `plots.learning_curve`); `provenance` may be nested. Raises ValueError when models of one
-    task disagree on its labels or gold, or samples don't fit.
+    By model: {task: {n, kind, score, its metrics}, "parameters", "bytes"}; beside them "about"
+    (of what and in which order), "gates", and "comparisons" (exact McNemar tests by task).
+    No time and no path: the same models on the same examples give the same values.
     """
+    about = {
+        "project": project,
+        "student": student,
+        "teacher_version": teacher_version,
+        "models": [model.name for model in results],
+        "tasks": [
+            {
+                "name": task,
+                "kind": kind,
+                "headline": scored.headline,
+                "table": [list(column) for column in scored.table.items()],
+            }
+            for task, kind in kinds.items()
+            for scored in [next(m.tasks[task] for m in results if task in m.tasks)]
+        ],
+    }
+    models = {
+        model.name: {
+            task: scored.metrics | {"n": scored.n, "kind": kinds[task], "score": scored.score}
+            for task, scored in model.tasks.items()
+        }
+        | {"parameters": model.parameters, "bytes": model.bytes}
+        for model in results
+    }
+    return models | {
+        "about": about,
+        "gates": [asdict(gate) for gate in gates],
+        "comparisons": {
+            task: [
+                asdict(test) | {"first": first, "second": second, "difference": test.difference}
+                for first, second, test in _comparisons(results, task)
+            ]
+            for task in kinds
+        },
+    }
 
-    project: str
-    student: str
-    teacher_version: str
-    results: list[ModelResult]
-    created_at: datetime
-    samples: dict[str, list[str]] = field(default_factory=dict)
-    learning_curve: list[dict[str, Any]] = field(default_factory=list)
-    gates: list[Gate] = field(default_factory=list)
-    provenance: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "gates", [Gate(*gate) for gate in self.gates])
-        if len({model.name for model in self.results}) != len(self.results):
-            raise ValueError("two results have the same model name")
-        for task in self.tasks:
-            if task in ("parameters", "bytes"):
-                raise ValueError(f"a task cannot be named {task!r}: evaluation.json has that field")
-            first, *others = self.of_task(task).values()
-            for other in others:
-                same_gold = other.gold.tolist() == first.gold.tolist()
-                if other.labels != first.labels or not same_gold:
-                    raise ValueError(f"task {task!r}: models were tested on different examples")
-            if task in self.samples and len(self.samples[task]) != len(first.gold):
-                raise ValueError(
-                    f"task {task!r}: {len(self.samples[task])} sample texts for "
-                    f"{len(first.gold)} examples"
-                )
+def _comparisons(
+    results: Sequence[ModelResult], task: str
+) -> Iterator[tuple[str, str, PairedTest]]:
+    """Each pair of COMPARED that the report has: the two models' names and their paired test."""
+    right = {model.name: model.tasks[task].right for model in results if task in model.tasks}
+    for first, second in COMPARED:
+        if first in right and second in right:
+            yield first, second, mcnemar_exact(right[first], right[second])
 
-    @property
-    def tasks(self) -> list[str]:
-        return list(dict.fromkeys(task for model in self.results for task in model.tasks))
 
-    def of_task(self, task: str) -> dict[str, TaskResult]:
-        return {model.name: model.tasks[task] for model in self.results if task in model.tasks}
-
-    def labels(self, task: str) -> list[str]:
-        return next(iter(self.of_task(task).values())).labels
-
-    def model(self, name: str) -> ModelResult | None:
-        return next((model for model in self.results if model.name == name), None)
-
-    @property
-    def shipped(self) -> ModelResult | None:
-        """The model that goes out: the quantized student, or the student where there is none."""
-        return self.model("student_quantized") or self.model("student")
+def paired_test(comparison: Mapping[str, Any]) -> PairedTest:
+    """A comparison of `evaluation.json` as the test that it was."""
+    names = ("n", "only_first", "only_second", "p_value", "smallest_significant")
+    return PairedTest(**{name: comparison[name] for name in names})

@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-_PART = re.compile(r"\.(?P<name>.+)\.(?P<token>[0-9a-f]{8})\.part")
+_PART = re.compile(r"\.(?P<name>.+)\.(?P<token>[0-9a-f]{8})\.(part|new)")
 _LOCK, _OLD = ".lock", ".old"
 _swept: set[Path] = set()  # folders in which this process has looked for leftovers
 
@@ -63,19 +63,32 @@ def _part(path: Path) -> Iterator[Path]:
     if folder not in _swept:
         remove_leftovers(folder)
         _swept.add(folder)
-    part = folder / f".{path.name}.{secrets.token_hex(4)}.part"
-    # It gets its name once it is locked: nobody finds it between the two.
-    unlocked = part.with_suffix(".new")
-    unlocked.mkdir()
-    lock = FileLock(unlocked / _LOCK)
+    part, lock = _new_part(path)
     try:
-        lock.acquire()
-        unlocked.rename(part)
         yield part
     finally:
         lock.release()
-        for leftover in (unlocked, part):
-            _remove(leftover)
+        _remove(part)
+
+
+def _new_part(path: Path) -> tuple[Path, FileLock]:
+    while True:
+        part = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+        # It gets its name once it is locked; until then others may take it for a leftover.
+        unlocked = part.with_suffix(".new")
+        unlocked.mkdir()
+        lock = FileLock(unlocked / _LOCK)
+        try:
+            lock.acquire()
+            unlocked.rename(part)
+        except FileNotFoundError:
+            lock.release()
+        except BaseException:
+            lock.release()
+            _remove(unlocked)
+            raise
+        else:
+            return part, lock
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -60,6 +60,10 @@ class Layout:
     def lock(self, *names: str) -> Path:
         return self.root / "locks" / f"{'.'.join(names)}.lock"
 
+    def run(self, run_id: str) -> Path:
+        """Held by whatever process works on a Dagster run: how a dead run is told."""
+        return self.root / "locks" / "runs" / f"{run_id}.lock"
+
     def key(self, name: str) -> Path:
         """A secret key file; only its owner may read it."""
         return self.root / "keys" / f"{name}.key"

@@ -48,3 +48,31 @@ def _holder(lock: Path) -> str:
         return lock.with_suffix(".holder").read_text(encoding="utf-8") or "another process"
     except OSError:
         return "another process"
+
+
+@contextmanager
+def alive(lock: Path) -> Iterator[None]:
+    """Show that a run is under way: `is_alive` says so as long as the block runs.
+
+    The steps of a run may hold it side by side, each for itself: it is shared.
+    """
+    import fcntl
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
+        yield
+
+
+def is_alive(lock: Path) -> bool:
+    """Whether any process holds `lock` through `alive`."""
+    import fcntl
+
+    try:
+        with lock.open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

@@ -1,4 +1,8 @@
-"""`provenance.json`: what an artefact was made of, checked before the artefact is used again."""
+"""`provenance.json`: what an artefact was made of, checked before the artefact is used again.
+
+The record stands or falls with what it describes: it is withdrawn before a table or a store
+changes, and swapped in together with a folder that is replaced whole.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,16 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stillhouse.storage.files import digest, read_json, write_json
+from stillhouse.storage.files import atomic_dir, digest, read_json, write_json
 
+FILE = "provenance.json"
+
+# Recorded beside every artefact.
 LIBRARIES = (
     "stillhouse",
     "dagster",
@@ -30,119 +38,110 @@ LIBRARIES = (
 class Recipe:
     """All that decides an artefact's content: digests of its inputs, its settings, the code.
 
-    `code_version` is raised by hand when a change of the code changes the result; library
-    versions are recorded beside the recipe but don't invalidate it, else every upgrade of
-    anything would train everything again.
+    `code` holds the version of each part of the code that shapes the result. `libraries` are
+    those whose upgrade makes it anew (parsers, recognizers); the others are recorded beside the
+    recipe but don't invalidate it, else every upgrade of anything would train everything again.
     """
 
     inputs: dict[str, str]
     settings: dict[str, Any]
-    code_version: str
-
-    @property
-    def fingerprint(self) -> str:
-        return digest(self.inputs, self.settings, self.code_version)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """A recipe, when and with what it was followed, and figures of the result (`facts`)."""
-
-    recipe: Recipe
-    facts: dict[str, Any] = field(default_factory=dict)
-    license: str | None = None
-    created_at: str = ""
+    code: dict[str, int]
     libraries: dict[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        return self.recipe.fingerprint
+        return digest(self.inputs, self.settings, self.code, self.libraries)
+
+    def differences(self, made: Recipe) -> list[str]:
+        """What has changed since `made`, one phrase each; empty when nothing has."""
+        found = [f"input {name} changed" for name in _changed(self.inputs, made.inputs)]
+        if settings := _changed(self.settings, made.settings):
+            found.append(f"settings changed: {', '.join(settings)}")
+        if code := _changed(self.code, made.code):
+            found.append(f"code changed: {', '.join(code)}")
+        if libraries := _changed(self.libraries, made.libraries):
+            found.append(f"libraries changed: {', '.join(libraries)}")
+        return found
+
+
+def _changed(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
+    names = sorted(now.keys() | then.keys())
+    return [n for n in names if digest(now.get(n)) != digest(then.get(n))]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A recipe, when and with what it was followed, and figures of the result (`facts`).
+
+    `dataset` is the digest of the dataset's snapshot that was read, for what reads one; `run_id`
+    the Dagster run that made it.
+    """
+
+    recipe: Recipe
+    facts: dict[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    dataset: str | None = None
+    run_id: str | None = None
+    created_at: str = ""
+    libraries: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, recipe: Recipe, facts: dict[str, Any] | None = None, license_name: str | None = None
-    ) -> Provenance:
+    def now(cls, recipe: Recipe, facts: Any, **about: str | None) -> Provenance:
+        """A record of this moment; `facts` is a dataclass, `about` other fields."""
         return cls(
             recipe,
-            facts or {},
-            license_name,
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            library_versions(),
+            asdict(facts),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            libraries={"python": platform.python_version(), **library_versions(LIBRARIES)},
+            **about,
         )
 
     def write(self, folder: Path) -> None:
-        write_json(
-            folder / "provenance.json", {**asdict(self), "fingerprint": self.recipe.fingerprint}
-        )
+        write_json(folder / FILE, {**asdict(self), "fingerprint": self.recipe.fingerprint})
 
 
 def read_provenance(folder: Path) -> Provenance | None:
     """The record in `folder`; None when there is none or it is not one of ours."""
     try:
-        values = read_json(folder / "provenance.json")
+        values = read_json(folder / FILE)
         values.pop("fingerprint")
         return Provenance(**{**values, "recipe": Recipe(**values["recipe"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def current_provenance(folder: Path, recipe: Recipe) -> Provenance | None:
-    """The record in `folder` when the artefact there is what `recipe` would make again."""
-    found = read_provenance(folder)
-    return found if found and found.fingerprint == recipe.fingerprint else None
+def withdraw(folder: Path) -> None:
+    """What lies in `folder` no longer counts; the caller is about to change it."""
+    (folder / FILE).unlink(missing_ok=True)
 
 
-def why_stale(folder: Path, recipe: Recipe) -> str | None:
-    """One line on what differs between the artefact in `folder` and `recipe`; None: nothing."""
-    found = read_provenance(folder)
-    if found is None:
-        return "it was never made"
-    if found.fingerprint == recipe.fingerprint:
-        return None
-    reasons = [
-        f"input {name} changed"
-        for name in sorted(recipe.inputs.keys() | found.recipe.inputs.keys())
-        if recipe.inputs.get(name) != found.recipe.inputs.get(name)
-    ]
-    changed = [
-        str(k)
-        for k in sorted(recipe.settings.keys() | found.recipe.settings.keys())
-        if digest(recipe.settings.get(k)) != digest(found.recipe.settings.get(k))
-    ]
-    if changed:
-        reasons.append(f"settings changed: {', '.join(changed)}")
-    if recipe.code_version != found.recipe.code_version:
-        reasons.append("the code of the step changed")
-    return "; ".join(reasons)
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape results, and Python's; without importing them."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def reuse_or_make(
-    folder: Path,
-    recipe: Recipe,
-    make: Callable[[], dict[str, Any]],
-    *,
-    license_name: str | None = None,
-) -> tuple[Provenance, bool]:
-    """The artefact in `folder` if `recipe` would make it again, else what `make` makes now.
-
-    `make` writes the artefact and returns its facts, among them "digest", that of its content.
-    The record is written last: without it the artefact doesn't count. Returns the record and
-    whether the artefact was reused.
-    """
-    found = current_provenance(folder, recipe)
-    if found is not None:
-        return found, True
-    made = Provenance.of(recipe, make(), license_name)
+def make_in_place(folder: Path, make: Callable[[], Provenance]) -> Provenance:
+    """Change what lies in `folder`, without a record while it changes; the record comes last."""
+    withdraw(folder)
+    made = make()
     made.write(folder)
-    return made, False
+    return made
+
+
+def make_whole(folder: Path, make: Callable[[Path], Provenance]) -> Provenance:
+    """Make an artefact in a new folder, record included, that takes the place of `folder`.
+
+    Until then the old one counts, with its own record.
+    """
+    with atomic_dir(folder) as target:
+        made = make(target)
+        made.write(target)
+    return made
+
+
+def library_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Versions of those of `names` that are installed; without importing them."""
+    return {name: found for name in names if (found := _version(name))}
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

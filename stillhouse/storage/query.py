@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,25 +17,36 @@ MEMORY_LIMIT = "2GB"
 
 @contextmanager
 def connected(
-    tables: Mapping[str, Path | pa.Table], *, memory_limit: str = MEMORY_LIMIT
+    tables: Mapping[str, Path | pa.Table],
+    *,
+    memory_limit: str = MEMORY_LIMIT,
+    spill: Path | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection of its own, that sees `tables` (Parquet files, Arrow tables) by name.
 
-    Never fetches an extension; rows come in the order of the files.
+    Never fetches an extension; rows come in the order of the files. What exceeds the memory limit
+    goes to a private folder in `spill` (default: the system's folder for temporary files), not to
+    the working folder, and is gone with the connection.
     """
     import duckdb
 
-    settings: dict[str, Any] = {
-        "autoinstall_known_extensions": False,
-        "memory_limit": memory_limit,
-    }
-    with duckdb.connect(config=settings) as db:
-        for name, table in tables.items():
-            if isinstance(table, Path):
-                db.read_parquet(str(table)).create_view(name)
-            else:
-                db.register(name, table)
-        yield db
+    with tempfile.TemporaryDirectory(prefix="spill-", dir=spill) as folder:
+        settings: dict[str, Any] = {
+            "autoinstall_known_extensions": False,
+            "memory_limit": memory_limit,
+            "temp_directory": folder,
+        }
+        with duckdb.connect(config=settings) as db:
+            _show(db, tables)
+            yield db
+
+
+def _show(db: duckdb.DuckDBPyConnection, tables: Mapping[str, Path | pa.Table]) -> None:
+    for name, table in tables.items():
+        if isinstance(table, Path):
+            db.read_parquet(str(table)).create_view(name)
+        else:
+            db.register(name, table)
 
 
 def query(sql: str, **tables: Path | pa.Table) -> pa.Table:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# The models that are scored side by side, in the order in which they are shown: what each is called
+# in a heading, and within a sentence.
+MODELS = {
+    "teacher_zero_shot": ("Teacher, zero-shot", "zero-shot teacher"),
+    "teacher": ("Teacher", "teacher"),
+    "student": ("Student", "student"),
+    "student_quantized": ("Student, quantized", "quantized student"),
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
     """One model's answers on the held-out pairs of one task, in the order of the pairs.
 
-    `score` is the kind's headline metric, 0..1, higher is better; `right` bool [n] says which
-    pairs count as answered well, for paired tests. `figures` are numbers to plot over time,
-    `metrics` is what evaluation.json says (JSON values; `n`, `kind` and `score` are added by the
-    report). `table` is the row of the report's table, by column title, as text. `calibration_error`
-    is None for kinds without confidences. `detail` belongs to the kind alone.
+    `score` is the kind's headline metric, 0..1, higher is better, and `headline` what that metric
+    is called in a sentence. `right` bool [n] says which pairs count as answered well, for paired
+    tests. `figures` are numbers to plot over time, `metrics` is what evaluation.json says (JSON
+    values; `n`, `kind` and `score` are added by the report). `table` says which of the metrics the
+    report's table shows: column title -> name in `metrics`; a metric "x" is shown with its interval
+    where there is an "x_ci" (low, high). `calibration_error` is None for kinds without confidences.
+    `detail` belongs to the kind alone.
     """
 
     n: int
@@ -28,3 +40,17 @@ class Scored:
     table: dict[str, str]
     calibration_error: float | None
     detail: Any
+    headline: str = "score"
+
+
+def display_name(model: str) -> str:
+    return MODELS[model][0] if model in MODELS else model
+
+
+def prose_name(model: str) -> str:
+    return MODELS[model][1] if model in MODELS else model
+
+
+def shipped(models: Collection[str]) -> str | None:
+    """The one that goes out: the quantized student, or the student where there is none."""
+    return next((name for name in ("student_quantized", "student") if name in models), None)

@@ -1,25 +1,25 @@
-"""What a kind of task shows in a report, without saying how: the page and the Markdown summary
-render these alike. All text is untrusted and escaped where it is rendered."""
+"""What a kind of task shows in a report, without saying how: the page renders these, whatever the
+kind. All text is untrusted and escaped where it is rendered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as plain text; `markdown` is False for tables too large for a summary."""
+    """Cells as plain text; `caption` says how to read them."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
-    markdown: bool = True
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`draw` returns a matplotlib figure; `alt` says in words what it shows."""
+    """`draw` returns a matplotlib figure; `alt` says in words what it shows. A `wide` one keeps its
+    width on a small screen, and is scrolled there."""
 
     draw: Callable[[], object]
     alt: str
@@ -54,11 +54,12 @@ class SampleGroup:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what to say below it, and what to show; `folded` sections open on demand."""
+    """A heading, what to say below it, and what to show, in the order of these fields; several
+    figures stand side by side. `folded` sections open on demand."""
 
     title: str
     paragraphs: Sequence[str] = ()
-    tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
-    samples: Sequence[SampleGroup] = field(default_factory=tuple)
+    tables: Sequence[Table] = ()
+    samples: Sequence[SampleGroup] = ()
     folded: bool = False

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.errors import UserError
 from stillhouse.lm.batches import Batch, collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import Embeddings
@@ -99,9 +100,18 @@ def train(
     `state_folder` under `fingerprint`, at every epoch's end and every minute, so that a killed
     run goes on where it was; a state of another fingerprint is thrown away. `vocabulary` is the
     tokenizer's: rows of an embedding padded beyond it are no answers.
+
+    The same data, settings and weights to begin with give the same weights on the same machine.
+    Raises `UserError` without examples, and when the loss or the score is no number.
     """
     import torch
 
+    if not data.examples:
+        raise UserError(
+            f"{description}: no example to learn from",
+            remedy="add labelled documents to the training split, or lower "
+            "`tasks[].min_examples`; `stillhouse status` counts what there is.",
+        )
     torch.manual_seed(settings.seed)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(parameters.values(), lr=settings.learning_rate, fused=True)
@@ -117,9 +127,10 @@ def train(
             if index < state.step_in_epoch:
                 continue
             done = state.epoch * steps_per_epoch + index
-            rate = _learning_rate(done, total_steps, settings)
-            optimizer.param_groups[0]["lr"] = rate
+            optimizer.param_groups[0]["lr"] = _learning_rate(done, total_steps, settings)
             parts = _step(model, optimizer, data, group, settings, pad_id, vocabulary)
+            if parts is None:
+                raise _no_number(description, state.epoch + 1, index + 1, steps_per_epoch)
             state.add(parts)
             state.step_in_epoch = index + 1
             if time.monotonic() - saved_at > SAVE_EVERY_SECONDS:
@@ -128,6 +139,14 @@ def train(
                 logger.info("%s: step %d of %d", description, done + 1, total_steps)
         model.eval()
         validation = evaluate()
+        if not math.isfinite(validation["score"]):
+            raise UserError(
+                f"{description}: the score of the validation split is no number",
+                remedy="give the validation split examples (`splits.validation`, or more labelled "
+                "documents).",
+            )
+        # Of the last step: a run that goes on from there has none left to do.
+        rate = _learning_rate((state.epoch + 1) * steps_per_epoch - 1, total_steps, settings)
         record = state.finish_epoch(rate, validation)
         state.save()
         saved_at = time.monotonic()
@@ -158,8 +177,11 @@ def _step(
     settings: TrainingSettings,
     pad_id: int,
     vocabulary: int,
-) -> dict[str, float]:
-    """One optimizer step; returns sums over its supervised tokens and their number."""
+) -> dict[str, float] | None:
+    """One optimizer step; returns sums over its supervised tokens and their number.
+
+    Returns None, with the weights as they were, when a gradient is no finite number.
+    """
     import torch
 
     # All micro-batches share this denominator: averaging each one apart would weigh tokens of
@@ -187,7 +209,9 @@ def _step(
         for name in sums:
             sums[name] += float(getattr(parts, name).detach()) * supervised
     trained = [p for g in optimizer.param_groups for p in g["params"]]
-    torch.nn.utils.clip_grad_norm_(trained, settings.max_gradient_norm)
+    norm = torch.nn.utils.clip_grad_norm_(trained, settings.max_gradient_norm)
+    if not torch.isfinite(norm):
+        return None
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {**sums, "tokens": float(supervised)}
@@ -206,6 +230,15 @@ def _learning_rate(step: int, total: int, settings: TrainingSettings) -> float:
         return settings.learning_rate * (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     return settings.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+
+
+def _no_number(description: str, epoch: int, step: int, steps: int) -> UserError:
+    return UserError(
+        f"{description}: epoch {epoch}, step {step} of {steps}: the loss or its gradient is no "
+        "number; nothing of this step was kept",
+        remedy="lower `learning_rate`; if it happens at the first step, the model's weights are "
+        "damaged: import the teacher again.",
+    )
 
 
 def _sentence(record: dict[str, float], epochs: int) -> str:

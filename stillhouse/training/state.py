@@ -6,6 +6,7 @@ weights lie in a folder of their own, so that an ordinary save needn't write the
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import time
@@ -13,10 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillhouse.storage.files import atomic_dir, read_json, write_json
+from stillhouse.storage.files import atomic_dir, read_json, remove_leftovers, write_json
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger("stillhouse")
 
 
 class TrainingState:
@@ -48,16 +51,15 @@ class TrainingState:
         parameters: Mapping[str, torch.nn.Parameter],
         optimizer: torch.optim.Optimizer,
     ) -> TrainingState:
-        """The state saved in `folder` under `fingerprint`, loaded; else a fresh one."""
+        """The state saved in `folder` under `fingerprint`, loaded; else a fresh one.
+
+        A state of another fingerprint, or one that is damaged, is removed.
+        """
         state = cls(folder, fingerprint, parameters, optimizer)
-        try:
-            saved = read_json(folder / "last" / "state.json")
-        except OSError:
-            saved = {}
-        if saved.pop("fingerprint", None) == fingerprint:
-            state._load(saved)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            remove_leftovers(folder)  # puts back what a save killed between two renames left
+            if not state._resume():
+                shutil.rmtree(folder, ignore_errors=True)
         return state
 
     def add(self, parts: Mapping[str, float]) -> None:
@@ -111,18 +113,61 @@ class TrainingState:
             )
 
     def load_best(self) -> None:
-        self._load_weights(self.folder / "best")
+        self._set_weights(self._read_weights("best"))
 
-    def _load(self, saved: dict) -> None:
+    def _resume(self) -> bool:
+        """Load what `save` wrote; False, and nothing changed, when it can't be used."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        try:
+            saved = read_json(self.folder / "last" / "state.json")
+            if saved.pop("fingerprint") != self.fingerprint:
+                return False
+            weights = self._read_weights("last")
+            moments = load_file(self.folder / "last" / "optimizer.safetensors")
+            if saved["best_epoch"]:
+                self._read_weights("best")  # training ends with it
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError):
+            logger.warning("The saved state of a training can't be read: it starts again")
+            return False
         for name, value in saved.items():
             setattr(self, name, value)
         if not self.history:
             self.best_score = -math.inf
-        self._load_weights(self.folder / "last")
+        self._set_weights(weights)
+        self._set_moments(moments)
+        return True
+
+    def _save_weights(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        weights = {n: p.detach().contiguous() for n, p in self.parameters.items()}
+        save_file(weights, folder / "weights.safetensors")
+
+    def _read_weights(self, name: str) -> dict[str, torch.Tensor]:
+        """Raises `LookupError` when they are those of another model."""
+        from safetensors.torch import load_file
+
+        found = load_file(self.folder / name / "weights.safetensors")
+        if {n: w.shape for n, w in found.items()} != {
+            n: p.shape for n, p in self.parameters.items()
+        }:
+            raise LookupError(name)
+        return found
+
+    def _set_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
+        import torch
+
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(weights[name])
+
+    def _set_moments(self, saved: Mapping[str, torch.Tensor]) -> None:
         moments: dict[str, dict[str, torch.Tensor]] = {}
-        for key, value in load_file(self.folder / "last" / "optimizer.safetensors").items():
+        for key, value in saved.items():
             name, moment = key.rsplit("/", 1)
             moments.setdefault(name, {})[moment] = value
         for name, parameter in self.parameters.items():
@@ -131,18 +176,3 @@ class TrainingState:
                 self.optimizer.state[parameter] = {
                     moment: value.to(parameter.device) for moment, value in moments[name].items()
                 }
-
-    def _save_weights(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        weights = {n: p.detach().contiguous() for n, p in self.parameters.items()}
-        save_file(weights, folder / "weights.safetensors")
-
-    def _load_weights(self, folder: Path) -> None:
-        import torch
-        from safetensors.torch import load_file
-
-        weights = load_file(folder / "weights.safetensors")
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(weights[name])

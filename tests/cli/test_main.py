@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,16 +55,79 @@ def test_init_writes_a_file_that_loads(tmp_path: Path) -> None:
 
 def test_status_says_what_is_stale_and_why(small_project: SmallProject) -> None:
     file = small_project(tickets=20)
-    before = stillhouse("status", "--project", file)
-    assert before.returncode == 0, before.stderr
-    assert "stale: it was never made" in before.stdout
+    before = stillhouse("status", "--check", "--project", file)
+    assert before.returncode == 4, before.stderr
+    assert "not made yet" in before.stdout and "stale" not in before.stdout
     run = stillhouse("run", "--project", file, "--until", "parsed_documents")
     assert run.returncode == 0, run.stderr
     lines = stillhouse("status", "--project", file).stdout.splitlines()
     assert any("parsed_documents" in x and "up to date" in x for x in lines)
     (file.parent / "wiki" / "billing" / "new.md").write_text("# New\n\nSomething new stands here.")
-    lines = stillhouse("status", "--project", file).stdout.splitlines()
-    assert any("source_files" in x and "input files changed" in x for x in lines)
+    found = stillhouse("status", "--check", "--project", file)
+    assert "input files changed" in found.stdout
+    assert "source_files above it is not up to date" in found.stdout
+    assert found.returncode == 4
+    assert all(len(line) <= 80 for line in found.stdout.splitlines())
+
+
+def test_what_a_run_prints_fits_the_terminal_and_counts_the_quarantine(
+    small_project: SmallProject,
+) -> None:
+    file = small_project(tickets=20)
+    (file.parent / "wiki" / "billing" / "broken.pdf").write_bytes(b"%PDF-1.4 nothing of the kind")
+    run = stillhouse("run", "--project", file, "--until", "parsed_documents")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("small: distilling from small-1")
+    assert "passed  parsed_documents: no_unaccounted_parse_loss" in run.stdout
+    assert "Quarantined: 2 (" in run.stdout  # one of them is the sample's own
+    shown = [line for line in run.stdout.splitlines() if str(file.parent) not in line]
+    assert all(len(line) <= 80 for line in shown)
+
+
+def test_the_version_is_told() -> None:
+    from importlib.metadata import version
+
+    done = stillhouse("--version")
+    assert (done.returncode, done.stdout) == (0, f"stillhouse {version('stillhouse')}\n")
+
+
+def test_a_students_report_may_be_named_without_the_student(small_project: SmallProject) -> None:
+    from stillhouse.cli.runs import assets_until
+    from stillhouse.definitions import build_defs
+
+    defs = build_defs(small_project(tickets=5))
+    short = assets_until(defs, "distill", "evaluation_report")
+    assert short == assets_until(defs, "distill", "router/evaluation_report")
+    assert "router/evaluation_report" in short
+
+
+def test_init_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = stillhouse("init", tmp_path / "file" / "below")
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr and "Remedy:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_project_file_nothing_runs(tmp_path: Path) -> None:
+    done = stillhouse("status", cwd=tmp_path)
+    assert done.returncode == 1 and "there is no project file" in done.stderr
+    assert "stillhouse init" in done.stderr
+
+
+def test_the_ui_is_not_announced_where_it_cannot_listen(small_project: SmallProject) -> None:
+    file = small_project(tickets=5)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        busy = stillhouse("dev", "--project", file, "--port", port)
+    assert busy.returncode == 1 and f"--port {port}" in busy.stderr and "Remedy:" in busy.stderr
+    assert "http://" not in busy.stdout
+    impossible = stillhouse("dev", "--project", file, "--port", 99999)
+    assert impossible.returncode == 2 and "65535" in impossible.stderr
+    nowhere = stillhouse("dev", "--project", file, "--host", "203.0.113.1")
+    assert nowhere.returncode == 1 and "--host 203.0.113.1" in nowhere.stderr
 
 
 def test_doctor_finds_a_licence_that_the_policy_forbids(

@@ -43,7 +43,9 @@ def test_a_minimal_file_is_complete(write: Callable[[str], Path]) -> None:
         ("kind: records", "kind: recrods", 3, "sources[0].kind", "'records'"),
         ("version: t-1", "version: 'a,b'", 7, "teachers[0].version", "plain name"),
         ("tasks: [routing]", "taks: [routing]", 9, "students[0].taks", "did you mean `tasks`?"),
-        ("sources: [tickets]", "sources: [mails]", 1, "", "unknown mails"),
+        ("sources: [tickets]", "sources: [mails]", 5, "tasks[0].sources[0]", "unknown 'mails'"),
+        ("tasks: [routing]}", "tasks: [rooting]}", 9, "students[0].tasks[0]", "has routing"),
+        ("name: routing", "name: bytes", 5, "tasks[0].name", "evaluation.json"),
         (", license: MIT", "", 7, "teachers[0].license", "required"),
         ("name: router", "name: router, init: {layers: 0}", 9, "students[0].init.layers", "0"),
         (", fields: {text: body, label: queue}", "", 3, "sources[0]", "fields"),
@@ -60,6 +62,12 @@ def test_errors_name_file_line_field_and_remedy(
     assert says in text
     assert "Remedy: " in text
     assert len(text.splitlines()) < 20
+
+
+def test_a_name_that_stands_twice_points_at_the_second(write: Callable[[str], Path]) -> None:
+    path = write(MINIMAL + "  - {name: router, tasks: [routing]}\n")
+    with pytest.raises(ConfigError, match=r"yaml:10: students\[1\]\.name: 'router' stands more"):
+        load_project(path)
 
 
 def test_sampled_labels_serve_one_temperature(write: Callable[[str], Path]) -> None:
@@ -79,6 +87,16 @@ def test_what_is_not_yaml_is_shown_with_its_line(write: Callable[[str], Path]) -
 def test_an_empty_file_says_where_to_start(write: Callable[[str], Path]) -> None:
     with pytest.raises(ConfigError, match="stillhouse init"):
         load_project(write(""))
+
+
+def test_the_sample_is_used_only_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STILLHOUSE_PROJECT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="there is no project file"):
+        load_project()
+    assert load_project(or_sample=True).name == "helpdesk"
 
 
 def test_the_environment_names_the_file(

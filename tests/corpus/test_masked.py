@@ -1,7 +1,34 @@
 from __future__ import annotations
 
-from stillhouse.corpus.masked import until_clean
-from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings
+import itertools
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from stillhouse.config.corpus import Privacy
+from stillhouse.corpus import masked as masked_module
+from stillhouse.corpus.masked import (
+    ensure_secrets,
+    mask_documents,
+    mask_settings,
+    pseudonym_key_id,
+    vault_id,
+)
+from stillhouse.corpus.pii.masker import DEFAULT_ENTITIES, Masked, Masker, MaskSettings
+from stillhouse.corpus.pii.residual import residual_findings
+from stillhouse.corpus.pii.vault import Vault, load_or_create_key
+from stillhouse.facts import MaskedDocumentsFacts
+from stillhouse.offline import go_offline
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.tables import read_table, write_table
+
+# Kinds without a model of names: these tests are about the table and the vault.
+QUICK = Privacy(entities=["EMAIL_ADDRESS"])
 
 # To a recognizer of names, a pseudonym and the word before it look like first and last name.
 MISREAD = [
@@ -9,18 +36,239 @@ MISREAD = [
     "We hope you could help. We have kept a sample. Customer Person-vureta has sent a letter.",
 ]
 
+TEXTS = {"a": "mail ann@acme.example", "b": "mail bob@acme.example", "c": "nothing here"}
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    go_offline()
+    return Layout(tmp_path / "var")
+
+
+def parsed(layout: Layout, texts: dict[str, str], titles: dict[str, str] | None = None) -> None:
+    """The columns of parsed_documents that masking reads; the last row is in quarantine."""
+    rows: list[dict[str, Any]] = [
+        {"doc_id": n, "status": "parsed", "title": (titles or {}).get(n), "text": text}
+        for n, text in texts.items()
+    ]
+    bad = {"doc_id": None, "status": "quarantined", "title": None, "text": None}
+    schema = pa.schema([(name, pa.string()) for name in bad])
+    write_table(layout.table("parsed_documents"), pa.Table.from_pylist([*rows, bad], schema=schema))
+
+
+def table(layout: Layout) -> dict[str, dict[str, Any]]:
+    return {r["doc_id"]: r for r in read_table(layout.table("masked_documents")).to_pylist()}
+
+
+def known(layout: Layout) -> set[str]:
+    """The values in the vault."""
+    vault = Vault(layout.vault, load_or_create_key(layout.key("vault")))
+    return {entry.value for entry in vault.entries()}
+
+
+def counted(facts: MaskedDocumentsFacts) -> tuple[int, int, int]:
+    return facts.computed, facts.reused, facts.dropped
+
+
+def test_documents_are_masked_once_and_counted(layout: Layout) -> None:
+    parsed(layout, TEXTS)
+    facts = mask_documents(QUICK, layout)
+    assert counted(facts) == (3, 0, 0)
+    assert (facts.documents, facts.documents_with_entities, facts.entities) == (3, 2, 2)
+    assert facts.entities_by_kind == {"EMAIL_ADDRESS": 2}
+    rows = table(layout)
+    assert rows["c"]["text"] == TEXTS["c"]
+    (entity,) = rows["a"]["entities"]
+    assert rows["a"]["text"] == f"mail {entity['pseudonym']}"
+    assert TEXTS["a"][entity["start"] : entity["end"]] == "ann@acme.example"
+    parsed(layout, {**TEXTS, "d": "new"})
+    again = mask_documents(QUICK, layout)
+    assert counted(again) == (1, 3, 0)
+    assert again.digest != facts.digest
+    parsed(layout, TEXTS)
+    assert mask_documents(QUICK, layout).digest == facts.digest
+
+
+def test_a_pattern_of_a_new_kind_is_masked_scanned_and_in_the_vault(layout: Layout) -> None:
+    privacy = Privacy(entities=["IP_ADDRESS"], patterns={"EMPLOYEE_ID": [r"\bE\d{5}\b"]})
+    parsed(layout, {"a": "I am E12345"})
+    facts = mask_documents(privacy, layout)
+    assert facts.entities_by_kind == {"EMPLOYEE_ID": 1}
+    assert table(layout)["a"]["text"].startswith("I am EmployeeId-")
+    assert known(layout) == {"E12345"}
+    assert residual_findings(layout).passed
+    masker = Masker(mask_settings(privacy), b"a key of more than sixteen bytes")
+    assert [e.kind for e in masker.residual("Is it E54321?")] == ["EMPLOYEE_ID"]
+
+
+def test_kinds_of_patterns_join_the_usual_ones() -> None:
+    privacy = Privacy(patterns={"EMPLOYEE_ID": [r"\bE\d{5}\b"], "ACCOUNT_NUMBER": ["A1"]})
+    settings = mask_settings(privacy)
+    assert settings.entities == (*DEFAULT_ENTITIES, "EMPLOYEE_ID")
+    assert settings.patterns["ACCOUNT_NUMBER"] == ("A1",)
+    # A usual pattern doesn't add its kind where others were asked for.
+    assert mask_settings(QUICK).entities == ("EMAIL_ADDRESS",)
+
+
+def test_titles_are_masked_like_texts_with_the_same_pseudonyms(layout: Layout) -> None:
+    texts = {"a": "We spoke to Priya Raman about it.", "b": "The pump is late.", "c": "Fine."}
+    titles = {
+        "a": "Warning: priya raman, mail p@acme.example",
+        "b": "john_smith_warning",
+        "c": "credit-notes",
+    }
+    parsed(layout, texts, titles)
+    facts = mask_documents(Privacy(), layout)
+    rows = table(layout)
+    name = next(e["pseudonym"] for e in rows["a"]["entities"] if e["part"] == "text")
+    assert rows["a"]["text"] == f"We spoke to {name} about it."
+    in_title = [e for e in rows["a"]["entities"] if e["part"] == "title"]
+    assert [titles["a"][e["start"] : e["end"]] for e in in_title] == [
+        "priya raman",
+        "p@acme.example",
+    ]
+    assert in_title[0]["pseudonym"] == name
+    assert rows["a"]["title"] == f"Warning: {name}, mail {in_title[1]['pseudonym']}"
+    assert "mith" not in rows["b"]["title"]
+    assert rows["b"]["text"] == texts["b"]
+    assert rows["c"]["title"] == "Credit Notes"
+    assert facts.entities == sum(len(row["entities"]) for row in rows.values()) >= 4
+    assert "p@acme.example" in known(layout)
+
+
+def test_what_is_left_in_a_title_is_seen(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed(layout, {"a": "fine"}, {"a": "Call ann@acme.example"})
+    monkeypatch.setattr("stillhouse.corpus.pii.masker.MORE_ROUNDS", 0)
+    masks = Masker._masked
+    first: list[str] = []
+
+    def misses_once(self: Masker, text: str, findings: Any) -> Masked:
+        if not first:
+            first.append(text)
+            return Masked(text, [])
+        return masks(self, text, findings)
+
+    monkeypatch.setattr(Masker, "_masked", misses_once)
+    mask_documents(QUICK, layout)
+    assert table(layout)["a"]["residual"] == ["EMAIL_ADDRESS"]
+    assert not residual_findings(layout).passed
+
+
+def test_a_removed_vault_is_filled_again(layout: Layout) -> None:
+    parsed(layout, TEXTS)
+    first = mask_documents(QUICK, layout)
+    values, identity = known(layout), vault_id(layout)
+    assert values == {"ann@acme.example", "bob@acme.example"}
+    shutil.rmtree(layout.vault)
+    assert vault_id(layout) is None
+    ensure_secrets(layout)
+    renewed = vault_id(layout)
+    assert renewed not in (None, identity)
+    facts = mask_documents(QUICK, layout)
+    assert counted(facts)[:2] == (3, 0)
+    assert facts.digest == first.digest
+    assert known(layout) == values
+    # It is still the one that the record of this run names.
+    assert vault_id(layout) == renewed
+    assert counted(mask_documents(QUICK, layout)) == (0, 3, 0)
+
+
+def test_a_vault_that_lost_a_segment_is_filled_again(layout: Layout) -> None:
+    parsed(layout, TEXTS)
+    mask_documents(QUICK, layout)
+    values, identity = known(layout), vault_id(layout)
+    for segment in layout.vault.glob("*.vault"):
+        segment.unlink()
+    mask_documents(QUICK, layout)
+    assert known(layout) == values
+    assert vault_id(layout) != identity
+
+
+def test_with_a_lost_key_everything_is_masked_again(layout: Layout) -> None:
+    parsed(layout, TEXTS)
+    assert pseudonym_key_id(layout) is None
+    assert not layout.root.joinpath("keys").exists()
+    first = mask_documents(QUICK, layout)
+    before, identity = table(layout), pseudonym_key_id(layout)
+    layout.key("pseudonyms").unlink()
+    facts = mask_documents(QUICK, layout)
+    assert counted(facts)[:2] == (3, 0)
+    assert facts.digest != first.digest
+    assert pseudonym_key_id(layout) not in (None, identity)
+    assert table(layout)["a"]["text"] != before["a"]["text"]
+    assert known(layout) == {"ann@acme.example", "bob@acme.example"}
+    pseudonyms = {e["pseudonym"] for row in table(layout).values() for e in row["entities"]}
+    vault = Vault(layout.vault, load_or_create_key(layout.key("vault")))
+    assert {entry.pseudonym for entry in vault.entries()} == pseudonyms
+
+
+def test_a_deleted_document_leaves_the_vault(layout: Layout) -> None:
+    parsed(layout, {**TEXTS, "d": "cc ann@acme.example and dee@acme.example"})
+    mask_documents(QUICK, layout)
+    identity = vault_id(layout)
+    parsed(layout, {name: TEXTS[name] for name in ("b", "c")} | {"e": "cc ann@acme.example"})
+    mask_documents(QUICK, layout)
+    assert known(layout) == {"ann@acme.example", "bob@acme.example"}
+    assert vault_id(layout) == identity
+
+
+@pytest.mark.parametrize("operator", ["replace", "redact"])
+def test_without_pseudonyms_the_vault_stays_empty(layout: Layout, operator: Any) -> None:
+    parsed(layout, TEXTS)
+    privacy = Privacy(entities=["EMAIL_ADDRESS"], operator=operator)
+    mask_documents(privacy, layout)
+    assert known(layout) == set()
+    assert counted(mask_documents(privacy, layout)) == (0, 3, 0)
+
+
+def test_nothing_unmasked_lies_outside_vault_and_parsed_documents(
+    layout: Layout, caplog: pytest.LogCaptureFixture
+) -> None:
+    parsed(layout, TEXTS, {"c": "to ann@acme.example"})
+    mask_documents(QUICK, layout)
+    masked_row = layout.table("masked_documents").parent
+    text = str(read_table(layout.table("masked_documents")).to_pylist()) + caplog.text
+    assert "acme" not in text
+    for file in (f for f in layout.root.rglob("*") if f.is_file()):
+        private = layout.vault in file.parents or layout.key("x").parent in file.parents
+        if private:
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        if private or file.is_relative_to(masked_row):
+            assert b"acme" not in file.read_bytes()
+
+
+def test_documents_go_through_some_at_a_time(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masked_module, "BATCH", 10)
+    monkeypatch.setattr("stillhouse.corpus.pii.masker.BLOCK", 10)
+    ensure_secrets(layout)
+    masker = Masker(MaskSettings(entities=("EMAIL_ADDRESS",)), b"a key of more than sixteen bytes")
+    vault = Vault(layout.vault, load_or_create_key(layout.key("vault")))
+    taken = itertools.count()
+
+    def endless() -> Iterator[dict[str, Any]]:
+        while True:
+            yield {"doc_id": str(next(taken)), "title": "", "text": "no"}
+
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    finished = masked_module._mask(masker, vault, "1", endless())
+    assert [next(finished).inputs for _ in range(3)] == [10, 10, 10]
+    assert next(taken) <= 31
+
 
 def test_what_a_second_scan_finds_is_masked_too() -> None:
+    go_offline()
     masker = Masker(MaskSettings(), b"a key of more than sixteen bytes")
     harmless = "The printer on floor 3 jams."
     assert all(masker.residual(text) for text in MISREAD)
-    texts, left = until_clean(masker, [Masked(text, []) for text in [*MISREAD, harmless]])
-    assert [found.entities for found in left] == [[], [], []]
-    assert [len(text.entities) for text in texts] == [1, 1, 0]
-    for original, masked in zip(MISREAD, texts, strict=False):
+    cleaned = masker.until_clean([Masked(text, []) for text in [*MISREAD, harmless]])
+    assert [left.entities for _, left in cleaned] == [[], [], []]
+    assert [len(text.entities) for text, _ in cleaned] == [1, 1, 0]
+    for original, (masked, _) in zip(MISREAD, cleaned, strict=False):
         (entity,) = masked.entities
         assert original[entity.start : entity.end] in ("Call", "Customer")
         assert masked.text == original.replace(
             original[entity.start : entity.end], entity.pseudonym
         )
-    assert texts[2].text == harmless
+    assert cleaned[2][0].text == harmless

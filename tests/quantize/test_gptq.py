@@ -2,7 +2,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tqdm import tqdm
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stillhouse.errors import UserError
 from stillhouse.models.weights import count_parameters, weight_bytes
@@ -21,59 +23,73 @@ from stillhouse.quantize.gptq import (
     input_widths,
     quantize_gptq,
 )
-from stillhouse.student.initialise import cut_student
-from stillhouse.student.vocabulary import MAPPING_FILE, prune_tokenizer, tokens_seen
 
 # What a user runs: transformers alone, in a process of its own.
 PLAIN = """
 import sys, torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
-model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
-ids = load_file(sys.argv[2])
-with torch.no_grad():
-    save_file({k: model(v[None]).logits[0].contiguous() for k, v in ids.items()}, sys.argv[3])
+ids = load_file(sys.argv[1])
+for folder in sys.argv[3:]:
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        logits = {k: model(v[None]).logits[0].contiguous() for k, v in ids.items()}
+    save_file(logits, f"{sys.argv[2]}/{sys.argv.index(folder)}")
+    assert model.dtype == torch.float32
 assert not any(name.split(".")[0] == "llmcompressor" for name in sys.modules)
-assert model.dtype == torch.float32
 """
 
 
 @pytest.fixture(scope="module")
-def texts(helpdesk: Path) -> list[str]:
-    lines = (helpdesk / "tickets.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["body"][:300] for line in lines[:32]]
-
-
-@pytest.fixture(scope="module")
 def checkpoint(
-    smollm2_folder: Path, texts: list[str], tmp_path_factory: pytest.TempPathFactory
+    write_tiny_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The first and the last layer of the real teacher, on the vocabulary of the texts."""
-    tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
-    vocabulary = prune_tokenizer(tokenizer, tokens_seen(tokenizer, texts))
-    target = tmp_path_factory.mktemp("student") / "checkpoint"
-    return cut_student(smollm2_folder, layers=2, vocabulary=vocabulary, target=target).path
+    """Random, but sure of its answers, so that errors show."""
+    folder = write_tiny_model(
+        tmp_path_factory.mktemp("student") / "checkpoint",
+        hidden_size=192, intermediate_size=320, initializer_range=0.12,
+    )  # fmt: skip
+    (folder / "vocabulary").mkdir()
+    (folder / "vocabulary" / "mapping").write_text("of a pruned one")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def calibration(checkpoint: Path, texts: list[str]) -> list[list[int]]:
+def calibration(checkpoint: Path, helpdesk: Path) -> list[list[int]]:
+    lines = (helpdesk / "tickets.jsonl").read_text(encoding="utf-8").splitlines()
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    return [tokenizer(text).input_ids[:64] for text in texts]
+    return [tokenizer(json.loads(line)["body"]).input_ids[:64] for line in lines[:32]]
 
 
 @pytest.fixture(scope="module")
-def four_bits(checkpoint: Path, calibration: list[list[int]]) -> QuantizationInfo:
-    return quantize_gptq(checkpoint, checkpoint.parent / "four", calibration)
+def four_bits(checkpoint: Path) -> Path:
+    folder = checkpoint.parent / "four"
+    folder.mkdir()
+    return folder
 
 
-def plain_logits(folder: Path, ids: list[list[int]], scratch: Path) -> list[torch.Tensor]:
+@pytest.fixture(scope="module")
+def four_bits_info(
+    checkpoint: Path, four_bits: Path, calibration: list[list[int]]
+) -> QuantizationInfo:
+    return quantize_gptq(checkpoint, four_bits, calibration)
+
+
+def quantized(checkpoint: Path, folder: Path, *arguments: Any, **options: Any) -> QuantizationInfo:
+    folder.mkdir()
+    return quantize_gptq(checkpoint, folder, *arguments, **options)
+
+
+def plain_logits(ids: list[list[int]], scratch: Path, *folders: Path) -> list[list[torch.Tensor]]:
+    """Of each folder's model, in turn, on each text."""
     from safetensors.torch import save_file
 
     save_file({f"{i:03}": torch.tensor(row) for i, row in enumerate(ids)}, scratch / "ids")
-    command = [sys.executable, "-c", PLAIN, str(folder), str(scratch / "ids"), str(scratch / "out")]
+    command = [sys.executable, "-c", PLAIN, str(scratch / "ids"), str(scratch), *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return [tensor for _, tensor in sorted(load_file(scratch / "out").items())]
+    files = [scratch / str(number) for number in range(3, 3 + len(folders))]
+    return [[tensor for _, tensor in sorted(load_file(f).items())] for f in files]
 
 
 def divergence(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
@@ -90,7 +106,8 @@ def divergence(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float
 def test_transformers_alone_loads_it_and_answers_alike(
     checkpoint: Path,
     calibration: list[list[int]],
-    four_bits: QuantizationInfo,
+    four_bits: Path,
+    four_bits_info: QuantizationInfo,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -98,7 +115,7 @@ def test_transformers_alone_loads_it_and_answers_alike(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     constructor = vars(tqdm)["__init__"]
-    eight = quantize_gptq(checkpoint, tmp_path / "eight", calibration[8:], bits=8)
+    eight = quantized(checkpoint, tmp_path / "eight", calibration[8:], bits=8)
 
     # llm-compressor leaves nothing behind: no log folder, no noise, no changed switch.
     assert [f.name for f in tmp_path.iterdir()] == ["eight"]
@@ -107,22 +124,23 @@ def test_transformers_alone_loads_it_and_answers_alike(
     assert vars(tqdm)["__init__"] is constructor
 
     held_out = calibration[:8]
-    expected = plain_logits(checkpoint, held_out, tmp_path)
-    of_eight = divergence(expected, plain_logits(eight.path, held_out, tmp_path))
-    of_four = divergence(expected, plain_logits(four_bits.path, held_out, tmp_path))
-    assert 0 < of_eight < 0.01
-    assert of_eight < of_four < 0.5
-    assert four_bits.bytes < eight.bytes < weight_bytes(checkpoint)
+    folders = (checkpoint, tmp_path / "eight", four_bits)
+    expected, of_eight, of_four = plain_logits(held_out, tmp_path, *folders)
+    anything = [torch.zeros_like(logits) for logits in expected]
+    unlike = divergence(expected, anything)
+    assert 0 < divergence(expected, of_eight) < 0.01 * unlike
+    assert divergence(expected, of_eight) < divergence(expected, of_four) < 0.1 * unlike
+    assert four_bits_info.bytes < eight.bytes < weight_bytes(checkpoint)
 
 
 def test_what_is_written_is_small_and_complete(
-    checkpoint: Path, four_bits: QuantizationInfo
+    checkpoint: Path, four_bits: Path, four_bits_info: QuantizationInfo
 ) -> None:
-    assert (four_bits.bits, four_bits.group_size, four_bits.layers) == (4, 64, 14)
-    assert four_bits.warnings == ()
-    assert four_bits.bytes == weight_bytes(four_bits.path)
-    assert count_parameters(four_bits.path) == count_parameters(checkpoint)
-    tensors = load_file(four_bits.path / "model.safetensors")
+    info = four_bits_info
+    assert (info.bits, info.group_size, info.layers, info.warnings) == (4, 64, 14, ())
+    assert info.bytes == weight_bytes(four_bits)
+    assert count_parameters(four_bits) == count_parameters(checkpoint)
+    tensors = load_file(four_bits / "model.safetensors")
     assert {t.dtype for t in tensors.values()} <= {
         torch.bfloat16, torch.int32, torch.int64, torch.int8
     }  # fmt: skip
@@ -130,17 +148,20 @@ def test_what_is_written_is_small_and_complete(
     assert "lm_head.weight" not in tensors  # tied: stored once
     embedding = tensors["model.embed_tokens.weight"]
     linear = sum(t.nbytes for name, t in tensors.items() if ".layers." in name)
-    assert four_bits.bytes - embedding.nbytes - linear < 20_000
-    for name in ("tokenizer.json", "generation_config.json", "recipe.yaml", str(MAPPING_FILE)):
-        assert (four_bits.path / name).exists()
+    assert info.bytes - embedding.nbytes - linear < 20_000
+    for name in ("tokenizer.json", "generation_config.json", "recipe.yaml", "vocabulary/mapping"):
+        assert (four_bits / name).exists()
 
 
 def test_errors_are_smaller_than_those_of_rounding(
-    checkpoint: Path, calibration: list[list[int]], four_bits: QuantizationInfo
+    checkpoint: Path,
+    calibration: list[list[int]],
+    four_bits: Path,
+    four_bits_info: QuantizationInfo,
 ) -> None:
     """GPTQ against rounding to the best grid of each group, on the first layer's real inputs."""
     full = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
-    quantized = AutoModelForCausalLM.from_pretrained(four_bits.path, dtype=torch.float32)
+    quantized = AutoModelForCausalLM.from_pretrained(four_bits, dtype=torch.float32)
     batch = torch.tensor(equal_lengths(calibration, 64)[0])
     inputs: dict[str, torch.Tensor] = {}
     for name in ("self_attn.q_proj", "mlp.gate_proj"):
@@ -176,7 +197,7 @@ def round_to_nearest(weight: torch.Tensor, group: int) -> torch.Tensor:
 def test_the_group_size_comes_from_the_model(checkpoint: Path) -> None:
     widths = input_widths(checkpoint)
     assert len(widths) == 14
-    assert set(widths.values()) == {576, 1536}
+    assert set(widths.values()) == {192, 320}
     assert choose_group_size(widths) == 64
     assert choose_group_size({"a": 512, "b": 1024}) == 128
     assert choose_group_size({"a": 96, "b": 32}) == 32
@@ -185,30 +206,30 @@ def test_the_group_size_comes_from_the_model(checkpoint: Path) -> None:
 
 
 def test_widths_without_a_common_group_get_one_scale_a_row(
-    smollm2_folder: Path, tmp_path: Path
+    write_tiny_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    torch.manual_seed(0)
-    checkpoint = tmp_path / "checkpoint"
-    config = LlamaConfig(
-        vocab_size=300, hidden_size=40, intermediate_size=72, num_hidden_layers=1,
-        num_attention_heads=4, num_key_value_heads=4,
+    checkpoint = write_tiny_model(
+        tmp_path / "checkpoint",
+        hidden_size=40, intermediate_size=72, num_hidden_layers=1, num_key_value_heads=4,
     )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(checkpoint)
-    whole = AutoTokenizer.from_pretrained(smollm2_folder)
-    prune_tokenizer(whole, []).tokenizer.save_pretrained(checkpoint)
-    ids = torch.randint(0, 250, (24, 30)).tolist()
+    ids = torch.randint(0, 250, (24, 30), generator=torch.Generator().manual_seed(0)).tolist()
     with pytest.raises(UserError, match=r"group_size: 64 does not divide the \d+ inputs"):
-        quantize_gptq(checkpoint, tmp_path / "quantized", ids, group_size=64)
-    info = quantize_gptq(checkpoint, tmp_path / "quantized", ids, bits=8)
-    assert info.group_size is None
-    expected, found = (plain_logits(f, ids[:2], tmp_path) for f in (checkpoint, info.path))
-    assert 0 < divergence(expected, found) < 1e-3
+        quantized(checkpoint, tmp_path / "groups", ids, group_size=64)
+    assert quantized(checkpoint, tmp_path / "once", ids, bits=8).group_size is None
+    tensors = load_file(tmp_path / "once" / "model.safetensors")
+    scale = tensors["model.layers.0.mlp.up_proj.weight_scale"]
+    assert scale.shape == (72, 1)
+
+    torch.manual_seed(99)  # what ran before in the process has no say
+    quantized(checkpoint, tmp_path / "again", ids, bits=8)
+    for file in (tmp_path / "once").iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
 
 
 def test_nothing_to_calibrate_with(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no texts to calibrate"):
-        quantize_gptq(checkpoint, tmp_path / "out", [[], []])
-    assert not (tmp_path / "out").exists()
+        quantize_gptq(checkpoint, tmp_path, [[], []])
+    assert not list(tmp_path.iterdir())
 
 
 @given(

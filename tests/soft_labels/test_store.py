@@ -1,7 +1,6 @@
 """Shards: read back as written, refused when of another make, whole or absent after a kill."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from stillhouse.soft_labels.store import (
     read_shard,
     write_shard,
 )
+from stillhouse.storage.files import atomic_file
 
 LENGTHS = {"a" * 64: 3, "b" * 64: 0, "ключ": 5, "d": 1}
 
@@ -175,13 +175,12 @@ def test_writing_the_same_pairs_again_makes_no_second_shard(tmp_path):
 
 
 def test_leftovers_of_dead_writers_go_and_those_of_live_ones_stay(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    live = os.getppid()
-    for pid in (dead.pid, live):
-        (tmp_path / f".x.labels.safetensors.{pid}.part").write_bytes(b"half")
-    LabelStore(tmp_path, header_of(labels_of()))
-    assert [p.name for p in tmp_path.iterdir()] == [f".x.labels.safetensors.{live}.part"]
+    with atomic_file(tmp_path / f"y{SUFFIX}") as live:
+        live.write_bytes(b"half")
+        for suffix in ("part", "new"):  # killed while writing; killed before it had the lock
+            (tmp_path / f".x{SUFFIX}.0000dead.{suffix}").mkdir()
+        LabelStore(tmp_path, header_of(labels_of()))
+        assert [p.name for p in tmp_path.iterdir()] == [live.parent.name]
 
 
 WRITER = """

@@ -10,8 +10,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from stillhouse.errors import UserError
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import token_probabilities
+from stillhouse.training import loop
 from stillhouse.training.loop import TrainingData, TrainingSettings, train
 
 VOCABULARY = 32
@@ -46,6 +48,8 @@ def make_examples(count: int, offset: int = 0) -> list[Example]:
 
 
 SETTINGS = TrainingSettings(epochs=6, learning_rate=5e-3, batch_size=8, patience=6)
+SHORT = replace(SETTINGS, epochs=3)
+FEW = make_examples(24)
 
 
 def accuracy(model: LlamaForCausalLM) -> Callable[[], dict[str, float]]:
@@ -59,10 +63,17 @@ def accuracy(model: LlamaForCausalLM) -> Callable[[], dict[str, float]]:
     return evaluate
 
 
-def fit(model: LlamaForCausalLM, folder: Path, settings: TrainingSettings = SETTINGS, **extra):  # type: ignore[no-untyped-def]
+def fit(  # type: ignore[no-untyped-def]
+    model: LlamaForCausalLM,
+    folder: Path,
+    settings: TrainingSettings = SETTINGS,
+    *,
+    examples: list[Example] | None = None,
+    **extra,
+):
     return train(
         model,
-        TrainingData(make_examples(120)),
+        TrainingData(make_examples(120) if examples is None else examples),
         settings,
         evaluate=extra.pop("evaluate", None) or accuracy(model),
         state_folder=folder,
@@ -109,25 +120,134 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_rest(tmp_path: Path) -> No
 
 def test_a_broken_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole = make_model()
-    fit(whole, tmp_path / "whole")
+    fit(whole, tmp_path / "whole", SHORT, examples=FEW)
 
-    broken = make_model()
-    score, calls = accuracy(broken), 0
+    break_off(tmp_path / "broken", epochs=2)
+    resumed = make_model(seed=99)
+    result = fit(resumed, tmp_path / "broken", SHORT, examples=FEW)
+    assert len(result.history) == 3
+    assert same_weights(whole, resumed)
+
+
+def break_off(folder: Path, epochs: int) -> None:
+    """Train, and die in the validation after `epochs` whole epochs."""
+    model = make_model()
+    score, calls = accuracy(model), 0
 
     def dies() -> dict[str, float]:
         nonlocal calls
         calls += 1
-        if calls == 3:
+        if calls > epochs:
             raise KeyboardInterrupt
         return score()
 
     with pytest.raises(KeyboardInterrupt):
-        fit(broken, tmp_path / "broken", evaluate=dies)
+        fit(model, folder, SHORT, examples=FEW, evaluate=dies)
+
+
+def same_weights(left: LlamaForCausalLM, right: LlamaForCausalLM) -> bool:
+    pairs = zip(left.parameters(), right.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_run_killed_in_validation_after_its_last_step_was_saved_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    whole = make_model()
+    expected = fit(whole, tmp_path / "whole", SHORT, examples=FEW)
+    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
+    break_off(tmp_path / "broken", epochs)
     resumed = make_model(seed=99)
-    result = fit(resumed, tmp_path / "broken")
-    assert len(result.history) == 6
-    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(a, b)
+    result = fit(resumed, tmp_path / "broken", SHORT, examples=FEW)
+    assert same_weights(whole, resumed)
+    for ours, theirs in zip(result.history, expected.history, strict=True):
+        assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_a_run_killed_while_its_state_changed_places_goes_on(tmp_path: Path) -> None:
+    """Between two renames the old state lies in a leftover of the writer alone."""
+    whole = make_model()
+    fit(whole, tmp_path / "whole", SHORT, examples=FEW)
+    folder = tmp_path / "broken"
+    break_off(folder, epochs=2)
+    part = folder / ".last.00000000.part"
+    (part / "last").mkdir(parents=True)
+    (folder / "last").rename(part / ".old")
+    resumed = make_model(seed=99)
+    epochs: list[int] = []
+    fit(resumed, folder, SHORT, examples=FEW, evaluate=counting(accuracy(resumed), epochs))
+    assert len(epochs) == 1, "the two finished epochs were trained again"
+    assert same_weights(whole, resumed)
+    assert {f.name for f in folder.iterdir()} == {"best", "last"}
+
+
+def counting(
+    evaluate: Callable[[], dict[str, float]], calls: list[int]
+) -> Callable[[], dict[str, float]]:
+    def counted() -> dict[str, float]:
+        calls.append(1)
+        return evaluate()
+
+    return counted
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "last/state.json",
+        "last/weights.safetensors",
+        "last/optimizer.safetensors",
+        "best/weights.safetensors",
+    ],
+)
+@pytest.mark.parametrize("damage", ["empty", "cut", "gone"])
+def test_a_damaged_state_is_thrown_away(tmp_path: Path, file: str, damage: str) -> None:
+    whole = make_model()
+    fit(whole, tmp_path, SHORT, examples=FEW)
+    damaged = tmp_path / file
+    content = damaged.read_bytes()
+    damaged.unlink()
+    if damage != "gone":
+        damaged.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    again = make_model()
+    calls: list[int] = []
+    result = fit(again, tmp_path, SHORT, examples=FEW, evaluate=counting(accuracy(again), calls))
+    assert len(calls) == len(result.history) == 3
+    assert same_weights(whole, again)
+
+
+def test_the_same_seed_and_data_give_the_same_weights(tmp_path: Path) -> None:
+    models = [make_model() for _ in range(3)]
+    for number, (model, seed) in enumerate(zip(models, (7, 7, 8), strict=True)):
+        torch.manual_seed(number)  # what ran before in the process has no say
+        fit(model, tmp_path / str(number), replace(SHORT, seed=seed), examples=FEW)
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+
+
+def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no example to learn from") as error:
+        fit(make_model(), tmp_path, examples=[])
+    assert "min_examples" in error.value.remedy
+
+
+def test_a_loss_that_is_no_number_stops_training_with_the_weights_sound(tmp_path: Path) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.model.norm.weight[0] = torch.inf
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(UserError, match=r"epoch 1, step 1 of 15: .* no number") as error:
+        fit(model, tmp_path)
+    assert "learning_rate" in error.value.remedy
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert not (tmp_path / "last").exists()
+
+
+def test_a_validation_score_that_is_no_number_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="validation") as error:
+        fit(make_model(), tmp_path, SHORT, examples=FEW, evaluate=lambda: {"score": float("nan")})
+    assert "splits.validation" in error.value.remedy
 
 
 def test_a_state_of_other_settings_is_thrown_away(tmp_path: Path) -> None:

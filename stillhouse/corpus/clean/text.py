@@ -11,6 +11,12 @@ import unicodedata
 # Zero-width and direction marks, byte order marks and soft hyphens: invisible, and each makes a
 # different token of the same word. The zero-width joiner and non-joiner stay: scripts need them.
 INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+# Control (Cc, but tab and line feed), surrogate (Cs) and private-use (Co) characters; unassigned
+# ones may be newer than this Python.
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U000ffffd"
+    "\U00100000-\U0010fffd]"
+)
 LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 SPACES = re.compile(r"[^\S\n]+")
 BLANK_LINES = re.compile(r"\n{3,}")
@@ -47,29 +53,35 @@ def clean_text(text: str) -> str:
     nothing more.
     """
     text = LINE_ENDS.sub("\n", text)
-    text = INVISIBLE.sub("", text)
-    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _CONTROL)
+    if not text.isascii():
+        text = INVISIBLE.sub("", text)
+    text = CONTROL.sub("", text)
     text = SPACES.sub(" ", text)
     text = "\n".join(line.strip() for line in text.split("\n"))
-    text = unicodedata.normalize("NFC", HYPHENATED.sub(_join, text))
+    text = unicodedata.normalize("NFC", _join_hyphenated(text))
     return BLANK_LINES.sub("\n\n", text).strip()
 
 
 _WORD_END = re.compile(r"[^\W\d_]+$")
 _WORD_START = re.compile(r"[^\W\d_]+")
-
-# Control, surrogate and private-use characters; unassigned ones may be newer than this Python.
-_CONTROL = frozenset({"Cc", "Cs", "Co"})
+_WITH_DASH = re.compile(r"([^\W\d_]+)-(?=([^\W\d_]+))")
 
 
-def _join(match: re.Match[str]) -> str:
+def _join_hyphenated(text: str) -> str:
     """Nothing for a word broken by its typesetter, a dash for one that is written with it."""
-    text = match.string
-    before = _WORD_END.search(text, max(0, match.start() - 40), match.start())
-    after = _WORD_START.match(text, match.end())
-    if before is None or after is None or not after[0][0].islower():
-        return "-"
-    return "-" if f"{before[0]}-{after[0]}" in text else ""
+    if HYPHENATED.search(text) is None:
+        return text
+    # Looked up, since a search of the text for each broken word takes time by the square.
+    with_dash = set(_WITH_DASH.findall(text))
+
+    def join(match: re.Match[str]) -> str:
+        before = _WORD_END.search(text, max(0, match.start() - 40), match.start())
+        after = _WORD_START.match(text, match.end())
+        if before is None or after is None or not after[0][0].islower():
+            return "-"
+        return "-" if (before[0], after[0]) in with_dash else ""
+
+    return HYPHENATED.sub(join, text)
 
 
 def strip_quoted_reply(text: str) -> str:
@@ -78,14 +90,15 @@ def strip_quoted_reply(text: str) -> str:
     A reply written below the quote stays. Never empties a text: then it returns it as it was.
     """
     lines = text.split("\n")
+    marked = [line.lstrip().startswith(">") for line in lines]
+    last_mark = max((number for number, is_marked in enumerate(marked) if is_marked), default=-1)
     kept: list[str] = []
     for number, line in enumerate(lines):
-        if line.lstrip().startswith(">"):
+        if marked[number]:
             continue
         if _starts_quote(lines, number):
-            rest = lines[number + 1 :]
             # With "> " marks, what isn't marked further down is the reply.
-            if any(other.lstrip().startswith(">") for other in rest):
+            if last_mark > number:
                 continue
             break
         kept.append(line)

@@ -200,8 +200,8 @@ def _load_documents(
     batches = track(batches, "Reading documents", unit=f"x {texts.BATCH_ROWS}")
     fill(db, "arrived", batches)
     twice = db.sql("SELECT doc_id FROM arrived GROUP BY 1 HAVING count(*) > 1 LIMIT 1")
-    for (doc_id,) in twice.fetchall():
-        raise UserError(f"doc_id {doc_id!r} comes twice", remedy="give every document its own id")
+    if twice.fetchall():
+        raise UserError("a doc_id comes twice", remedy="give every document its own id")
     db.execute(
         f"""CREATE TABLE documents AS
         SELECT doc_id, digest, place, size,

@@ -199,7 +199,7 @@ def _instant(value: str | None) -> int | None:
         moment = datetime.fromisoformat(value.strip())
     except ValueError:
         raise UserError(
-            f"created_at: {value!r} is not an ISO 8601 date",
+            "created_at: a value is not an ISO 8601 date",
             remedy="write dates as 2025-01-31 or 2025-01-31T12:00:00Z, or leave them empty",
         ) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

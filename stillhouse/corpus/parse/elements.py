@@ -54,7 +54,7 @@ def assemble(
     set_apart = [e for e in cleaned if e.text and e.type in FURNITURE_TYPES]
     heading = next((e.text for e in body if e.type == "Title"), "")
     return ParsedFile(
-        title=" ".join((title or heading).split())[:200],
+        title=" ".join(clean_text(title or heading).split())[:200],
         text="\n\n".join(e.text for e in body),
         elements=body,
         pages=pages,

@@ -6,15 +6,14 @@ and navigation, and joined. A file that gives no text is an `Unparsable`, never 
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from stillhouse.corpus.clean.text import clean_text
 from stillhouse.corpus.parse.elements import (
     WITHOUT_DETECTION,
     Element,
@@ -22,21 +21,22 @@ from stillhouse.corpus.parse.elements import (
     assemble,
     convert,
 )
+from stillhouse.corpus.parse.encodings import encoding_of
+from stillhouse.corpus.parse.office import whole_office_file
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.storage.files import digest
 
 __all__ = ["SUPPORTED_SUFFIXES", "Element", "ParsedFile", "Unparsable", "parse_file"]
-__all__ += ["parse_fingerprint"]
+__all__ += ["parse_fingerprint", "unsupported"]
 
-# Raise when the code here, or in markup.py or pdf.py, changes what comes out of a file.
-VERSION = 1
+# Raise when the code here, or in markup.py, office.py or pdf.py, changes what comes out of a file.
+VERSION = 2
 LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
     *("python-docx", "python-pptx", "openpyxl", "langdetect"),
 )
 
-MAX_UNPACKED_BYTES = 1 << 30
 LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
 CONVERTIBLE = {".odt": ".docx", ".rtf": ".docx", ".epub": ".html", ".rst": ".md", ".org": ".md"}
 IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".webp"}
@@ -50,7 +50,9 @@ def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
             a kind that isn't supported; the reason and the remedy say which.
         UserError: there is no such spaCy model.
     """
-    parser = _parser_for(path)
+    parser = PARSERS.get(path.suffix.lower())
+    if parser is None:
+        raise unsupported(path.suffix.lower())
     data = _read(path)
     _hand_over_model(nlp_model)
     try:
@@ -61,14 +63,14 @@ def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
         # The libraries below raise whatever a damaged file makes them stumble over.
         raise Unparsable(
             "corrupt",
-            f"the file breaks its parser: {type(error).__name__}: {str(error)[:200]}",
+            f"the file breaks its parser ({type(error).__name__})",
             remedy="open it in its own program and save it again.",
         ) from error
     if not parsed.text:
         raise Unparsable(
             "empty", "the file holds no text", remedy="remove it, or replace it by one with text."
         )
-    return replace(parsed, title=parsed.title or path.stem, language=_language(parsed.text))
+    return replace(parsed, language=_language(parsed.text))
 
 
 def parse_fingerprint() -> str:
@@ -84,10 +86,11 @@ def parse_fingerprint() -> str:
     return digest("parse", VERSION, versions)
 
 
-def _parser_for(path: Path) -> Callable[[bytes], ParsedFile]:
-    suffix = path.suffix.lower()
-    if suffix in PARSERS:
-        return PARSERS[suffix]
+def unsupported(suffix: str) -> Unparsable:
+    """What to do about a file whose suffix (in lower case) no reader takes.
+
+    A suffix that nobody knows may be part of a name ("letter.john_smith"): it is not repeated.
+    """
     if suffix in LEGACY:
         problem, remedy = "the old Office format", f"save it as {LEGACY[suffix]}."
     elif suffix in CONVERTIBLE:
@@ -97,9 +100,23 @@ def _parser_for(path: Path) -> Callable[[bytes], ParsedFile]:
         remedy = "run OCR on it and put the resulting text or PDF here."
     else:
         problem, remedy = "of no known kind", f"use one of {', '.join(SUPPORTED_SUFFIXES)}."
-    raise Unparsable(
-        "unsupported", f"{suffix or 'a file without suffix'} is {problem}", remedy=remedy
-    )
+    what = known_suffix(suffix) or ("this suffix" if suffix else "a file without suffix")
+    return Unparsable("unsupported", f"{what} is {problem}", remedy=remedy)
+
+
+def known_suffix(suffix: str) -> str:
+    """`suffix` where it names a format, else "": it may be part of somebody's name."""
+    suffix = suffix.lower()
+    ours = suffix in PARSERS or suffix in LEGACY or suffix in CONVERTIBLE or suffix in IMAGES
+    return suffix if ours or suffix in _formats() else ""
+
+
+@lru_cache(maxsize=1)
+def _formats() -> dict[str, str]:
+    """The suffixes that Python itself knows, whatever this machine has been taught."""
+    from mimetypes import MimeTypes
+
+    return MimeTypes().types_map[True]
 
 
 def _read(path: Path) -> bytes:
@@ -108,7 +125,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise Unparsable(
             "unreadable",
-            f"the file can't be read: {error.strerror or error}",
+            f"the file can't be read: {error.strerror or type(error).__name__}",
             remedy="check that it is there and that this user may read it.",
         ) from error
     if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
@@ -171,7 +188,9 @@ def _pdf(data: bytes) -> ParsedFile:
 def _html(data: bytes) -> ParsedFile:
     from stillhouse.corpus.parse.markup import parse_html
 
-    return parse_html(_text_bytes(data))
+    # What it declares itself counts, but a page in UTF-16 can't declare anything.
+    wide = encoding_of(data).startswith("utf-16")
+    return parse_html(_decoded(data) if wide else _text_bytes(data))
 
 
 def _markdown(data: bytes) -> ParsedFile:
@@ -183,68 +202,36 @@ def _markdown(data: bytes) -> ParsedFile:
 def _plain(data: bytes) -> ParsedFile:
     from unstructured.partition.text import partition_text
 
-    return assemble(convert(partition_text(text=_decoded(data), languages=WITHOUT_DETECTION)))
+    # Cleaned before: its search for paragraphs takes time by the square of the spaces in a row.
+    text = clean_text(_decoded(data))
+    return assemble(convert(partition_text(text=text, languages=WITHOUT_DETECTION)))
 
 
 def _docx(data: bytes) -> ParsedFile:
     from unstructured.partition.docx import partition_docx
 
-    file = _office(data, "word/document.xml")
+    file = whole_office_file(data, "word/document.xml")
     return assemble(convert(partition_docx(file=file, languages=WITHOUT_DETECTION)))
 
 
 def _pptx(data: bytes) -> ParsedFile:
     from unstructured.partition.pptx import partition_pptx
 
-    file = _office(data, "ppt/presentation.xml")
+    file = whole_office_file(data, "ppt/presentation.xml")
     return assemble(convert(partition_pptx(file=file, languages=WITHOUT_DETECTION)))
 
 
 def _xlsx(data: bytes) -> ParsedFile:
     from unstructured.partition.xlsx import partition_xlsx
 
-    file = _office(data, "xl/workbook.xml")
+    file = whole_office_file(data, "xl/workbook.xml")
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
 
 
-def _office(data: bytes, main_part: str) -> io.BytesIO:
-    """The file as a stream, once it is known to be a whole Office archive of the right kind."""
-    if data.startswith(b"\xd0\xcf\x11\xe0"):  # an OLE container: encrypted, or the old format
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            raise Unparsable(
-                "encrypted", "the file asks for a password", remedy="save it without a password."
-            )
-        raise Unparsable(
-            "unsupported", "an old Office file under a new suffix", remedy="save it anew as such."
-        )
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise Unparsable(
-            "corrupt", f"not a whole Office file: {error}", remedy="save or copy it again."
-        ) from error
-    if main_part not in names:
-        raise Unparsable(
-            "corrupt",
-            f"the archive holds no {main_part}: it isn't the kind of file its suffix says",
-            remedy="save it again in its own program.",
-        )
-    if unpacked > MAX_UNPACKED_BYTES:
-        raise Unparsable(
-            "unsupported",
-            f"it unpacks to {unpacked >> 20} MB",
-            remedy="split it into smaller files.",
-        )
-    return io.BytesIO(data)
-
-
 def _text_bytes(data: bytes) -> bytes:
-    """`data`, once it is known to be text of some encoding."""
-    utf16_or_32 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    """`data`, once it is known to be text of some encoding of single bytes."""
     controls = len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data[:65536]))
-    if not utf16_or_32 and controls > 0.01 * min(len(data), 65536):
+    if controls > 0.01 * min(len(data), 65536):
         raise Unparsable(
             "corrupt",
             "binary data where text was expected",
@@ -254,13 +241,14 @@ def _text_bytes(data: bytes) -> bytes:
 
 
 def _decoded(data: bytes) -> str:
-    """Text of any usual encoding: by its byte order mark, as UTF-8, or by guessing."""
+    """Text of any usual encoding: by its byte order mark, as UTF-8 or UTF-16, or by guessing."""
     from charset_normalizer import from_bytes
 
-    data = _text_bytes(data)
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = encoding_of(data)
+    if encoding.startswith("utf-16"):
+        return data.decode(encoding, "replace")
     try:
-        return data.decode(encoding)
+        return _text_bytes(data).decode(encoding)
     except UnicodeDecodeError:
         best = from_bytes(data).best()
     if best is None:

@@ -16,7 +16,7 @@ from stillhouse.corpus.parse.elements import (
 FRONT_MATTER = re.compile(
     r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S
 )
-FRONT_MATTER_TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.M)
+FRONT_MATTER_TITLE = re.compile(r"^title:(.*)$", re.M)
 
 # Never text.
 INVISIBLE_TAGS = ("script", "style", "noscript", "template", "svg", "iframe", "object")
@@ -31,15 +31,18 @@ FURNITURE = (
 CONTENT_TAGS = ("article", "main", "section")
 
 
-def parse_html(data: bytes) -> ParsedFile:
-    """The page's text; navigation, banners, side bars, forms and page footers are furniture."""
+def parse_html(data: bytes | str) -> ParsedFile:
+    """The page's text; navigation, banners, side bars, forms and page footers are furniture.
+
+    Bytes are read in the encoding that the page declares.
+    """
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(data, "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in [*soup(INVISIBLE_TAGS), *soup.select(PERMALINKS)]:
         tag.decompose()
-    furniture = [_cut(tag) for tag in soup.select(FURNITURE) if _is_furniture(tag)]
+    furniture = _cut_furniture(soup)
     furniture += [
         _cut(tag)
         for tag in soup("header")
@@ -62,7 +65,7 @@ def parse_markdown(text: str) -> ParsedFile:
     title, furniture = "", []
     if front := FRONT_MATTER.match(text):
         found = FRONT_MATTER_TITLE.search(front[1])
-        title = found[2].strip() if found else ""
+        title = _unquoted(found[1].strip()) if found else ""
         furniture.append(Element("FrontMatter", front[1].strip()))
         text = text[front.end() :]
     html = markdown.markdown(text, extensions=["tables", "fenced_code"])
@@ -76,13 +79,47 @@ def _from_html(html: str, *, title: str, furniture: list[Element]) -> ParsedFile
     return assemble(convert(elements), title=title, furniture=furniture)
 
 
-def _is_furniture(tag: Any) -> bool:
-    """Not cut already with the tag around it, and not the whole page: some sites are one form."""
-    if tag.decomposed:
-        return False
-    body = tag.find_parent("body")
-    whole = len(body.get_text(" ", strip=True)) if body else 0
-    return len(tag.get_text(" ", strip=True)) < 0.8 * whole
+def _unquoted(title: str) -> str:
+    quoted = len(title) > 1 and title[0] == title[-1] and title[0] in "'\""
+    return title[1:-1].strip() if quoted else title
+
+
+def _cut_furniture(soup: Any) -> list[Element]:
+    """Cut what is furniture, but never the whole page: some sites are one form.
+
+    Lengths are taken once: asking each tag for its text makes a page of nested or of many tags
+    take time by the square of its size.
+    """
+    lengths = _text_lengths(soup)
+    whole = lengths.get(id(soup.body), 0)
+    cut = []
+    for tag in soup.select(FURNITURE):
+        if not tag.decomposed and lengths[id(tag)] < 0.8 * whole:
+            whole -= lengths[id(tag)]
+            cut.append(_cut(tag))
+    return cut
+
+
+def _text_lengths(soup: Any) -> dict[int, int]:
+    """Characters of text below each tag, by its id: white space at the borders doesn't count."""
+    from bs4.element import NavigableString, PreformattedString
+
+    lengths: dict[int, int] = {}
+    path: list[tuple[Any, Any]] = [(soup, iter(soup.contents))]
+    lengths[id(soup)] = 0
+    while path:
+        tag, children = path[-1]
+        child = next(children, None)
+        if child is None:
+            path.pop()
+            if path:
+                lengths[id(path[-1][0])] += lengths[id(tag)]
+        elif not isinstance(child, NavigableString):
+            lengths[id(child)] = 0
+            path.append((child, iter(child.contents)))
+        elif not isinstance(child, PreformattedString):  # a comment, a declaration
+            lengths[id(tag)] += len(child.strip()) + 1
+    return lengths
 
 
 def _cut(tag: Any) -> Element:

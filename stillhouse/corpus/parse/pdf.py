@@ -90,7 +90,7 @@ def _open(data: bytes) -> Any:
                 "encrypted", "the file asks for a password", remedy="save it without a password."
             )
     except (PyPdfError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-        raise _damaged(str(error), truncated) from error
+        raise _damaged(type(error).__name__, truncated) from error
     if truncated:
         raise _damaged("its end is missing", truncated)
     return reader
@@ -102,7 +102,7 @@ def _page_count(reader: Any) -> int:
     try:
         pages = len(reader.pages)
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(str(error), False) from error
+        raise _damaged(type(error).__name__, False) from error
     if pages == 0:
         raise Unparsable("empty", "the file has no pages", remedy="export it again, or remove it.")
     return pages
@@ -110,7 +110,7 @@ def _page_count(reader: Any) -> int:
 
 def _damaged(detail: str, truncated: bool) -> Unparsable:
     what = "the file is cut off" if truncated else "the file is damaged"
-    return Unparsable("corrupt", f"{what}: {detail[:200]}", remedy="copy or export it again.")
+    return Unparsable("corrupt", f"{what} ({detail})", remedy="copy or export it again.")
 
 
 def _without_text(reader: Any, pages: int) -> Unparsable:
@@ -124,7 +124,7 @@ def _without_text(reader: Any, pages: int) -> Unparsable:
             )
         images = any(_has_image(page) for page in reader.pages)
     except Exception as error:  # pypdf stumbles over damaged pages in many ways
-        return _damaged(f"{type(error).__name__}: {error}", False)
+        return _damaged(type(error).__name__, False)
     if not images:
         return Unparsable("empty", f"its {pages} pages are blank", remedy="remove it.")
     return Unparsable(

@@ -7,10 +7,14 @@ class Unparsable(Exception):  # noqa: N818 - a state of a file, as much as an er
     """A file that goes to quarantine.
 
     `category` is one of `CATEGORIES` and stays the same between versions, so that quarantines can
-    be counted; `reason` says in a sentence what is wrong, `remedy` what to do about it.
+    be counted; `reason` says in a sentence what is wrong, `remedy` what to do about it. Neither
+    repeats anything of what the file says, or its name: quarantines are read by many.
     """
 
-    CATEGORIES = ("empty", "corrupt", "encrypted", "scan", "unsupported", "unreadable")
+    CATEGORIES = (
+        *("empty", "corrupt", "encrypted", "scan", "unsupported", "columns", "outside"),
+        *("unreadable", "too_large", "too_slow", "crashed"),
+    )
 
     def __init__(self, category: str, reason: str, *, remedy: str) -> None:
         super().__init__(f"{category}: {reason}")

@@ -7,61 +7,31 @@ the e-mail recognizer does without the public suffix list that it would download
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.nlp import pipeline, transformers_hidden
+from stillhouse.corpus.pii.capitals import heading, lower_case_words, names_in_runs, recased
+from stillhouse.corpus.pii.names import acronym
+from stillhouse.corpus.pii.pieces import pieces_of, together
+from stillhouse.corpus.pii.recognizers import (
+    LANGUAGE,
+    NER_KINDS,
+    recognizers_of,
+    unknown_kinds,
+)
+from stillhouse.corpus.pii.spans import Finding
 from stillhouse.errors import UserError
+
+if TYPE_CHECKING:
+    from presidio_analyzer import AnalyzerEngine
 
 logger = logging.getLogger("stillhouse")
 
-if TYPE_CHECKING:
-    from presidio_analyzer import AnalyzerEngine, EntityRecognizer
-
-# Presidio asks every recognizer for a language. Ours run on every text whatever its language.
-LANGUAGE = "en"
-NER_KINDS = {"PERSON", "LOCATION", "ORGANIZATION", "NRP", "DATE_TIME"}
-
-# The small model is made for texts of a few pages; names don't reach over paragraphs.
-PIECE_CHARACTERS = 4000
 BATCH = 64
-
-DIGIT_RUN = re.compile(r"\d(?:[\s().\-/]{0,3}\d){5}")
-
-WORD = r"\p{Lu}[\p{L}'’\-]+"
-NAME = rf"{WORD}(?:[ ](?:{WORD}|\p{{Lu}}\.)){{0,2}}"
-FULL_NAME = rf"{WORD}(?:[ ]\p{{Lu}}\.)?[ ]{WORD}"
-# What says that a name stands here; `\K` leaves what comes before it out of the match.
-NAME_CUES = (
-    rf"(?i:\b(?:mr|mrs|ms|miss|mx|dr|prof|herr|frau|mme|sr|sra)\b\.?)[ ]\K{NAME}",
-    rf"(?i:\bmy[ ]name(?:[ ]is(?:[ ]now)?|'s)|\bmein[ ]name[ ]ist|\bname:)[ ]\K{NAME}",
-    rf"(?i:^[ ]*(?:hi|hello|dear|hey|hallo|liebe[r]?)),?[ ]\K{NAME}(?=[ ]*[,!:\-\n])",
-    rf"(?i:\b(?:regards|wishes|thanks|thank[ ]you|thx|cheers|sincerely|best|grüße|gruß)"
-    rf"(?:[ ](?:again|in[ ]advance|a[ ]lot|so[ ]much|very[ ]much))?)[ ]*[,.!\-]?\s*"
-    rf"\K{NAME}(?=[.!]?\s*(?:$|\n))",
-    rf"(?i:\b(?:spoke|speak|talked|talk)[ ](?:to|with)|\bdiscussed[ ]with)[ ]\K{FULL_NAME}",
-    rf"\n[ ]*\K{FULL_NAME}(?=\s*\Z)",
-    rf"(?i:\b(?:call|ask|contact|reach|ring))[ ]\K{FULL_NAME}(?=[ ](?:on|at|about)\b|[,.;)]|$)",
-    rf"^--[ ]*\n[ ]*\K{FULL_NAME}(?=[ ]*[|,\n]|[ ]*$)",
-    rf"(?:[,>:][ ]|^)\K{NAME}(?=[ ](?:wrote|schrieb)[ ]?:|[ ]*<[^<>\s]+@[^<>\s]+>)",
-)
-NAME_CUE_SCORE = 0.6
-PATTERN_SCORE = 0.6
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A span that looks like personal data, `[start, end)` in characters."""
-
-    kind: str
-    start: int
-    end: int
-    score: float
+# What Presidio gives every find of a spaCy model; names in capitals are as sure.
+NER_SCORE = 0.85
 
 
 class Detector:
@@ -87,36 +57,61 @@ class Detector:
 
     def find(self, texts: list[str]) -> Iterator[list[Finding]]:
         """The findings of each text, in the texts' order; they may overlap."""
-        pieces = [(number, *piece) for number, text in enumerate(texts) for piece in _pieces(text)]
-        findings: list[list[Finding]] = [[] for _ in texts]
-        artifacts = self._engine.nlp_engine.process_batch(
-            [piece for _, _, piece in pieces], language=LANGUAGE, batch_size=BATCH
-        )
-        for (number, offset, piece), (_, artifact) in zip(pieces, artifacts, strict=True):
-            for result in self._engine.analyze(
+        pieces = [list(pieces_of(text)) for text in texts]
+        found = self._in_pieces([piece for of_text in pieces for _, piece in of_text])
+        for of_text in pieces:
+            yield together([(piece, next(found)) for piece in of_text])
+
+    def _in_pieces(self, pieces: list[str]) -> Iterator[list[Finding]]:
+        in_capitals = self._names_in_capitals(pieces) if "PERSON" in self.kinds else {}
+        for number, (piece, artifact) in enumerate(
+            zip(pieces, self._artifacts(pieces), strict=True)
+        ):
+            names = in_capitals.get(number, [])
+            results = self._engine.analyze(
                 piece, LANGUAGE, entities=self.kinds, nlp_artifacts=artifact, score_threshold=0.0
-            ):
-                findings[number].append(
-                    Finding(
-                        result.entity_type, offset + result.start, offset + result.end, result.score
-                    )
-                )
-        yield from findings
+            )
+            read = [Finding(r.entity_type, r.start, r.end, r.score) for r in results]
+            read = [f for f in read if not _misread(piece, f, names)]
+            yield read + [name for name in names if not _part_of_a_name(name, read)]
+
+    def _names_in_capitals(self, pieces: list[str]) -> dict[int, list[Finding]]:
+        """Names that stand in runs of capitals, by the number of the piece that has any."""
+        readings = {n: r for n, piece in enumerate(pieces) if (r := recased(piece)).runs}
+        artifacts = self._artifacts([reading.text for reading in readings.values()])
+        found: dict[int, list[Finding]] = {}
+        for (number, reading), artifact in zip(readings.items(), artifacts, strict=True):
+            people = [
+                (entity.start_char, entity.end_char)
+                for entity in artifact.entities
+                if entity.label_ == "PERSON"
+            ]
+            spans = names_in_runs(pieces[number], reading.runs, people)
+            found[number] = [Finding("PERSON", start, end, NER_SCORE) for start, end in spans]
+        return found
+
+    def _artifacts(self, pieces: list[str]) -> Iterator[Any]:
+        """What the pipeline made of each piece."""
+        batches = self._engine.nlp_engine.process_batch(pieces, language=LANGUAGE, batch_size=BATCH)
+        return (artifact for _, artifact in batches)
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """The text in pieces of bounded size, cut at paragraphs, lines or words, with their offsets."""
-    start = 0
-    while len(text) - start > PIECE_CHARACTERS:
-        window = text[start : start + PIECE_CHARACTERS]
-        cut = max(window.rfind("\n\n"), window.rfind("\n", PIECE_CHARACTERS // 2))
-        if cut <= 0:
-            cut = window.rfind(" ", PIECE_CHARACTERS // 2)
-        end = start + (cut if cut > 0 else PIECE_CHARACTERS)
-        yield start, text[start:end]
-        start = end
-    if start < len(text):
-        yield start, text[start:]
+def _misread(piece: str, finding: Finding, names: list[Finding]) -> bool:
+    """A find in capitals that is an acronym or a heading, or of which the second reading is surer.
+
+    That knows where a whole name ends; of the greeting or signature around one word it says less.
+    """
+    value = piece[finding.start : finding.end]
+    if finding.kind != "PERSON" or not any(map(str.isupper, value.split())):
+        return False
+    if finding.score == NER_SCORE and (acronym(value) or heading(value, lower_case_words(piece))):
+        return True
+    near = [n for n in names if finding.start < n.end and n.start < finding.end]
+    return any(finding.score == NER_SCORE or " " in piece[n.start : n.end] for n in near)
+
+
+def _part_of_a_name(name: Finding, others: list[Finding]) -> bool:
+    return any(f.kind == "PERSON" and f.start <= name.start and name.end <= f.end for f in others)
 
 
 def _engine(
@@ -142,10 +137,10 @@ def _engine(
         ner_model_configuration=configuration,
     )
     nlp_engine.nlp = {LANGUAGE: nlp}
-    recognizers = list(_recognizers(kinds, patterns, phone_regions))
+    recognizers = list(recognizers_of(kinds, patterns, phone_regions))
     unknown = set(kinds) - {kind for r in recognizers for kind in r.supported_entities}
     if unknown:
-        raise _unknown_kinds(unknown, patterns)
+        raise unknown_kinds(unknown, patterns)
     return AnalyzerEngine(
         registry=RecognizerRegistry(recognizers, supported_languages=[LANGUAGE]),
         nlp_engine=nlp_engine,
@@ -185,96 +180,3 @@ def _lower_case_as_lemmas(nlp: Any) -> None:
             return doc
 
     nlp.add_pipe(name)
-
-
-def _recognizers(
-    kinds: list[str], patterns: Mapping[str, tuple[str, ...]], phone_regions: tuple[str, ...]
-) -> Iterator[EntityRecognizer]:
-    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
-
-    for kind, expressions in patterns.items():
-        if kind in kinds:
-            yield _pattern_recognizer(kind, expressions, PATTERN_SCORE, ignore_case=True)
-    if "PERSON" in kinds:
-        yield _pattern_recognizer("PERSON", NAME_CUES, NAME_CUE_SCORE, ignore_case=False)
-    if named := [kind for kind in kinds if kind in NER_KINDS]:
-        yield SpacyRecognizer(supported_language=LANGUAGE, supported_entities=named)
-    for kind, recognizer in _library().items():
-        if kind in kinds:
-            yield from (_built(cls, phone_regions) for cls in recognizer)
-
-
-def _library() -> dict[str, list[type[EntityRecognizer]]]:
-    """Presidio's recognizers that need no model and no service, by the kind they find."""
-    from presidio_analyzer import LocalRecognizer, predefined_recognizers
-
-    found: dict[str, list[type[EntityRecognizer]]] = {}
-    for cls in vars(predefined_recognizers).values():
-        if inspect.isclass(cls) and issubclass(cls, LocalRecognizer):
-            parameter = inspect.signature(cls.__init__).parameters.get("supported_entity")
-            if parameter is not None and isinstance(parameter.default, str):
-                found.setdefault(parameter.default, []).append(cls)
-    return found
-
-
-def _built(cls: type[Any], phone_regions: tuple[str, ...]) -> EntityRecognizer:
-    from presidio_analyzer import PatternRecognizer
-    from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecognizer
-
-    if cls is EmailRecognizer:
-        # Its check of the top-level domain would reject hosts of a company's own network.
-        return PatternRecognizer(
-            supported_entity="EMAIL_ADDRESS",
-            patterns=cls.PATTERNS,
-            context=cls.CONTEXT,
-            supported_language=LANGUAGE,
-        )
-    if cls is PhoneRecognizer:
-
-        class LeanPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc, valid-type]
-            """Scans a text once a region, which most texts can do without."""
-
-            def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> Any:
-                if not DIGIT_RUN.search(text):
-                    return []
-                return super().analyze(text, entities, nlp_artifacts)
-
-        return LeanPhoneRecognizer(
-            supported_regions=phone_regions,
-            supported_language=LANGUAGE,
-            context=[*PhoneRecognizer.CONTEXT, "tel", "fax", "telefon", "mobil", "handy"],
-        )
-    return cls(supported_language=LANGUAGE)
-
-
-def _pattern_recognizer(
-    kind: str, expressions: tuple[str, ...], score: float, *, ignore_case: bool
-) -> EntityRecognizer:
-    import regex  # type: ignore[import-untyped]
-    from presidio_analyzer import Pattern, PatternRecognizer
-
-    flags = regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
-    for expression in expressions:
-        try:
-            regex.compile(expression, flags=flags)
-        except regex.error as error:
-            raise UserError(
-                f"privacy.patterns.{kind}: {expression!r} is no regular expression: {error}",
-                remedy="mend the expression; it follows the `regex` package.",
-            ) from error
-    return PatternRecognizer(
-        supported_entity=kind,
-        name=f"stillhouse {kind} patterns",
-        patterns=[Pattern(f"{kind} {n}", x, score) for n, x in enumerate(expressions)],
-        supported_language=LANGUAGE,
-        global_regex_flags=flags,
-    )
-
-
-def _unknown_kinds(unknown: set[str], patterns: Mapping[str, tuple[str, ...]]) -> UserError:
-    known = sorted({*NER_KINDS, *_library(), *patterns})
-    near = {hit for kind in unknown for hit in difflib.get_close_matches(kind.upper(), known)}
-    return UserError(
-        f"privacy.entities: unknown {', '.join(sorted(unknown))}",
-        remedy=f"did you mean {', '.join(sorted(near))}?" if near else "use " + ", ".join(known),
-    )

@@ -18,18 +18,23 @@ import hmac
 import itertools
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from stillhouse.corpus.pii.detect import Detector, Finding
+from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
-from stillhouse.corpus.pii.vault import VaultEntry
+from stillhouse.corpus.pii.spans import Finding, without_overlaps
+from stillhouse.corpus.pii.vault import VaultEntry, key_id
 from stillhouse.storage.files import digest
 
-# Raise when the code here or in detect.py changes what is masked.
-VERSION = 2
+# Texts that are held at a time.
+BLOCK = 256
+
+# Raise when the code of this room changes what is masked.
+VERSION = 3
 LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 
 Operator = Literal["pseudonymize", "replace", "redact"]
@@ -55,6 +60,12 @@ ACCOUNT_PATTERN = (
     r"(?:[ ]?(?:with|at|you|us|is|no\b\.?|nr\b\.?|number|nummer|num\b|code|id\b|ref(?:erence)?\b))*"
     r"[ ]*[:#]?[ ]*\K\b(?:[A-Z]{1,4}-?)?\d[\d\-]{3,18}\d\b"
 )
+
+# How often masked texts are scanned again, and what is found is masked as well.
+MORE_ROUNDS = 2
+
+# No find reaches over this: it stands between a title and its text.
+BREAK = "\n\x1e\n"
 
 # No `g`: fewer syllables that spell something offensive.
 SYLLABLES = tuple(c + v for c in "bdfhjklmnprstvz" for v in "aeiou")
@@ -107,25 +118,28 @@ class Entity:
 class Masked:
     """The masked text, and what was masked in the order of the original text."""
 
-    text: str
+    text: str = field(repr=False)
     entities: list[Entity]
 
     def then(self, again: Masked) -> Masked:
         """Both in one: `again` is what masking this text once more gave."""
-        later = [
-            replace(e, start=self._place(e.start), end=self._place(e.end - 1) + 1)
-            for e in again.entities
-        ]
+        # Where in this text each pseudonym ends, and by how much it and those before it grew.
+        grown = list(
+            itertools.accumulate(len(e.pseudonym) - (e.end - e.start) for e in self.entities)
+        )
+        ends = [e.end + by for e, by in zip(self.entities, grown, strict=True)]
+
+        def place(at: int) -> int:
+            """Where the character at `at`, which is in no pseudonym, stood in the original."""
+            before = bisect_right(ends, at)
+            return at - (grown[before - 1] if before else 0)
+
+        later = [replace(e, start=place(e.start), end=place(e.end - 1) + 1) for e in again.entities]
         return Masked(again.text, sorted([*self.entities, *later], key=lambda e: e.start))
 
-    def _place(self, place: int) -> int:
-        """Where the character at `place`, which is in no pseudonym, stood in the original text."""
-        grown = 0
-        for entity in self.entities:
-            if place < entity.start + grown + len(entity.pseudonym):
-                break
-            grown += len(entity.pseudonym) - (entity.end - entity.start)
-        return place - grown
+
+Cleaned = tuple[Masked, Masked]
+"""A masked text, and what one more scan of it finds."""
 
 
 class Masker:
@@ -141,7 +155,7 @@ class Masker:
         self.settings = settings
         self._key = key
         self._allowed = {_normal("", value) for value in settings.allow_list}
-        self._ours = _pseudonym_pattern(settings)
+        self._untouched = _untouchable(settings)
 
     @cached_property
     def _detector(self) -> Detector:
@@ -156,27 +170,51 @@ class Masker:
 
     def fingerprint(self) -> str:
         """As the settings', and changes with the key too; doesn't reveal the key."""
-        key_id = hmac.new(self._key, b"key id", hashlib.sha256).hexdigest()[:16]
-        return digest(self.settings.fingerprint(), key_id)
+        return digest(self.settings.fingerprint(), key_id(self._key))
 
     def mask(self, text: str) -> Masked:
         """One text; many are faster together, with `mask_many`."""
         return next(self.mask_many([text]))
 
-    def mask_many(self, texts: Iterable[str], processes: int = 1) -> Iterator[Masked]:
-        """The texts masked, in their order.
+    def mask_many(self, texts: Iterable[str]) -> Iterator[Masked]:
+        """The texts masked, in their order."""
+        texts = iter(texts)
+        while block := list(itertools.islice(texts, BLOCK)):
+            yield from self._mask_block(block)
+
+    def clean_many(
+        self, texts: Iterable[str], processes: int = 1
+    ) -> Iterator[tuple[Masked, Masked]]:
+        """Each text masked until a scan finds nothing more, and what the last scan still found.
 
         More than one process pays from some thousand short texts on: each loads its own model,
         several seconds and 300 MB. They end with the iteration, however it ends.
         """
         if processes > 1:
-            from stillhouse.corpus.pii.pool import mask_in_processes
+            from stillhouse.corpus.pii.pool import clean_in_processes
 
-            yield from mask_in_processes(self, texts, processes)
+            yield from clean_in_processes(self, texts, processes)
             return
         texts = iter(texts)
-        while block := list(itertools.islice(texts, 256)):
-            yield from self._mask_block(block)
+        while block := list(itertools.islice(texts, BLOCK)):
+            yield from self.until_clean(self._mask_block(block))
+
+    def until_clean(self, texts: list[Masked]) -> list[Cleaned]:
+        """The texts with what more scans find masked too, and what the last scan found in each.
+
+        A recognizer of names reads a text otherwise once its neighbours are pseudonyms. It may
+        then find what it missed, or take a harmless word for part of a name; both are masked.
+        """
+        texts = list(texts)
+        left = list(self.mask_many(text.text for text in texts))
+        for _ in range(MORE_ROUNDS):
+            unclean = [i for i, found in enumerate(left) if found.entities]
+            for i in unclean:
+                texts[i] = texts[i].then(left[i])
+            again = self.mask_many(texts[i].text for i in unclean)
+            for i, found in zip(unclean, again, strict=True):
+                left[i] = found
+        return list(zip(texts, left, strict=True))
 
     def residual(self, text: str) -> list[Entity]:
         """What still looks like personal data in a masked text; empty is good.
@@ -209,12 +247,12 @@ class Masker:
         return [masked[text] for text in texts]
 
     def _masked(self, text: str, findings: list[Finding]) -> Masked:
-        ours = [match.span() for match in self._ours.finditer(text)]
+        ours = [match.span() for match in self._untouched.finditer(text)]
         by_line = [part for finding in findings for part in lines_of(text, finding)]
         wanted = [f for f in by_line if self._counts(text, f)]
         if "PERSON" in self.settings.entities:
             wanted += [f for f in names_in_addresses(text, wanted) if self._counts(text, f)]
-            wanted += [f for f in repeated_names(text, wanted) if self._counts(text, f)]
+            wanted += [f for f in repeated_names(text, wanted) if self._asked_for(text, f)]
         entities = [
             Entity(f.kind, f.start, f.end, f.score, self.pseudonym(f.kind, text[f.start : f.end]))
             for f in without_overlaps(text, wanted, ours)
@@ -225,11 +263,15 @@ class Masker:
             end = entity.end
         return Masked("".join([*parts, text[end:]]), entities)
 
+    def _asked_for(self, text: str, finding: Finding) -> bool:
+        """Sure enough, and not allowed."""
+        threshold = self.settings.thresholds.get(finding.kind, DEFAULT_THRESHOLD)
+        value = _normal("", text[finding.start : finding.end])
+        return finding.score >= threshold and value not in self._allowed
+
     def _counts(self, text: str, finding: Finding) -> bool:
-        if finding.score < self.settings.thresholds.get(finding.kind, DEFAULT_THRESHOLD):
-            return False
         value = text[finding.start : finding.end]
-        if _normal("", value) in self._allowed:
+        if not self._asked_for(text, finding):
             return False
         if finding.kind == "PHONE_NUMBER":
             return sum(c.isdigit() for c in value) >= 6
@@ -243,48 +285,6 @@ def vault_entries(original: str, masked: Masked) -> list[VaultEntry]:
         for entity in masked.entities
         if entity.pseudonym and not entity.pseudonym.startswith("<")
     ]
-
-
-def without_overlaps(
-    text: str, findings: list[Finding], taken: list[tuple[int, int]]
-) -> list[Finding]:
-    """Findings that don't overlap each other or `taken`, in the order of the text.
-
-    The surer finding keeps its span, then the longer. What another has beyond it stays a finding
-    of its own: nothing found is left in the text because something else was found beside it.
-    """
-    taken = list(taken)
-    kept: list[Finding] = []
-    for finding in sorted(findings, key=lambda f: (-f.score, f.start - f.end, f.start, f.kind)):
-        for start, end in _free(finding.start, finding.end, taken):
-            start, end = _trimmed(text, start, end)
-            if sum(c.isalnum() for c in text[start:end]) >= 2:
-                kept.append(Finding(finding.kind, start, end, finding.score))
-                taken.append((start, end))
-    return sorted(kept, key=lambda f: f.start)
-
-
-def _free(start: int, end: int, taken: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    spans = [(start, end)]
-    for a, b in taken:
-        spans = [
-            piece
-            for s, e in spans
-            for piece in ((s, min(e, a)), (max(s, b), e))
-            if piece[0] < piece[1]
-        ]
-    return spans
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without the white space and punctuation around the value, or a possessive."""
-    while end > start and not (text[end - 1].isalnum() or text[end - 1] == ")"):
-        end -= 1
-    while start < end and not (text[start].isalnum() or text[start] in "+("):
-        start += 1
-    if text[start:end].lower().endswith(("'s", "’s")):
-        end -= 2
-    return start, end
 
 
 def _normal(kind: str, value: str) -> str:
@@ -301,7 +301,9 @@ def _prefix(kind: str) -> str:
     return "".join(word.capitalize() for word in words)
 
 
-def _pseudonym_pattern(settings: MaskSettings) -> re.Pattern[str]:
+def _untouchable(settings: MaskSettings) -> re.Pattern[str]:
+    """Pseudonyms, and the break between two parts of a text."""
     prefixes = "|".join(sorted({re.escape(_prefix(kind)) for kind in settings.entities}))
     kinds = "|".join(re.escape(kind) for kind in settings.entities)
-    return re.compile(rf"\b(?:{prefixes})-{CODE}{{{settings.syllables}}}\b|<(?:{kinds})>")
+    code = f"{CODE}{{{settings.syllables}}}"
+    return re.compile(rf"\b(?:{prefixes})-{code}\b|<(?:{kinds})>|{BREAK}")

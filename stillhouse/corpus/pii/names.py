@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stillhouse.corpus.pii.detect import Finding
-from stillhouse.corpus.pii.not_names import NOT_NAMES
+from stillhouse.corpus.pii.not_names import ACRONYMS, NOT_NAMES
+from stillhouse.corpus.pii.spans import Finding
 
 ADDRESS_SCORE = 0.6
 
@@ -33,14 +33,12 @@ def names_in_addresses(text: str, findings: list[Finding]) -> list[Finding]:
     }
     if not any(len(part) >= 3 for part in spelt):
         return []
+    # "ramanl" and "lraman" are usual too.
+    spelt_in_part = {name for part in spelt for name in (part[1:], part[:-1]) if len(name) >= 4}
     found: list[Finding] = []
     for word in re.finditer(r"[^\W\d_]['’\w\-]{2,}", text):
         plain = re.sub(r"\W", "", word[0]).casefold()
-        # "ramanl" and "lraman" are usual too.
-        spelt_out = plain in spelt or (
-            len(plain) >= 4 and any(part in (part[:1] + plain, plain + part[-1:]) for part in spelt)
-        )
-        if not (spelt_out and word[0][0].isupper()):
+        if not (word[0][0].isupper() and (plain in spelt or plain in spelt_in_part)):
             continue
         if found and text[found[-1].end : word.start()] == " ":
             found[-1] = Finding("PERSON", found[-1].start, word.end(), ADDRESS_SCORE)
@@ -50,27 +48,59 @@ def names_in_addresses(text: str, findings: list[Finding]) -> list[Finding]:
 
 
 def repeated_names(text: str, findings: list[Finding]) -> list[Finding]:
-    """The other places of the names found, whole or in part: the recogniser misses some."""
-    names: dict[str, float] = {}
+    """The other places of the names found: the recognizer misses some.
+
+    A whole name counts however it is written, each part of it as a name or in capitals. One pass
+    over the words of the text, whatever the number of names.
+    """
+    names: dict[tuple[str, ...], float] = {}
     for finding in findings:
         if finding.kind == "PERSON":
             value = text[finding.start : finding.end]
-            for name in {value, *(value.split() if " " in value else ())}:
-                if " " in name or (len(name) > 2 and name.istitle()):
-                    names[name] = max(finding.score, names.get(name, 0.0))
-    return [
-        Finding("PERSON", match.start(), match.end(), score)
-        for name, score in names.items()
-        for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)
-    ]
+            for name in {value, *value.split()}:
+                if name == value or (name.casefold() not in NOT_NAMES and not name.islower()):
+                    key = _key(name)
+                    names[key] = max(finding.score, names.get(key, 0.0))
+    longest = max(map(len, names), default=0)
+    words = list(re.finditer(r"\w+", text)) if longest else []
+    shouted = 2 * sum(map(str.isupper, text)) > sum(map(str.isalpha, text))
+    plain = [word[0].casefold() for word in words]
+    found: list[Finding] = []
+    first = 0
+    while first < len(words):
+        for count in range(min(longest, len(words) - first), 0, -1):
+            score = names.get(tuple(plain[first : first + count]))
+            start, end = words[first].start(), words[first + count - 1].end()
+            if score is not None and _as_a_name(text[start:end], count, shouted):
+                found.append(Finding("PERSON", start, end, score))
+                first += count - 1
+                break
+        first += 1
+    return found
+
+
+def _key(name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", name.casefold()))
+
+
+def _as_a_name(value: str, words: int, shouted: bool) -> bool:
+    """Where everything is in capitals (`shouted`), a word in capitals is any word."""
+    if words > 1:
+        # Not the end of one sentence and the beginning of the next, nor two cells of a table.
+        return not re.search(r"[^\w'’.\- ]|\.(?! )| {2}", value)
+    return len(value) > 2 and (value.istitle() or (value.isupper() and not shouted))
 
 
 def like_a_name(value: str) -> bool:
-    """Not what the recogniser often takes for names: acronyms, codes, lower-case words, brands."""
+    """Not what the recognizer often takes for names: codes, lower-case words, brands."""
     words = value.split()
     if any(c.isdigit() or c in "_/\\@=<>|{}#" for c in value) or len(words) > 5:
         return False
-    if all(word.casefold() in NOT_NAMES for word in words):
+    if all(word.casefold() in NOT_NAMES | ACRONYMS for word in words):
         return False
-    capitals = [word for word in words if word[0].isupper()]
-    return bool(capitals) and not all(word.isupper() and len(word) <= 4 for word in words)
+    return any(word[0].isupper() for word in words)
+
+
+def acronym(value: str) -> bool:
+    """Short and in capitals; on its own it is more often a system or a department than a name."""
+    return all(word.isupper() and len(word) <= 4 for word in value.split())

@@ -32,6 +32,25 @@ NOT_NAMES = frozenset(
     there they this thursday ticket tiktok to today token tomorrow training trello tuesday
     twitter uber ubuntu ultra update urgent user viele vielen visa vodafone vpn warehouse
     warranty we webex website wechat wednesday weekend whatsapp when whitsun why wifi windows
+    article attached clerk conditions damaged defective delivery description details
+    discount due euros evening final gross guide internal item items lading missing morning
+    names net notice number only paid payable payment purchase quantity question re received
+    refund reminder reply report request returned safety said scope shaft shipping signed subject
+    subtotal terms total unpaid urgently warning weight wishes wrong
     with wordpress workday would xbox xero yammer yesterday you your youtube zendesk zoom
+    """.split()  # noqa: SIM905
+)
+
+# Read as acronyms when written in capitals, though a person may be called Max or Ida.
+ACRONYMS = frozenset(
+    """
+    aes api atex aws b2b b2c bcc bios bom byod cad cc ccy ceo cfo cio cnc co2 cpu crm csv ctrl cto
+    dba dhcp dns docx dpo ec2 edi eod erp esd eta etc eta eu eur exe faq fyi gb gbp gdpr gmbh gmt
+    gps gpu gui hd hdd hdmi hr html http https iban ics id imap iot ip iso isp it json kb kpi kyc
+    lan lcd led ltd mb mdm mfa mp3 mp4 ms nas nda ndt nfc ocr oem ok os otp pc pcb pdf pdp pfas pin
+    plc pli plm pm po poc pos ppe pptx psu pto qa qr qty ram rca reach rfid rfq rma rohs ros rsvp
+    saas sap sdk sepa sftp sku sla smb sms smtp so sop sos sow sql ssd ssh ssid ssl sso swift tbd
+    tcp tls tpm tv uat uk uat unc ups uri url us usa usb usd utc vat vga vip vlan vm voip vpn wan
+    wfh wip wlan wms www xls xlsx xml yaml zip
     """.split()  # noqa: SIM905
 )

@@ -12,17 +12,17 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings
+    from stillhouse.corpus.pii.masker import Cleaned, Masker, MaskSettings
 
 # Fewer characters than this are masked before another process has loaded its model.
-WORTH_A_PROCESS = 200_000
+WORTH_A_PROCESS = 500_000
 BLOCK = 128
 
 _masker: Masker | None = None
 
 
-def mask_in_processes(masker: Masker, texts: Iterable[str], processes: int) -> Iterator[Masked]:
-    """As `masker.mask_many(texts)`; small inputs stay in this process."""
+def clean_in_processes(masker: Masker, texts: Iterable[str], processes: int) -> Iterator[Cleaned]:
+    """As `masker.clean_many(texts)`; small inputs stay in this process."""
     texts = iter(texts)
     head: list[str] = []
     size = 0
@@ -32,12 +32,12 @@ def mask_in_processes(masker: Masker, texts: Iterable[str], processes: int) -> I
         if size >= WORTH_A_PROCESS:
             break
     else:
-        yield from masker.mask_many(head)
+        yield from masker.clean_many(head)
         return
     yield from _sharded(masker, itertools.chain(head, texts), processes)
 
 
-def _sharded(masker: Masker, texts: Iterator[str], processes: int) -> Iterator[Masked]:
+def _sharded(masker: Masker, texts: Iterator[str], processes: int) -> Iterator[Cleaned]:
     pool = ProcessPoolExecutor(
         processes,
         # fork would copy whatever threads and locks this process has.
@@ -45,10 +45,10 @@ def _sharded(masker: Masker, texts: Iterator[str], processes: int) -> Iterator[M
         initializer=_start,
         initargs=(masker.settings, masker._key),
     )
-    waiting: deque[Future[list[Masked]]] = deque()
+    waiting: deque[Future[list[Cleaned]]] = deque()
     try:
         while block := list(itertools.islice(texts, BLOCK)):
-            waiting.append(pool.submit(_mask_block, block))
+            waiting.append(pool.submit(_clean_block, block))
             if len(waiting) >= 2 * processes:
                 yield from waiting.popleft().result()
         while waiting:
@@ -75,7 +75,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _mask_block(texts: list[str]) -> list[Masked]:
+def _clean_block(texts: list[str]) -> list[Cleaned]:
     if _masker is None:
         raise RuntimeError("this process has not been started by the pool")
-    return list(_masker.mask_many(texts))
+    return list(_masker.clean_many(texts))

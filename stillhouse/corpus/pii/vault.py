@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
+import secrets
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stillhouse.errors import UserError
 from stillhouse.storage.files import atomic_file
+
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True, order=True)
@@ -20,7 +24,7 @@ class VaultEntry:
 
     pseudonym: str
     kind: str
-    value: str
+    value: str = field(repr=False)
 
 
 def load_or_create_key(path: Path) -> bytes:
@@ -43,6 +47,11 @@ def load_or_create_key(path: Path) -> bytes:
     return key
 
 
+def key_id(key: bytes) -> str:
+    """Tells one key from another without giving anything of it away."""
+    return hmac.new(key, b"key id", hashlib.sha256).hexdigest()[:16]
+
+
 def _create_key(path: Path) -> None:
     from cryptography.fernet import Fernet
 
@@ -60,7 +69,8 @@ class Vault:
     """A folder of encrypted segments; each `add` writes one, whole or not at all.
 
     Segments are named by their content, so that processes may add side by side. `key` is a Fernet
-    key (see `load_or_create_key`), another than the one the pseudonyms are made with.
+    key (see `load_or_create_key`), another than the one the pseudonyms are made with. In memory
+    are only digests of what it holds. One that was removed and begins anew has another `identity`.
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
@@ -69,22 +79,28 @@ class Vault:
         self.path = path
         self._cipher = Fernet(key)
         self._read: set[str] = set()
-        self._entries: dict[str, set[VaultEntry]] = {}
+        self._known: set[bytes] = set()
+
+    @property
+    def identity(self) -> str:
+        """Random, made on first use: what a table was masked for; see `identity_of`."""
+        found = identity_of(self.path)
+        return found if found is not None else self.renew()
+
+    def renew(self) -> str:
+        """Another identity: whatever relies on the old one has to add its entries again."""
+        identity = secrets.token_hex(16)
+        self._write(self.path / IDENTITY, identity.encode())
+        return identity
 
     def add(self, entries: Iterable[VaultEntry]) -> int:
         """Keep the entries that are not here yet; returns how many that were."""
-        self._refresh()
-        new = sorted({e for e in entries if e not in self._entries.get(e.pseudonym, ())})
-        if not new:
-            return 0
-        rows = json.dumps([[e.pseudonym, e.kind, e.value] for e in new], ensure_ascii=False)
-        plain = rows.encode("utf-8", "surrogatepass")
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sealed = self._cipher.encrypt(zlib.compress(plain))
-        segment = self.path / f"{hashlib.sha256(sealed).hexdigest()[:32]}.vault"
-        with atomic_file(segment) as temporary:
-            _write_private(temporary, sealed)
-        self._remember(segment.name, new)
+        for segment in self._segments():
+            if segment.name not in self._read:
+                self._remember(segment.name, self._open(segment))
+        new = sorted({e for e in entries if _digest(e) not in self._known})
+        if new:
+            self._remember(self._seal(new), new)
         return len(new)
 
     def lookup(self, pseudonym: str) -> list[VaultEntry]:
@@ -93,24 +109,56 @@ class Vault:
         Raises:
             UserError: the vault doesn't open with this key, or is damaged.
         """
-        self._refresh()
-        return sorted(self._entries.get(pseudonym, ()))
+        return sorted({entry for entry in self if entry.pseudonym == pseudonym})
 
-    def entries(self) -> Iterator[VaultEntry]:
+    def entries(self) -> list[VaultEntry]:
         """Everything in the vault, by pseudonym."""
-        self._refresh()
-        for pseudonym in sorted(self._entries):
-            yield from sorted(self._entries[pseudonym])
+        return sorted(set(self))
 
-    def _refresh(self) -> None:
-        for segment in sorted(self.path.glob("[!.]*.vault")):
-            if segment.name not in self._read:
-                self._remember(segment.name, self._open(segment))
+    def __iter__(self) -> Iterator[VaultEntry]:
+        """The entries as they lie, in bounded memory; two processes may have added the same."""
+        for segment in self._segments():
+            yield from self._open(segment)
+
+    def keep_only(self, pseudonyms: Container[str]) -> int:
+        """Forget the entries of all other pseudonyms; returns how many lay here.
+
+        A segment that loses entries is written anew before the old one goes, so that one that is
+        to stay is there at any time. The caller sees to it that nobody adds meanwhile.
+        """
+        forgotten = 0
+        for segment in self._segments():
+            entries = self._open(segment)
+            kept = [entry for entry in entries if entry.pseudonym in pseudonyms]
+            if len(kept) == len(entries):
+                continue
+            if kept:
+                self._seal(kept)
+            segment.unlink()
+            forgotten += len(entries) - len(kept)
+        self._read.clear()
+        self._known.clear()
+        return forgotten
+
+    def _segments(self) -> list[Path]:
+        return sorted(self.path.glob("[!.]*.vault"))
+
+    def _seal(self, entries: list[VaultEntry]) -> str:
+        """Write a segment; returns its name."""
+        rows = json.dumps([[e.pseudonym, e.kind, e.value] for e in entries], ensure_ascii=False)
+        sealed = self._cipher.encrypt(zlib.compress(rows.encode("utf-8", "surrogatepass")))
+        name = f"{hashlib.sha256(sealed).hexdigest()[:32]}.vault"
+        self._write(self.path / name, sealed)
+        return name
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with atomic_file(path) as temporary:
+            _write_private(temporary, data)
 
     def _remember(self, segment: str, entries: list[VaultEntry]) -> None:
         self._read.add(segment)
-        for entry in entries:
-            self._entries.setdefault(entry.pseudonym, set()).add(entry)
+        self._known.update(map(_digest, entries))
 
     def _open(self, segment: Path) -> list[VaultEntry]:
         from cryptography.fernet import InvalidToken
@@ -124,6 +172,19 @@ class Vault:
             ) from error
         rows = json.loads(plain.decode("utf-8", "surrogatepass"))
         return [VaultEntry(*row) for row in rows]
+
+
+def identity_of(path: Path) -> str | None:
+    """The identity of the vault in the folder `path`; None where there is none."""
+    try:
+        return (path / IDENTITY).read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _digest(entry: VaultEntry) -> bytes:
+    parts = "\0".join((entry.pseudonym, entry.kind, entry.value))
+    return hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -95,3 +97,27 @@ def test_a_rule_high_up_is_no_signature() -> None:
 def test_stripping_never_empties_a_text(text: str) -> None:
     for strip in (strip_quoted_reply, strip_signature):
         assert bool(strip(text)) == bool(text.strip())
+
+
+@pytest.mark.parametrize(
+    ("clean", "piece"),
+    [
+        (clean_text, "hyphen-\nated words stand here \n"),
+        (clean_text, " \t \n\x07"),
+        (strip_quoted_reply, "On 1 May 2024, Ann wrote:\n"),
+        (strip_quoted_reply, "From: a\nSent: b\nTo: c\n"),
+        (strip_signature, "--\n"),
+    ],
+)
+def test_time_grows_with_the_text(clean: Callable[[str], str], piece: str) -> None:
+    def seconds(pieces: int) -> float:
+        text = piece * pieces + "\n> end"
+        best = 60.0
+        for _ in range(3):
+            started = time.process_time()
+            clean(text)
+            best = min(best, time.process_time() - started)
+        return best
+
+    # Eight times the text took sixty times as long where each line looked at all the others.
+    assert seconds(16_000) < 24 * max(seconds(2_000), 0.001)

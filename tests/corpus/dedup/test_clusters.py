@@ -401,17 +401,18 @@ def test_too_little_memory_is_said_plainly() -> None:
     ("documents", "message"),
     [
         (pa.table({"id": ["a"], "text": ["b"]}), "no column 'doc_id' among id, text"),
-        (pa.table({"doc_id": ["a", "a"], "text": ["b", "c"]}), "doc_id 'a' comes twice"),
+        (pa.table({"doc_id": ["a", "a"], "text": ["b", "c"]}), "a doc_id comes twice"),
         (pa.table({"doc_id": pa.array([None], pa.string()), "text": ["b"]}), "no doc_id"),
         (
             pa.table({"doc_id": ["a"], "text": ["b"], "created_at": ["yesterday"]}),
-            "'yesterday' is not an ISO 8601 date",
+            "created_at: a value is not an ISO 8601 date",
         ),
     ],
 )
 def test_wrong_input_is_named(documents: pa.Table, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         cluster_documents(documents, ONE_THREAD)
+    assert "yesterday" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

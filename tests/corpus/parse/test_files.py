@@ -254,6 +254,100 @@ def test_markdown_with_front_matter_and_table(tmp_path: Path) -> None:
     assert "sudo vpn up" in parsed.text
 
 
+def test_no_reason_repeats_what_a_file_says_or_is_called(tmp_path: Path) -> None:
+    secret = "Zebulon"
+    for name, data in [
+        (f"{secret}.pdf", b"%PDF-1.4 " + secret.encode() * 50),
+        ("a.pdf", f"%PDF-1.4\ntrailer <</Root {secret}>>\nstartxref\n{secret}\n%%EOF".encode()),
+        ("a.docx", secret.encode()),
+        (f"a.{secret}", b"x"),
+    ]:
+        (tmp_path / name).write_bytes(data)
+        error = reason(tmp_path / name)
+        assert secret.lower() not in (error.reason + error.remedy).lower()
+
+
+def test_a_parser_that_stumbles_says_the_kind_of_error_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stillhouse.corpus.parse import files
+
+    def stumble(data: bytes) -> ParsedFile:
+        raise KeyError(data.decode())
+
+    monkeypatch.setitem(files.PARSERS, ".txt", stumble)
+    (tmp_path / "a.txt").write_text("John Lee owes us.")
+    error = reason(tmp_path / "a.txt")
+    assert error.reason == "the file breaks its parser (KeyError)"
+
+
+def strict(path: Path) -> Path:
+    """The Office file as ISO 29500 "strict" names its parts."""
+    names = [
+        (b"http://schemas.openxmlformats.org/officeDocument/2006/relationships/extended-properties",
+         b"http://purl.oclc.org/ooxml/officeDocument/relationships/extendedProperties"),
+        (b"http://schemas.openxmlformats.org/officeDocument/2006/extended-properties",
+         b"http://purl.oclc.org/ooxml/officeDocument/extendedProperties"),
+    ]  # fmt: skip
+    for family in ("officeDocument", "wordprocessingml", "drawingml", "presentationml",
+                   "spreadsheetml"):  # fmt: skip
+        old = f"http://schemas.openxmlformats.org/{family}/2006/"
+        names.append((old.encode(), f"http://purl.oclc.org/ooxml/{family}/".encode()))
+    target = path.with_stem("strict")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as archive:
+        for entry in source.infolist():
+            data = source.read(entry)
+            for old_name, new_name in names:
+                data = data.replace(old_name, new_name)
+            archive.writestr(entry.filename, data)
+        assert b"purl.oclc.org" in archive.read("_rels/.rels")
+    return target
+
+
+def test_strict_office_files_read_like_the_usual_ones(tmp_path: Path) -> None:
+    usual = docx(tmp_path / "returns.docx")
+    assert parse(strict(usual)) == parse(usual)
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["Part", "Days"])
+    book.save(tmp_path / "list.xlsx")
+    assert parse(strict(tmp_path / "list.xlsx")).text == "Part | Days"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        lambda n: f"<p>{SENTENCE}</p>" + "<span hidden>x y</span>" * n,
+        lambda n: f"<p>{SENTENCE}</p>" + "<header>x</header>" * n,
+        lambda n: f"<p>{SENTENCE}</p><nav>" + "<nav>x</nav>" * n + "</nav>",
+    ],
+)
+def test_many_hidden_tags_take_time_by_their_number(page: Callable[[int], str]) -> None:
+    """Counted in calls of our own and of the HTML library, so that a busy machine matters not."""
+    import sys
+
+    from stillhouse.corpus.parse.markup import parse_html
+
+    def steps(n: int) -> int:
+        count = 0
+
+        def step(frame: Any, event: str, argument: Any) -> None:
+            nonlocal count
+            count += event == "call"
+
+        data = page(n).encode()
+        sys.setprofile(step)
+        try:
+            parse_html(data)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    steps(10)
+    assert steps(600) < 2.6 * steps(300)
+
+
 def docx(path: Path) -> Path:
     from docx import Document
 
@@ -330,7 +424,26 @@ def test_plain_text_in_usual_encodings(tmp_path: Path, encoding: str) -> None:
     path.write_bytes(text.encode(encoding))
     parsed = parse(path)
     assert "Köln öffnet" in parsed.text
-    assert parsed.title == "note"
+    assert parsed.title == ""  # the name of a file may be that of a person
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("suffix", [".txt", ".md", ".html"])
+def test_utf16_without_a_byte_order_mark(tmp_path: Path, encoding: str, suffix: str) -> None:
+    path = tmp_path / f"note{suffix}"
+    path.write_bytes(f"Die Geschäftsstelle in Köln. {SENTENCE}\n".encode(encoding))
+    assert f"in Köln. {SENTENCE}" in parse(path).text
+
+
+def test_utf16_of_a_script_without_ascii_letters(tmp_path: Path) -> None:
+    text = "我们公司的差旅政策规定，员工必须保留所有收据。\n" * 5
+    (tmp_path / "note.txt").write_bytes(text.encode("utf-16-le"))
+    assert "员工必须保留所有收据" in parse(tmp_path / "note.txt").text
+
+
+def test_single_null_bytes_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_bytes(b"\0" + (SENTENCE * 3).encode() + b"\0")
+    assert "\0" not in parse(tmp_path / "note.txt").text
 
 
 def test_language_is_found_and_short_texts_have_none(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillhouse.config.corpus import RecordFields
-from stillhouse.corpus.parse.records import BadRecord, Record, read_records
+from stillhouse.corpus.parse.record_rows import BadRecord
+from stillhouse.corpus.parse.records import Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
-from stillhouse.errors import UserError
 
 FIELDS = RecordFields(id="ticket_id", text="body", label="queue", created="created_at")
 ROWS: list[dict[str, Any]] = [
@@ -104,10 +104,85 @@ def test_bad_lines_say_why_and_the_rest_goes_on(tmp_path: Path) -> None:
         (4, "text (body) is empty"),
         (5, "id (ticket_id) is empty"),
         (6, "dict"),
-        (7, "last Tuesday"),
-        (8, "'T-1' already stands in line 1"),
+        (7, "time (created_at)"),
+        (8, "id (ticket_id) already stands"),
     ]:
         assert part in bad[line]
+
+
+def test_reasons_hold_nothing_of_what_stands_in_the_file(tmp_path: Path) -> None:
+    secret = "Zebulon"
+    good = {"ticket_id": secret, "body": secret, "queue": secret, "created_at": None}
+    lines = [
+        good,
+        good,
+        {**good, "ticket_id": "2", "created_at": secret},
+        {**good, "ticket_id": "3", "body": {secret: secret}},
+        {**good, "ticket_id": "4", "created_at": f"2024-13-45T{secret}"},
+        f'{{"ticket_id": {secret}',
+        f'{{"ticket_id": "\\{secret}"',
+        f'["{secret}"]',
+        f'"{secret}"',
+    ]
+    path = jsonl(tmp_path / f"{secret}.jsonl", *lines)
+    bad = [r for r in read_records(path, FIELDS) if isinstance(r, BadRecord)]
+    assert [r.line for r in bad] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert not [r for r in bad if secret in r.reason]
+    table = tmp_path / "t.csv"  # without a header line, the columns are somebody's data
+    table.write_text(f"{secret},{secret} 2\nx,y\n")
+    with pytest.raises(Unparsable) as caught:
+        list(read_records(table, FIELDS))
+    assert caught.value.category == "columns"
+    assert secret not in caught.value.reason + caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        ('{"ticket_id": 2, "body": "x", "queue": ' + "9" * 5000 + "}", 2),
+        ('{"ticket_id": 2, "body": ' + "[" * 100_000 + "}", 2),
+        ('{"ticket_id": 2, "body": "x", "created_at": 99999999999999}', 3),
+        ('{"ticket_id": 2, "body": "x", "created_at": "0001-01-01T00:00:00+14:00"}', 2),
+        ('{"ticket_id": 2, "body": "x", "created_at": 1e999}', 2),
+        ('{"ticket_id": 2, "body": "\\ud800"}', 2),
+    ],
+)
+def test_odd_values_cost_their_record_alone(tmp_path: Path, bad: str, good: int) -> None:
+    usual = {"ticket_id": 1, "body": "a", "queue": "q", "created_at": None}
+    path = jsonl(tmp_path / "t.jsonl", usual, bad, {**usual, "ticket_id": 3})
+    found = list(read_records(path, FIELDS))
+    assert len(found) == 3
+    assert sum(isinstance(r, Record) for r in found) == good
+
+
+def test_a_time_that_python_cannot_hold_costs_its_row_alone(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    times = pa.array([0, 2**60, 0], pa.int64()).cast(pa.timestamp("ms"))
+    table = pa.table({"body": ["a", "b", "c"], "at": times, "other": times})
+    pq.write_table(table, tmp_path / "t.parquet")
+    fields = RecordFields(text="body", created="at")
+    found = list(read_records(tmp_path / "t.parquet", fields))
+    assert [type(r) for r in found] == [Record, BadRecord, Record]
+    # In a column that nothing asks for, it costs nothing.
+    unmapped = list(read_records(tmp_path / "t.parquet", RecordFields(text="body")))
+    assert [type(r) for r in unmapped] == [Record] * 3
+
+
+def test_null_characters_go(tmp_path: Path) -> None:
+    values = {"ticket_id": "T\0-1", "body": "a\0b", "queue": "i\0t", "created_at": None}
+    (record,) = read_records(jsonl(tmp_path / "t.jsonl", values), FIELDS)
+    assert isinstance(record, Record)
+    assert (record.record_id, record.text, record.label) == ("T-1", "ab", "it")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_records_in_utf16(tmp_path: Path, encoding: str, kind: str) -> None:
+    path = write_as(kind, tmp_path / f"t.{kind}")
+    path.write_bytes(path.read_text("utf-8").encode(encoding))
+    assert tuples(list(read_records(path, FIELDS))) == EXPECTED
 
 
 def test_csv_rows_of_the_wrong_width_and_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -122,12 +197,14 @@ def test_csv_rows_of_the_wrong_width_and_bytes_that_are_no_text(tmp_path: Path) 
     assert "Unicode" in results[2].reason
 
 
-def test_missing_column_names_file_field_and_columns(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "tickets.jsonl", {"id": 1, "text": "hello"})
-    with pytest.raises(UserError) as caught:
+def test_a_missing_column_names_the_field_and_what_comes_close(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "tickets.jsonl", {"id": 1, "Body": "hello"})
+    with pytest.raises(Unparsable) as caught:
         list(read_records(path, RecordFields(text="body", id="id")))
-    for part in ("tickets.jsonl", "fields.text", "'body'", "id, text"):
-        assert part in str(caught.value)
+    assert caught.value.category == "columns"
+    assert "fields.text" in caught.value.reason
+    assert "'body'; did you mean 'Body'?" in caught.value.reason
+    assert "fields.text" in caught.value.remedy
 
 
 def test_optional_column_may_be_missing_from_some_lines_not_from_all(tmp_path: Path) -> None:
@@ -136,7 +213,7 @@ def test_optional_column_may_be_missing_from_some_lines_not_from_all(tmp_path: P
     path = jsonl(tmp_path / "a.jsonl", *lines)
     labels = [r.label for r in read_records(path, fields) if isinstance(r, Record)]
     assert labels == [None, "it"]
-    with pytest.raises(UserError, match="queue"):
+    with pytest.raises(Unparsable, match="queue"):
         list(read_records(jsonl(tmp_path / "b.jsonl", lines[0]), fields))
 
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillhouse.corpus.pii import pool as mask_pool
-from stillhouse.corpus.pii.detect import Finding, _pieces
 from stillhouse.corpus.pii.masker import (
     DEFAULT_ENTITIES,
     Entity,
@@ -19,8 +18,8 @@ from stillhouse.corpus.pii.masker import (
     Masker,
     MaskSettings,
     vault_entries,
-    without_overlaps,
 )
+from stillhouse.corpus.pii.spans import Finding, without_overlaps
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
 
@@ -246,16 +245,6 @@ def test_a_long_text_is_masked_to_its_end(masker: Masker) -> None:
     assert found(masker, text) == ["Tom Baker", "end@acme.test"]
 
 
-@given(st.text("ab \n", max_size=300))
-def test_pieces_make_up_the_text(text: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stillhouse.corpus.pii.detect.PIECE_CHARACTERS", 20)
-        pieces = list(_pieces(text))
-    assert "".join(piece for _, piece in pieces) == text
-    assert all(text[at : at + len(piece)] == piece for at, piece in pieces)
-    assert all(0 < len(piece) <= 20 for _, piece in pieces)
-
-
 spans = st.builds(
     lambda start, length, score: Finding(f"K{score}", start, min(start + length, 40), score / 10),
     st.integers(0, 39),
@@ -299,8 +288,8 @@ def test_processes_give_the_same_in_the_same_order(
             yield from texts
 
     # Left half way, over an input without end: the processes end all the same.
-    iterator = masker.mask_many(endless(), processes=2)
-    assert list(itertools.islice(iterator, len(texts))) == list(masker.mask_many(texts))
+    iterator = masker.clean_many(endless(), processes=2)
+    assert list(itertools.islice(iterator, len(texts))) == list(masker.clean_many(texts))
     assert len(multiprocessing.active_children()) == 2
     del iterator
     gc.collect()
@@ -312,4 +301,4 @@ def test_small_inputs_start_no_process(masker: Masker, monkeypatch: pytest.Monke
         raise AssertionError("a process for 24 tickets")
 
     monkeypatch.setattr(mask_pool, "_sharded", refuse)
-    assert len(list(masker.mask_many([text for text, _ in SAMPLES], processes=2))) == len(SAMPLES)
+    assert len(list(masker.clean_many([text for text, _ in SAMPLES], processes=2))) == len(SAMPLES)

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stillhouse.corpus.pii.vault import Vault, VaultEntry, load_or_create_key
+from stillhouse.corpus.pii.vault import (
+    Vault,
+    VaultEntry,
+    identity_of,
+    key_id,
+    load_or_create_key,
+)
 from stillhouse.errors import UserError
 
 MARIA = VaultEntry("Person-kuvora", "PERSON", "Maria Gonzalez")
@@ -66,7 +72,7 @@ def test_add_lookup_and_reopen(tmp_path: Path, key: bytes) -> None:
     assert vault.add([MARIA]) == 0
     again = Vault(tmp_path / "vault", key)
     assert again.lookup("Person-kuvora") == [LOUD_MARIA, MARIA]
-    assert list(again.entries()) == [MAIL, LOUD_MARIA, MARIA]
+    assert again.entries() == [MAIL, LOUD_MARIA, MARIA]
     assert len(list((tmp_path / "vault").iterdir())) == 2
 
 
@@ -89,7 +95,7 @@ def test_nothing_readable_on_disk_and_no_other_key_opens_it(tmp_path: Path, key:
         Vault(tmp_path / "vault", other).lookup("Person-kuvora")
     segment.write_bytes(segment.read_bytes()[:-9])
     with pytest.raises(UserError, match="damaged"):
-        list(Vault(tmp_path / "vault", key).entries())
+        Vault(tmp_path / "vault", key).entries()
 
 
 def test_a_write_that_dies_leaves_the_vault_as_it_was(
@@ -104,7 +110,7 @@ def test_a_write_that_dies_leaves_the_vault_as_it_was(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
         patch.setattr(os, "fsync", full)
         vault.add([MAIL])
-    assert list(Vault(tmp_path / "vault", key).entries()) == [MARIA]
+    assert Vault(tmp_path / "vault", key).entries() == [MARIA]
     assert vault.add([MAIL]) == 1
 
 
@@ -119,4 +125,49 @@ def test_what_goes_in_comes_out(
 ) -> None:
     path = tmp_path_factory.mktemp("vault") / "v"
     assert Vault(path, key).add(entries) == len(set(entries))
-    assert list(Vault(path, key).entries()) == sorted(set(entries))
+    assert Vault(path, key).entries() == sorted(set(entries))
+
+
+def test_only_what_is_needed_stays(tmp_path: Path, key: bytes) -> None:
+    vault = Vault(tmp_path / "vault", key)
+    vault.add([MARIA, MAIL])
+    vault.add([LOUD_MARIA])
+    identity = vault.identity
+    assert vault.keep_only({MARIA.pseudonym}) == 1
+    assert vault.entries() == [LOUD_MARIA, MARIA]
+    assert vault.add([MAIL, MARIA]) == 1
+    assert vault.keep_only({"Email-babudi", "Person-kuvora"}) == 0
+    assert vault.identity == identity
+    assert vault.keep_only(set()) == 3
+    assert vault.entries() == []
+
+
+def test_forgetting_that_dies_half_way_loses_nothing_that_is_needed(
+    tmp_path: Path, key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(tmp_path / "vault", key)
+    vault.add([MARIA, MAIL])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        vault.keep_only({MARIA.pseudonym})
+    again = Vault(tmp_path / "vault", key)
+    assert MARIA in again.entries()
+    again.keep_only({MARIA.pseudonym})
+    assert again.entries() == [MARIA]
+
+
+def test_an_identity_is_made_once_and_private(tmp_path: Path, key: bytes) -> None:
+    assert identity_of(tmp_path / "vault") is None
+    vault = Vault(tmp_path / "vault", key)
+    assert not (tmp_path / "vault").exists()
+    first = vault.identity
+    assert first == Vault(tmp_path / "vault", key).identity == identity_of(tmp_path / "vault")
+    assert mode(tmp_path / "vault" / "identity") == 0o600
+    assert mode(tmp_path / "vault") == 0o700
+    assert vault.renew() != first
+
+
+def test_entries_and_key_ids_give_nothing_away(key: bytes) -> None:
+    assert "Maria" not in repr(MARIA)
+    assert key_id(key) == key_id(key) != key_id(key[::-1])
+    assert key_id(key).encode() not in key

@@ -1,0 +1,142 @@
+"""What the UI shows of an artefact: its facts, rendered when it reports, in the order people read.
+
+First what happened and the headline figures, then previews and plots, then where it came from.
+Figures are rounded; nothing here is stored with the artefact. Of what documents say, only masked
+text is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from stillhouse.state import Artefact, State
+from stillhouse.storage.provenance import Provenance
+from stillhouse.storage.query import query
+
+Shown = dict[str, Any]
+
+PREVIEW_WIDTH = 160
+# Facts that are for machines, or shown in another form.
+HIDDEN = {"digest", "digests", "history", "header", "figures", "gates", "scores"}
+
+
+def describe(
+    state: State, artefact: Artefact, record: Provenance, *, reused: bool
+) -> dict[str, Any]:
+    """Metadata of a materialization."""
+    facts = state.facts(artefact)
+    shown: Shown = {
+        # Dagster lists a run that made nothing as the newest materialization: say so first.
+        "result": f"unchanged since {record.created_at}: nothing was made" if reused else "made now"
+    }
+    if artefact.version:
+        shown["teacher_version"] = artefact.version
+    shown |= PREVIEWS.get(artefact.step.name, lambda *_: {})(facts, state, artefact)
+    shown |= {
+        name: _value(value)
+        for name, value in vars(facts).items()
+        if name not in HIDDEN and value is not None
+    }
+    if record.dataset:
+        shown["dataset"] = record.dataset
+    if record.license:
+        shown["license"] = record.license
+    folder = state.folder(artefact)
+    shown |= {
+        "digest": str(facts.digest),
+        "path": dg.MetadataValue.path(_relative(folder, state)),
+        "made_at": record.created_at,
+        "reused": dg.MetadataValue.bool(reused),
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    return dg.MetadataValue.json(value) if isinstance(value, dict | list) else value
+
+
+def _relative(path: Path, state: State) -> str:
+    root = state.project.root
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _preview(sql: str, table: Path) -> Any:
+    """A few rows of a masked table. Their text is untrusted: it can't leave its cell."""
+    from stillhouse.report.markdown import markdown_table
+
+    found = query(sql, t=table)
+    rows = [
+        ["" if cell is None else str(cell) for cell in row.values()] for row in found.to_pylist()
+    ]
+    return dg.MetadataValue.md(markdown_table(found.column_names, rows, width=PREVIEW_WIDTH))
+
+
+def _masked(_: Any, state: State, artefact: Artefact) -> Shown:
+    table = state.layout.table(artefact.step.name)
+    return {"sample": _preview("SELECT title, text FROM t WHERE len(entities) > 0 LIMIT 5", table)}
+
+
+def _unique(_: Any, state: State, artefact: Artefact) -> Shown:
+    table = state.layout.table(artefact.step.name)
+    sql = "SELECT copies, source, text FROM t ORDER BY copies DESC, doc_id LIMIT 5"
+    return {"most_copied": _preview(sql, table)}
+
+
+def _pairs(_: Any, state: State, artefact: Artefact) -> Shown:
+    sql = "SELECT task, label, source, input FROM t ORDER BY pair_id LIMIT 8"
+    return {"sample": _preview(sql, state.layout.table(artefact.step.name))}
+
+
+def _splits(_: Any, state: State, artefact: Artefact) -> Shown:
+    sql = """SELECT task, label, count(*) FILTER (split = 'train') AS train,
+                    count(*) FILTER (split = 'validation') AS validation,
+                    count(*) FILTER (split = 'test') AS test
+             FROM t GROUP BY ALL ORDER BY task, label LIMIT 100"""
+    return {"answers": _preview(sql, state.layout.table(artefact.step.name))}
+
+
+def _review(_: Any, state: State, artefact: Artefact) -> Shown:
+    sql = "SELECT task, label, source, split, input FROM t ORDER BY task, label LIMIT 60"
+    return {"sample": _preview(sql, state.layout.table(artefact.step.name))}
+
+
+def _trained(facts: Any, _: State, __: Artefact) -> Shown:
+    from stillhouse.report.pictures import learning_curve_markdown
+
+    curve = learning_curve_markdown(facts.history)
+    shown: Shown = {f"validation_{k}": round(v, 4) for k, v in facts.scores.items()}
+    shown["epochs"] = len(facts.history)
+    if curve:
+        shown["learning_curve"] = dg.MetadataValue.md(curve)
+    return shown
+
+
+def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.report.assemble import PAGE
+    from stillhouse.report.summary import markdown_of
+
+    folder = state.folder(artefact)
+    return {
+        "summary": dg.MetadataValue.md(markdown_of(folder)),
+        "report": dg.MetadataValue.path(_relative(folder / PAGE, state)),
+        # Numbers that the UI plots over time and over versions.
+        **{name: round(value, 4) for name, value in facts.figures.items()},
+    }
+
+
+PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
+    "masked_documents": _masked,
+    "unique_documents": _unique,
+    "instruction_pairs": _pairs,
+    "dataset_splits": _splits,
+    "review_sample": _review,
+    "adapted_teacher": _trained,
+    "checkpoint": _trained,
+    "evaluation_report": _report,
+}

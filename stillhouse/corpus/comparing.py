@@ -1,0 +1,83 @@
+"""The form in which documents are compared: what they say themselves, whoever is named in it.
+
+Deduplication and splits look at texts through this; what is trained on stays as it is.
+"""
+
+# Queries are composed of numbers and column names of our own.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+# A pseudonym (see corpus/pii/masker.py): its kind, and three or more syllables. "E-mobile" has the
+# same form; in comparison it counts as "E", which does no harm.
+PSEUDONYM = r"\b([A-Z][A-Za-z0-9]*)-(?:[bdfhjklmnprstvz][aeiou]){3,}\b"
+
+# A paragraph is boilerplate when so many documents of a source, and this share of them, have it
+# among the first or last two. In the middle nothing is left out: twenty versions of one handbook
+# share nearly all their paragraphs, and must stay near-duplicates.
+REPEATED_DOCUMENTS = 20
+REPEATED_SHARE = 0.05
+ENDS = 2
+
+
+def without_pseudonyms(column: str) -> str:
+    """SQL for a text in which each pseudonym is its kind: who is named makes no other text."""
+    return f"regexp_replace({column}, '{PSEUDONYM}', '\\1', 'g')"
+
+
+def content_key(column: str) -> str:
+    """SQL for 128 bits (hex) of what a text says: case, spacing, punctuation and names aside.
+
+    It depends on the text alone, not on the file, the other documents or the pseudonyms' key. A
+    text of punctuation alone keeps it.
+    """
+    words = f"trim(regexp_replace({without_pseudonyms(column)}, '[\\s\\p{{P}}]+', ' ', 'g'))"
+    return f"md5(lower(nfc_normalize(coalesce(nullif({words}, ''), {column}))))"
+
+
+def create_compared(db: duckdb.DuckDBPyConnection) -> None:
+    """Create compared(doc_id, text) of the relation documents(doc_id, source, text).
+
+    Left out is boilerplate: a letterhead, greeting or disclaimer on every twentieth document of a
+    source would make its short documents near-duplicates of each other. Paragraphs end at blank
+    lines; in a text that has none, lines are taken. A text of nothing else is compared whole.
+    """
+    blank = "chr(10) || chr(10)"
+    db.execute(
+        f"""CREATE VIEW paragraphs AS
+        SELECT doc_id, source, text, blank,
+               string_split(text, CASE WHEN blank THEN {blank} ELSE chr(10) END) AS parts
+        FROM (SELECT doc_id, source, {without_pseudonyms("coalesce(text, '')")} AS text,
+                     contains(text, {blank}) AS blank FROM documents)"""
+    )
+    db.execute(
+        f"""CREATE TABLE boilerplate AS
+        SELECT source, list(part ORDER BY part) AS known FROM (
+            SELECT source, part FROM (
+                SELECT source, unnest(list_distinct(list_transform(
+                    list_concat(parts[:{ENDS}], parts[-{ENDS}:]), lambda p: {_same("p")}
+                ))) AS part
+                FROM paragraphs WHERE len(parts) > 1
+            )
+            JOIN (SELECT source, count(*) AS size FROM documents GROUP BY source) USING (source)
+            GROUP BY source, part
+            HAVING count(*) >= greatest({REPEATED_DOCUMENTS}, {REPEATED_SHARE} * any_value(size))
+        ) GROUP BY source"""
+    )
+    own = f"""list_filter(parts, lambda p, i: NOT (
+        (i <= {ENDS} OR i > len(parts) - {ENDS}) AND list_contains(known, {_same("p")})))"""
+    db.execute(
+        f"""CREATE VIEW compared AS
+        SELECT doc_id, CASE WHEN known IS NULL OR len(parts) = 1 THEN text
+            ELSE coalesce(nullif(trim(array_to_string({own}, {blank})), ''), text) END AS text
+        FROM paragraphs LEFT JOIN boilerplate USING (source)"""
+    )
+
+
+def _same(paragraph: str) -> str:
+    return f"hash(lower(trim({paragraph})))"

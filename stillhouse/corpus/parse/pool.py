@@ -1,0 +1,240 @@
+"""Files read in processes of their own: one that hangs, crashes or fills the memory costs itself.
+
+Neither `concurrent.futures` nor joblib survives a worker that dies, and none limits memory; so a
+worker here has a connection, one file at a time, and somebody who watches it. Memory is what a
+process really occupies: an address space limit would count what libraries only reserve.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.corpus.parse.worker import READY
+from stillhouse.errors import UserError
+
+Job = dict[str, Any]
+Result = list[dict[str, Any]] | Path | Unparsable
+
+WATCH_SECONDS = 0.1
+# A process takes seconds to import its parsers, as long as some fifty usual files take. One more is
+# also started when a file takes long, so that the others need not wait for it.
+FILES_WORTH_A_PROCESS = 50
+LONG_SECONDS = 20.0
+START_SECONDS = 120.0
+STUCK_SECONDS = 5.0
+# A crash may be chance (somebody else filled the memory): a file that does it twice is at fault.
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may take. A process that holds half of `memory` after a file is replaced."""
+
+    memory: int = 2 << 30
+    seconds: float = 180.0
+    seconds_a_megabyte: float = 60.0
+    files_a_process: int = 1000
+
+    def allowed(self, size: int) -> float:
+        return self.seconds + self.seconds_a_megabyte * size / 1e6
+
+
+def processes_here(limits: Limits) -> int:
+    """One for each core that this process may use, as far as memory for their limits is there."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, psutil.virtual_memory().total // limits.memory))
+
+
+def read_files(
+    jobs: Iterable[Job], handler: str, *, limits: Limits, processes: int | None = None
+) -> Iterator[tuple[Job, Result]]:
+    """Each job with what `handler` ("module:name") makes of it, as they are finished.
+
+    A job is JSON; `size` is that of its file in bytes. Few jobs share one process.
+
+    Raises:
+        UserError: the handler did.
+        RuntimeError: a process doesn't even start.
+    """
+    processes = processes or processes_here(limits)
+    jobs = iter(jobs)
+    head = list(itertools.islice(jobs, processes * FILES_WORTH_A_PROCESS))
+    wanted = -(-len(head) // FILES_WORTH_A_PROCESS)
+    again: deque[Job] = deque()
+    waiting = itertools.chain(head, jobs)
+    workers: list[_Worker] = []
+    crashes: dict[str, int] = {}
+    try:
+        while True:
+            workers = [worker for worker in workers if worker.alive]
+            for worker in workers:
+                if worker.job is None and (job := _next(again, waiting)) is not None:
+                    worker.give(job)
+            taking_long = sum(worker.takes_long() for worker in workers)
+            room = min(processes, wanted + taking_long) - len(workers)
+            while room > 0 and (job := _next(again, waiting)) is not None:
+                room -= 1
+                workers.append(_Worker(handler, limits))
+                workers[-1].give(job)
+            busy = [worker for worker in workers if worker.job is not None]
+            if not busy:
+                return
+            ready = wait([worker.connection for worker in busy], timeout=WATCH_SECONDS)
+            for worker in busy:
+                job = worker.job or {}
+                result = worker.look(worker.connection in ready)
+                if result is None:
+                    continue
+                name = json.dumps(job, sort_keys=True)
+                if isinstance(result, Unparsable) and result.category == "crashed":
+                    crashes[name] = crashes.get(name, 0) + 1
+                    if crashes[name] < ATTEMPTS:
+                        again.append(job)
+                        continue
+                crashes.pop(name, None)
+                yield job, result
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _next(again: deque[Job], waiting: Iterator[Job]) -> Job | None:
+    return again.popleft() if again else next(waiting, None)
+
+
+class _Worker:
+    """A process, the file it reads, and how long and in how much memory it may do so."""
+
+    def __init__(self, handler: str, limits: Limits) -> None:
+        self.limits = limits
+        self.connection, theirs = Pipe()
+        command = [sys.executable, "-P", "-m", "stillhouse.corpus.parse.worker"]
+        with theirs:
+            # Not multiprocessing: that would import the caller's main module in each worker.
+            self.process = subprocess.Popen(  # noqa: S603 - our own module
+                [*command, str(theirs.fileno()), handler],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                # One process a core: threads of theirs would wait for each other.
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+            )
+        self.usage = psutil.Process(self.process.pid)
+        self.job: Job | None = None
+        self.ready, self.alive, self.files = False, True, 0
+        self.deadline = self.started = 0.0
+
+    def give(self, job: Job) -> None:
+        self.job = job
+        self.files += 1
+        self._start_clock()
+        with suppress(OSError):  # it died in between: `look` says so
+            self.connection.send_bytes(json.dumps(job).encode())
+
+    def _start_clock(self) -> None:
+        size = (self.job or {}).get("size") or 0
+        self.started = time.monotonic()
+        allowed = self.limits.allowed(size) if self.ready else START_SECONDS
+        self.deadline = self.started + allowed
+
+    def takes_long(self) -> bool:
+        return self.job is not None and time.monotonic() > self.started + LONG_SECONDS
+
+    def look(self, has_words: bool) -> Result | None:
+        """What came of the job; None while it is being read."""
+        try:
+            if has_words:
+                return self._hear(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return self._lost()
+        if self._memory() > self.limits.memory:
+            return self._killed(
+                "too_large",
+                f"reading it takes more than {self.limits.memory >> 20} MB of memory",
+                "split it into smaller files, or save it anew: a small file that unpacks to so "
+                "much may be made to do harm.",
+            )
+        if time.monotonic() > self.deadline:
+            if not self.ready:
+                self.end()
+                raise RuntimeError("a process that reads files does not start")
+            size = (self.job or {}).get("size") or 0
+            return self._killed(
+                "too_slow",
+                f"reading it takes more than {self.limits.allowed(size):.0f} seconds",
+                "split it into smaller files, or save it anew in its own program.",
+            )
+        return None
+
+    def _hear(self, words: bytes) -> Result | None:
+        if words == READY:
+            self.ready = True
+            self._start_clock()
+            return None
+        answer = json.loads(words)
+        self.job = None
+        if "user_error" in answer:
+            message, remedy = answer["user_error"]
+            raise UserError(message, remedy=remedy)
+        if self.files >= self.limits.files_a_process or self._memory() > self.limits.memory / 2:
+            self.end()
+        if "part" in answer:
+            return Path(answer["part"])
+        if "rows" in answer:
+            rows: list[dict[str, Any]] = answer["rows"]
+            return rows
+        category, reason, remedy = answer["unparsable"] or (
+            "too_large",
+            "reading it takes more memory than there is",
+            "split it into smaller files.",
+        )
+        return Unparsable(category, reason, remedy=remedy)
+
+    def _lost(self) -> Unparsable:
+        self.end(patience=STUCK_SECONDS)
+        code = self.process.returncode or 0
+        if not self.ready:
+            raise RuntimeError(f"a process that reads files does not start: it ended with {code}")
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Unparsable(
+            "crashed",
+            f"its parser crashed ({how})",
+            remedy="open it in its own program and save it again, or remove it.",
+        )
+
+    def _killed(self, category: str, reason: str, remedy: str) -> Unparsable:
+        self.end()
+        return Unparsable(category, reason, remedy=remedy)
+
+    def _memory(self) -> int:
+        try:
+            return int(self.usage.memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def end(self, patience: float = 0.0) -> None:
+        """Kill the process, unless it ends by itself in time: it has nothing to tidy up."""
+        self.alive = False
+        self.connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        self.process.kill()
+        # What reads from a share that is dead can't even be killed: it is left to itself.
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STUCK_SECONDS)

@@ -1,0 +1,149 @@
+"""One source file to rows of `parsed_documents`: its documents, or why it gave none."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.config.corpus import RecordFields
+from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
+from stillhouse.corpus.parse.files import known_suffix, parse_file
+from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
+from stillhouse.corpus.parse.records import Record, read_records
+from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.storage.files import digest
+from stillhouse.storage.tables import table_writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = dict[str, Any]
+Job = dict[str, Any]
+
+PARSED, QUARANTINED = "parsed", "quarantined"
+
+# Raise when the rows made here from a parsed file change.
+VERSION = 2
+
+# A file of more rows leaves them in a Parquet file: no process holds them all.
+ROWS_IN_MEMORY = 500
+
+
+def document_schema() -> pa.Schema:
+    """One row a document, or a file or record that gave none (`status` "quarantined").
+
+    `input_id` stands for the file and all that decides what is read from it. `label` is a record's
+    own; `position` its line. `dropped_characters` counts quoted replies, signatures, page furniture
+    and white space that cleaning removed. `suffix` is empty where it names no format.
+    """
+    import pyarrow as pa
+
+    text = (
+        *("doc_id", "input_id", "file_id", "version", "source", "kind", "path", "suffix"),
+        *("record_id", "status", "category", "reason", "remedy", "title", "text", "language"),
+        *("label", "created_at"),
+    )
+    return pa.schema(
+        [(name, pa.string()) for name in text]
+        + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position")]
+    )
+
+
+def read_file(job: Job) -> list[Row] | Path:
+    """The rows of a file; those of a large one in a Parquet file at `job["part"]`.
+
+    `job` is plain JSON: the columns of `base` below, `file` (where it lies), `part`, `nlp_model`,
+    and for records `fields` and `strip_quotes` of its source. Has at least one row.
+
+    Raises:
+        UserError: the spaCy model or a library is missing.
+    """
+    base = base_row(job)
+    path = Path(job["file"])
+    try:
+        if job["kind"] == "documents":
+            return [_document_row(base, path, job["nlp_model"])]
+        rows = _record_rows(base, path, RecordFields(**job["fields"]), job["strip_quotes"])
+        head = list(itertools.islice(rows, ROWS_IN_MEMORY + 1))
+        if len(head) <= ROWS_IN_MEMORY:
+            return head
+        return _write(Path(job["part"]), itertools.chain(head, rows))
+    except Unparsable as error:
+        return [quarantined(base, error)]
+
+
+def base_row(job: Job) -> Row:
+    """What all rows of a file have alike."""
+    suffix = Path(job["path"]).suffix.lower()
+    return {
+        **{name: job[name] for name in ("input_id", "file_id", "source", "kind", "path")},
+        "version": str(VERSION),
+        "suffix": suffix if suffix in RECORD_SUFFIXES else known_suffix(suffix),
+        "status": PARSED,
+    }
+
+
+def quarantined(base: Row, error: Unparsable, line: int = 0) -> Row:
+    return {
+        **base,
+        "status": QUARANTINED,
+        "category": error.category,
+        "reason": error.reason,
+        "remedy": error.remedy,
+        "position": line,
+    }
+
+
+def _document_row(base: Row, path: Path, nlp_model: str) -> Row:
+    parsed = parse_file(path, nlp_model=nlp_model)
+    text = clean_text(parsed.text)
+    furniture = sum(len(element.text) for element in parsed.furniture)
+    return {
+        **base,
+        "doc_id": digest(base["source"], base["path"], text),
+        "title": parsed.title or None,
+        "text": text,
+        "language": parsed.language,
+        "pages": parsed.pages,
+        "dropped_characters": len(parsed.text) - len(text) + furniture,
+        "position": 0,
+    }
+
+
+def _record_rows(base: Row, path: Path, fields: RecordFields, strip_quotes: bool) -> Iterator[Row]:
+    for record in read_records(path, fields):
+        if isinstance(record, BadRecord):
+            error = Unparsable(
+                "corrupt",
+                f"line {record.line}: {record.reason}",
+                remedy="correct the line; the other records of the file are used.",
+            )
+            yield quarantined(base, error, record.line)
+        else:
+            yield _record_row(base, record, strip_quotes)
+
+
+def _record_row(base: Row, record: Record, strip_quotes: bool) -> Row:
+    text = record.text
+    if strip_quotes:
+        text = strip_signature(strip_quoted_reply(text))
+    text = clean_text(text)
+    return {
+        **base,
+        "doc_id": digest(base["source"], base["path"], record.record_id, text),
+        "record_id": record.record_id,
+        "text": text,
+        "label": record.label,
+        "created_at": record.created_at,
+        "dropped_characters": len(record.text) - len(text),
+        "position": record.line,
+    }
+
+
+def _write(part: Path, rows: Iterator[Row]) -> Path:
+    with table_writer(part, document_schema()) as write:
+        while batch := list(itertools.islice(rows, ROWS_IN_MEMORY)):
+            write(batch)
+    return part

@@ -1,0 +1,64 @@
+"""Which documents and files a dataset came from, in digests: the answer to "which files made this
+student?" stays with the student when documents change or go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.query import connected, rows_in_batches
+from stillhouse.storage.tables import BATCH_ROWS, table_writer
+
+LEARNED_FROM = "learned_from.parquet"
+
+
+def write_lineage(layout: Layout, path: Path) -> None:
+    """One row a document that has pairs: doc_id, file_id, source, sha256 of the file's content."""
+    sql = """
+        SELECT DISTINCT p.doc_id, d.file_id, d.source, f.sha256
+        FROM (SELECT DISTINCT doc_id FROM pairs) p
+        JOIN documents d USING (doc_id) JOIN files f USING (file_id)
+        ORDER BY p.doc_id
+    """
+    tables = {
+        "pairs": layout.table("dataset_splits"),
+        "documents": layout.table("parsed_documents"),
+        "files": layout.table("source_files"),
+    }
+    _write(sql, path, tables)
+
+
+def write_learned_from(dataset: Path, lineage: Path, tasks: list[str], path: Path) -> None:
+    """One row a pair that a student of `tasks` learns from or is chosen by (train, validation):
+    pair_id, split, doc_id, file_id, source, sha256."""
+    names = ", ".join("'" + task.replace("'", "''") + "'" for task in tasks)
+    sql = f"""
+        SELECT p.pair_id, p.task, p.split, p.doc_id, l.file_id, l.source, l.sha256
+        FROM pairs p LEFT JOIN lineage l USING (doc_id)
+        WHERE p.split IN ('train', 'validation') AND p.task IN ({names})
+        ORDER BY p.pair_id
+    """  # noqa: S608 - asset names by their pattern
+    _write(sql, path, {"pairs": dataset, "lineage": lineage})
+
+
+def files_of(checkpoint: Path, layout: Layout) -> Iterator[dict[str, object]]:
+    """The files that the student in `checkpoint` learned from: source, file_id, sha256, pairs, and
+    the path where the file is still among the sources (else None)."""
+    learned = checkpoint / LEARNED_FROM
+    present = layout.table("source_files")
+    sql = """
+        SELECT l.source, l.file_id, l.sha256, count(*) AS pairs, any_value(f.path) AS path
+        FROM learned l LEFT JOIN files f USING (file_id)
+        GROUP BY ALL ORDER BY l.source, path, l.file_id
+    """
+    for rows in rows_in_batches(sql, learned=learned, files=present):
+        yield from rows
+
+
+def _write(sql: str, path: Path, tables: dict[str, Path]) -> None:
+    with connected(tables) as db:
+        reader = db.sql(sql).to_arrow_reader(BATCH_ROWS)
+        with table_writer(path, reader.schema) as write:
+            for batch in reader:
+                write(batch)

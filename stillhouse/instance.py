@@ -1,0 +1,112 @@
+"""The project's Dagster instance: made, filled with teacher versions, freed of dead runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillhouse.config.project import Project
+from stillhouse.errors import UserError
+from stillhouse.storage.files import write_text
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.locks import is_alive
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+logger = logging.getLogger("stillhouse")
+
+INSTANCE_SETTINGS = """\
+# Written by stillhouse when this folder was made; yours to change.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+# Log lines of the library appear among a run's events.
+python_logs:
+  managed_python_loggers: [stillhouse]
+  python_log_level: INFO
+run_monitoring:
+  enabled: true
+"""
+
+# A run of a terminal: its process holds the run's lock from the first event to the last.
+TERMINAL_TAG = "stillhouse/terminal"
+
+# Runs of the UI hold their lock during each step only. Between two steps a second or so goes by.
+SILENT_SECONDS = 120.0
+# A run that was launched and never came to a step.
+NEVER_STARTED_SECONDS = 900.0
+
+
+def open_instance(project: Project) -> dg.DagsterInstance:
+    """The project's Dagster instance; its folder is made when it is missing."""
+    import dagster as dg
+
+    home = prepare_home(project)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return dg.DagsterInstance.get()
+
+
+def prepare_home(project: Project) -> Path:
+    """DAGSTER_HOME, with a dagster.yaml in it; the data directory is its owner's alone."""
+    prepare_data_directory(project.data_path)
+    home = Layout(project.data_path).dagster_home.resolve()
+    if not (home / "dagster.yaml").exists():
+        write_text(home / "dagster.yaml", INSTANCE_SETTINGS)
+    return home
+
+
+def prepare_data_directory(root: Path) -> None:
+    """Make the data directory, for its owner alone: what documents say lies below it unmasked."""
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if root.stat().st_mode & 0o077:
+            root.chmod(0o700)
+            logger.info("%s: others could read it; now its owner alone may", root)
+    except OSError as error:
+        raise UserError(
+            f"data_dir: {root} can't be written to ({error.strerror or error})",
+            remedy="set `data_dir` in the project file to a folder that this user may write to.",
+        ) from error
+
+
+def register_teachers(instance: dg.DagsterInstance, project: Project) -> list[str]:
+    """Make every teacher version of the project file a partition; returns the new ones."""
+    known = set(instance.get_dynamic_partitions("teacher_version"))
+    new = [t.version for t in project.teachers if t.version not in known]
+    if new:
+        instance.add_dynamic_partitions("teacher_version", new)
+    return new
+
+
+def close_dead_runs(instance: dg.DagsterInstance, layout: Layout) -> list[str]:
+    """Close the runs whose process is gone, whoever started them and wherever; returns their ids.
+
+    A killed process can't report its end: its run would look busy for ever. Whatever works on a
+    run holds its lock, which the kernel takes away with the process.
+    """
+    import dagster as dg
+
+    closed = []
+    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    statuses.append(dg.DagsterRunStatus.CANCELING)
+    for record in instance.get_run_records(dg.RunsFilter(statuses=statuses)):
+        run = record.dagster_run
+        lock = layout.run(run.run_id)
+        if is_alive(lock):
+            continue
+        if TERMINAL_TAG not in run.tags:
+            patience = SILENT_SECONDS if lock.exists() else NEVER_STARTED_SECONDS
+            if time.time() - record.update_timestamp.timestamp() < patience:
+                continue
+            if lock.exists() and time.time() - lock.stat().st_mtime < patience:
+                continue
+        instance.report_run_failed(run, "The process of this run is gone.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        lock.unlink(missing_ok=True)
+        closed.append(run.run_id)
+    return closed

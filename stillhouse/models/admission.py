@@ -1,0 +1,65 @@
+"""May this teacher be used, and is it still the one that its version stands for?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stillhouse.config.project import Project
+from stillhouse.config.teacher import Teacher
+from stillhouse.errors import UserError
+from stillhouse.models.fetch import default_cache, locate
+from stillhouse.models.licence import LicenceRecord, Statement, check_licence, stated_licences
+from stillhouse.storage.provenance import Recipe
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A teacher that the policy allows; `stated` is what its files say of their licence."""
+
+    source: Path
+    licence: LicenceRecord
+    stated: list[dict[str, str]]
+
+
+def admit(teacher: Teacher, project: Project, imported: Mapping[str, Any] | None) -> Admitted:
+    """Compare the teacher's licence with the policy; `imported` are the facts of an earlier import.
+
+    Where the weights as they came are no longer on this machine, what they stated when they were
+    imported counts. Raises `UserError` when the policy forbids the teacher, or it is nowhere.
+    """
+    try:
+        source = locate(teacher.model, default_cache(), project.root)
+        stated = stated_licences(source)
+    except UserError:
+        if imported is None or imported.get("model") != teacher.model:
+            raise
+        source, stated = Path(), [Statement(**x) for x in imported["license_stated"]]
+    licence = check_licence(
+        teacher.version,
+        teacher.license,
+        stated,
+        allow=project.license_policy.allow,
+        accepted_terms=project.license_policy.accepted_terms,
+        policy_source=str(project.file),
+    )
+    return Admitted(source, licence, [asdict(s) for s in stated])
+
+
+def refuse_edited(teacher: Teacher, made: Recipe, now: Recipe) -> None:
+    """A version stands for one content: raise `UserError` when its source changed under its name.
+
+    Labels and students of the version would otherwise silently come from two teachers.
+    """
+    field = f"teachers: version {teacher.version}: model"
+    remedy = (
+        "give the changed model a version of its own below this one, and leave this one as it "
+        "was; or remove the version's folder below teachers/ in the data directory to make "
+        "everything of it anew."
+    )
+    if made.settings.get("model") != now.settings.get("model"):
+        raise UserError(f"{field}: it was another model when it was imported", remedy=remedy)
+    if made.inputs.get("source") != now.inputs.get("source"):
+        raise UserError(f"{field}: its files changed since they were imported", remedy=remedy)

@@ -1,0 +1,54 @@
+"""Inputs that no step makes: source files, the keys, a teacher's source. What `State` asks of them.
+
+Each answers with a digest of content, or None where it can't be looked at now: what was recorded
+then counts, so that a project copied to a machine without its sources reuses what was made.
+"""
+
+from __future__ import annotations
+
+from stillhouse.config.project import Project
+from stillhouse.errors import UserError
+from stillhouse.state import State, state_of
+from stillhouse.steps import Where
+
+
+def source_files(state: State, _: Where) -> str | None:
+    from stillhouse.corpus.sources import files_digest
+
+    return files_digest(state.project, state.layout)
+
+
+def pseudonym_key(state: State, _: Where) -> str | None:
+    from stillhouse.corpus.pii.vault import pseudonym_key_id
+
+    return pseudonym_key_id(state.layout) or "none yet"
+
+
+def vault(state: State, _: Where) -> str | None:
+    from stillhouse.corpus.pii.vault import vault_id
+
+    return vault_id(state.layout) or "none yet"
+
+
+def teacher_source(state: State, where: Where) -> str | None:
+    """Digest of the weights as they came; None where they are not on this machine any more."""
+    from stillhouse.models.fetch import default_cache, source_digest
+
+    known = state.layout.teacher(str(where.version)) / "source.json"
+    try:
+        return source_digest(where.teacher.model, default_cache(), state.project.root, known=known)
+    except UserError:
+        return None
+
+
+OUTSIDE = {
+    "files": source_files,
+    "pseudonym_key": pseudonym_key,
+    "vault": vault,
+    "source": teacher_source,
+}
+
+
+def open_state(project: Project, *, run_id: str | None = None) -> State:
+    """The state of a project, with everything outside looked at; see `state_of`."""
+    return state_of(project, OUTSIDE, run_id=run_id)

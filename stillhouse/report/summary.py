@@ -1,0 +1,47 @@
+"""What `evaluation.json` says, as Markdown for Dagster's UI and the terminal: numbers, no texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stillhouse.report import findings
+from stillhouse.report.assemble import EVALUATION
+from stillhouse.report.gates import margin, title, verdict
+from stillhouse.report.markdown import literal, markdown_table
+from stillhouse.storage.files import read_json
+from stillhouse.wording import number
+
+
+def table_markdown(evaluation: Mapping[str, Any]) -> str:
+    """The tables of models, one a task; with several tasks, each below its task's name."""
+    tasks = evaluation["about"]["tasks"]
+    tables = [(task["name"], markdown_table(*findings.table(evaluation, task))) for task in tasks]
+    if len(tables) == 1:
+        return tables[0][1]
+    return "\n\n".join(f"{literal(name)}\n\n{table}" for name, table in tables)
+
+
+def markdown_of(folder: Path) -> str:
+    """The summary of the report in `folder`: verdict, table, gates, and whether models differ.
+
+    Raises FileNotFoundError when there is no report.
+    """
+    evaluation = read_json(folder / EVALUATION)
+    gates = findings.gates(evaluation)
+    _, said = verdict(gates)
+    parts = [
+        f"**{literal(said)}.** {literal(findings.headline(evaluation))}",
+        table_markdown(evaluation),
+    ]
+    if gates:
+        rows = [
+            [title(g), "✓" if g.passed else "✗", number(g.value), number(g.limit), margin(g)]
+            for g in gates
+        ]
+        parts.append(markdown_table(["Gate", "Passed", "Value", "Limit", "Margin"], rows))
+    for task in evaluation["about"]["tasks"]:
+        readings = findings.readings(evaluation, task["name"])
+        parts.append("\n".join(f"- {literal(reading)}" for reading in readings))
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,278 @@
+"""What a project's data directory holds, against what its steps would make now.
+
+`State` answers for every artefact: its recipe, its record, why it is stale; and makes it, one
+writer at a time. It knows no Dagster: assets, `stillhouse status` and tests ask the same object.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stillhouse.config.project import Project
+from stillhouse.errors import UserError
+from stillhouse.steps import STEPS, Step, Where
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.locks import exclusive
+from stillhouse.storage.provenance import (
+    Provenance,
+    Recipe,
+    library_versions,
+    make_in_place,
+    make_whole,
+    read_provenance,
+)
+from stillhouse.storage.snapshots import Snapshot, current_snapshot
+
+logger = logging.getLogger("stillhouse")
+
+# How often an artefact is made again whose inputs changed while it was made.
+ATTEMPTS = 3
+
+# Digests of inputs that no step makes, by name; None where one can't be known now (the recorded
+# one then counts). Given by who knows the outside: see stillhouse/outside.py.
+Outside = Mapping[str, Callable[["State", Where], str | None]]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What a step makes for a teacher version and a student, or for the project."""
+
+    step: Step
+    version: str | None = None
+    student: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`parsed_documents`, `soft_labels` or `router/checkpoint`: the asset's name."""
+        return f"{self.student}/{self.step.name}" if self.student else self.step.name
+
+    def __str__(self) -> str:
+        return f"{self.name} [{self.version}]" if self.version else self.name
+
+    @property
+    def parts(self) -> list[str]:
+        return [part for part in (self.student, self.step.name, self.version) if part]
+
+
+@dataclass(frozen=True)
+class State:
+    """`snapshot` is the dataset that a run works on; the present one where none is given."""
+
+    project: Project
+    outside: Outside = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+    run_id: str | None = None
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.project.data_path)
+
+    def artefacts(self, versions: list[str] | None = None) -> Iterator[Artefact]:
+        """Every artefact of the project (of these teacher versions), inputs before outputs."""
+        for step in STEPS.values():
+            if step.scope == "project":
+                yield Artefact(step)
+        for version in versions or [t.version for t in self.project.teachers]:
+            for step in STEPS.values():
+                if step.scope == "teacher":
+                    yield Artefact(step, version)
+            for student in self.project.students:
+                for step in STEPS.values():
+                    if step.scope == "student":
+                        yield Artefact(step, version, student.name)
+
+    def where(self, artefact: Artefact) -> Where:
+        return Where(self.project, artefact.version, artefact.student)
+
+    def folder(self, artefact: Artefact) -> Path:
+        return artefact.step.folder(self.layout, self.where(artefact))
+
+    def upstream(self, artefact: Artefact) -> list[Artefact]:
+        """The artefacts that this one reads."""
+        found = []
+        for name in artefact.step.reads:
+            scope = STEPS[name].scope
+            version = None if scope == "project" else artefact.version
+            found.append(
+                Artefact(STEPS[name], version, artefact.student if scope == "student" else None)
+            )
+        return found
+
+    def record(self, artefact: Artefact) -> Provenance | None:
+        """How the artefact was made, None when there is none."""
+        return read_provenance(self.folder(artefact))
+
+    def facts(self, artefact: Artefact) -> Any:
+        """The facts of an artefact as its step's dataclass; of the dataset, those of the snapshot.
+
+        Raises `UserError` when it was not made yet, or by a release with other facts.
+        """
+        from pydantic import ValidationError
+
+        if artefact.step.name == "dataset_splits" and self.snapshot is not None:
+            values: dict[str, Any] | None = self.snapshot.facts
+        else:
+            record = self.record(artefact)
+            values = record.facts if record else None
+        try:
+            if values is not None:
+                return _reader(artefact.step.facts).validate_python(values)
+        except ValidationError:
+            pass  # of an older release: as if it had not been made
+        raise UserError(
+            f"{artefact} was not made yet",
+            remedy="materialize it first: `stillhouse run` makes everything in order.",
+        )
+
+    def facts_of(self, step: str, version: str | None = None, student: str | None = None) -> Any:
+        """`facts`, by the step's name."""
+        return self.facts(Artefact(STEPS[step], version, student))
+
+    def recipe(self, artefact: Artefact) -> Recipe:
+        """What the artefact would be made of now; raises `UserError` where an input lacks."""
+        step, where = artefact.step, self.where(artefact)
+        inputs: dict[str, str] = {}
+        for name in step.outside:
+            known = self.outside[name](self, where) if name in self.outside else None
+            if known is None:  # it can't be looked at now: what was recorded counts
+                record = self.record(artefact)
+                known = record.recipe.inputs.get(name, "") if record else ""
+            inputs[name] = known
+        for upstream in self.upstream(artefact):
+            counted = step.reads[upstream.step.name](self.facts(upstream), where)
+            inputs |= {f"{upstream.step.name}{part}": found for part, found in counted.items()}
+        return Recipe(
+            inputs, step.settings(where), step.versions, library_versions(step.libraries(where))
+        )
+
+    def why_stale(self, artefact: Artefact) -> str | None:
+        """One line on what has changed since the artefact was made; None: it is up to date.
+
+        Looks at the artefact alone; `status` says what lies below something stale.
+        """
+        record = self.record(artefact)
+        if record is None:
+            return "not made yet"
+        try:
+            return "; ".join(self.recipe(artefact).differences(record.recipe)) or None
+        except UserError as error:
+            return error.message
+
+    def statuses(self, versions: list[str] | None = None) -> dict[Artefact, str | None]:
+        """Why each artefact is not up to date, None where it is: for a reason of its own, or
+        because it lies below something that is not."""
+        found: dict[Artefact, str | None] = {}
+        for artefact in self.artefacts(versions):
+            reason = self.why_stale(artefact)
+            above = [u for u in self.upstream(artefact) if found.get(u)]
+            if above and self.record(artefact) is not None:
+                below = f"{', '.join(map(str, above))} above it is not up to date"
+                reason = f"{reason}; {below}" if reason else below
+            found[artefact] = reason
+        return found
+
+    def make(
+        self,
+        artefact: Artefact,
+        make: Callable[[Path, Recipe], Any],
+        *,
+        license_name: str | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> tuple[Provenance, bool]:
+        """The artefact as it is if its recipe would make it again, else made now.
+
+        `make` is given the folder to write to (an empty one where the step's is `replaced`) and
+        the recipe, and returns the facts. Waits for another writer of the same artefact, and
+        where the step is heavy for whatever else runs a model; an artefact that is up to date
+        waits for nothing. Returns its record, and whether it was reused.
+
+        Raises `UserError` as `recipe` does, and where inputs were made from another dataset.
+        """
+        found = self._current(artefact)
+        if found is not None:
+            return found, True
+        if before is not None:
+            before()
+        self._require_one_dataset(artefact)
+        with exclusive(self.layout.lock(*artefact.parts), artefact.name):
+            if (found := self._current(artefact)) is not None:
+                return found, True  # another process made it meanwhile
+            if not artefact.step.heavy:
+                return self._made(artefact, make, license_name), False
+            with exclusive(self.layout.lock("gpu"), f"{artefact}: the GPU"):
+                return self._made(artefact, make, license_name), False
+
+    def _current(self, artefact: Artefact) -> Provenance | None:
+        record = self.record(artefact)
+        same = record and record.recipe.fingerprint == self.recipe(artefact).fingerprint
+        return record if same else None
+
+    def _made(
+        self, artefact: Artefact, make: Callable[[Path, Recipe], Any], license_name: str | None
+    ) -> Provenance:
+        folder = self.folder(artefact)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(ATTEMPTS):
+            recipe = self.recipe(artefact)
+
+            def made(target: Path, recipe: Recipe = recipe) -> Provenance:
+                facts = make(target, recipe)
+                about = {"license": license_name, "run_id": self.run_id}
+                if artefact.step.reads_dataset and self.snapshot is not None:
+                    about["dataset"] = self.snapshot.digest
+                return Provenance.now(recipe, facts, **about)
+
+            if artefact.step.replaced:
+                record = make_whole(folder, made)
+            else:
+                record = make_in_place(folder, lambda: made(folder))
+            # What was read is what the record says, or it is made again.
+            if self.recipe(artefact).fingerprint == recipe.fingerprint:
+                return record
+            logger.info("%s: its inputs changed while it was made; making it again", artefact)
+        raise UserError(
+            f"{artefact}: its inputs changed each of {ATTEMPTS} times that it was made",
+            remedy="wait until other runs of this project have ended, and start it again.",
+        )
+
+    def _require_one_dataset(self, artefact: Artefact) -> None:
+        """Nothing is made of models that learned from different datasets, or from other pairs
+        than those that it would learn from itself."""
+        if not artefact.step.reads_dataset:
+            return
+        dataset = self.facts(Artefact(STEPS["dataset_splits"]))
+        others = []
+        for upstream in self.upstream(artefact):
+            record = self.record(upstream)
+            if record is None or upstream.step.scope == "project":
+                continue
+            for split, now in dataset.digests.items():
+                if record.recipe.inputs.get(f"dataset_splits.{split}", now) != now:
+                    others.append(str(upstream))
+                    break
+        if others:
+            raise UserError(
+                f"{artefact}: {', '.join(others)} learned from another dataset than "
+                "dataset_splits holds now",
+                remedy=f"materialize {', '.join(others)} first; `stillhouse run` makes everything "
+                "that is stale, in order.",
+            )
+
+
+@cache
+def _reader(facts: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(facts)
+
+
+def state_of(project: Project, outside: Outside, *, run_id: str | None = None) -> State:
+    """The state that a run sees, pinned to the dataset that it began with; without `run_id` the
+    present one."""
+    layout = Layout(project.data_path)
+    return State(project, outside, current_snapshot(layout, run_id), run_id)

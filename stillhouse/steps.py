@@ -1,0 +1,312 @@
+"""THE graph: one row a step. Everything else that knows the graph derives from here.
+
+Dagster's deps, partitions, group, kinds and code version; each artefact's recipe and folder; what
+`stillhouse status` says; the table in the documentation. To add a step, add its row, the dataclass
+of its facts, the plain function that makes it, and the decorated function in assets/.
+
+Settings listed here are those that shape a result. How it is computed (batches of inference,
+shards, memory limits) is not among them: changing that makes nothing stale. In training, the batch
+size is a setting like the learning rate: it decides what is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stillhouse import facts
+from stillhouse.config.base import settings_of
+from stillhouse.config.project import Project
+from stillhouse.config.student import Student
+from stillhouse.config.teacher import Teacher
+from stillhouse.storage.layout import Layout
+
+Scope = Literal["project", "teacher", "student"]
+
+# The parts of the code that shape results: the version of each, and where it lies below
+# stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
+# by that part is then stale. A test remembers the code of each part and asks when it changes.
+CODE: dict[str, tuple[int, tuple[str, ...]]] = {
+    "sources": (2, ("corpus/sources.py",)),
+    "parsing": (2, ("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py")),
+    "masking": (2, ("corpus/masked.py", "corpus/pii")),
+    "deduplication": (2, ("corpus/unique.py", "corpus/dedup")),
+    "tasks": (2, ("tasks", "dataset/pairs.py")),
+    "splits": (2, ("dataset/splits.py",)),
+    "review": (1, ("dataset/review.py",)),
+    "importing": (2, ("models/importing.py", "models/gguf.py")),
+    "prompts": (2, ("lm",)),
+    "adaptation": (2, ("teacher/adaptation.py", "teacher/trunk.py")),
+    "labelling": (2, ("teacher/labelling.py", "soft_labels")),
+    "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
+    "distillation": (1, ("student/distil.py",)),
+    "training": (2, ("training",)),
+    "quantization": (1, ("quantize",)),
+    "evaluation": (2, ("evaluate", "metrics")),
+    "report": (2, ("report",)),
+}
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which artefact of a step: the teacher version and the student it belongs to."""
+
+    project: Project
+    version: str | None = None
+    student_name: str | None = None
+
+    @property
+    def teacher(self) -> Teacher:
+        return self.project.teacher(str(self.version))
+
+    @property
+    def student(self) -> Student:
+        return self.project.student(str(self.student_name))
+
+
+def _content(found: Any, _: Where) -> dict[str, str]:
+    return {"": found.digest}
+
+
+def _splits(*names: str) -> Callable[[Any, Where], dict[str, str]]:
+    """Only these splits: a new test pair leaves what was trained on the others as it is."""
+
+    def parts(found: facts.DatasetSplitsFacts, _: Where) -> dict[str, str]:
+        return {f".{name}": found.digests[name] for name in names}
+
+    return parts
+
+
+def _at_temperature(found: facts.SoftLabelsFacts, where: Where) -> dict[str, str]:
+    """What this student decodes: another student's temperature is none of its business."""
+    temperature = str(where.student.distillation.temperature)
+    return {"": found.digests.get(temperature, "not kept for this temperature yet")}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A row of the graph.
+
+    `reads` names the steps that this one reads, and what of their facts counts; `settings` are
+    the settings that shape its result; `libraries` those whose upgrade makes it anew. `folder` is
+    where its artefact and its record lie, which is `replaced` whole or changed in place. `heavy`
+    steps run a model: they take turns. `outside` are inputs that no step makes.
+    """
+
+    name: str
+    group: str
+    scope: Scope
+    reads: dict[str, Callable[[Any, Where], dict[str, str]]]
+    settings: Callable[[Where], dict[str, Any]]
+    facts: type
+    code: tuple[str, ...]
+    kinds: tuple[str, ...]
+    folder: Callable[[Layout, Where], Path]
+    libraries: Callable[[Where], tuple[str, ...]] = lambda _: ()
+    outside: tuple[str, ...] = ()
+    replaced: bool = False
+    heavy: bool = False
+
+    @property
+    def versions(self) -> dict[str, int]:
+        return {part: CODE[part][0] for part in self.code}
+
+    @property
+    def code_version(self) -> str:
+        return "-".join(f"{part}.{number}" for part, number in self.versions.items())
+
+    @property
+    def reads_dataset(self) -> bool:
+        return self.scope != "project" and "dataset_splits" in self.reads
+
+
+def _table(name: str) -> Callable[[Layout, Where], Path]:
+    return lambda layout, _: layout.table(name).parent
+
+
+def _of_student(below: str) -> Callable[[Layout, Where], Path]:
+    return lambda layout, at: layout.student(str(at.student_name), str(at.version)) / below
+
+
+def _none(_: Where) -> dict[str, Any]:
+    return {}
+
+
+def _without(section: Any, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in settings_of(section).items() if k not in names}
+
+
+def _parsing(at: Where) -> dict[str, Any]:
+    sources = at.project.sources
+    fields = ("path", "confidentiality", "label_from")  # source_files says what comes of these
+    return {
+        "sources": {s.name: _without(s, *fields) for s in sources},
+        "nlp_model": at.project.privacy.nlp_model,
+    }
+
+
+def _soft_labels(at: Where) -> dict[str, Any]:
+    how, project = at.project.soft_labels, at.project
+    found: dict[str, Any] = {
+        "encoding": how.encoding,
+        "method": at.teacher.adapt.method,
+        "max_tokens": at.teacher.adapt.max_tokens,
+    }
+    # The classes' probabilities hold at every temperature; the others are kept for those asked.
+    kept = {"top_k": "k", "sampled": "draws"}.get(how.encoding)
+    if kept:
+        found[kept] = getattr(how, kept)
+        found["temperatures"] = temperatures(project)
+    return found
+
+
+def temperatures(project: Project) -> list[float]:
+    """The students' temperatures: what the soft labels have to serve."""
+    return sorted({s.distillation.temperature for s in project.students})
+
+
+_PARSERS = (
+    *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
+    *("python-docx", "python-pptx", "openpyxl", "langdetect"),
+)
+
+_ROWS = (
+    Step(
+        "source_files", "corpus", "project",
+        reads={},
+        settings=_none,
+        facts=facts.SourceFilesFacts,
+        code=("sources",), kinds=("file",), folder=_table("source_files"),
+        outside=("files",),
+    ),
+    Step(
+        "parsed_documents", "corpus", "project",
+        reads={"source_files": _content},
+        settings=_parsing,
+        facts=facts.ParsedDocumentsFacts,
+        code=("parsing",), kinds=("python", "parquet"), folder=_table("parsed_documents"),
+        libraries=lambda at: (*_PARSERS, at.project.privacy.nlp_model),
+    ),
+    Step(
+        "masked_documents", "corpus", "project",
+        reads={"parsed_documents": _content},
+        settings=lambda at: _without(at.project.privacy, "train_up_to"),
+        facts=facts.MaskedDocumentsFacts,
+        code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
+        libraries=lambda at: (
+            "presidio-analyzer", "spacy", "phonenumbers", at.project.privacy.nlp_model
+        ),
+        outside=("pseudonym_key", "vault"),
+    ),
+    Step(
+        "unique_documents", "corpus", "project",
+        reads={
+            "source_files": _content, "parsed_documents": _content, "masked_documents": _content
+        },
+        settings=lambda at: _without(at.project.dedup, "memory_limit"),
+        facts=facts.UniqueDocumentsFacts,
+        code=("deduplication",), kinds=("duckdb", "parquet"), folder=_table("unique_documents"),
+    ),
+    Step(
+        "instruction_pairs", "dataset", "project",
+        reads={"unique_documents": _content},
+        settings=lambda at: {
+            "tasks": [settings_of(task) for task in at.project.tasks],
+            "train_up_to": at.project.privacy.train_up_to,
+        },
+        facts=facts.InstructionPairsFacts,
+        code=("tasks",), kinds=("python", "parquet"), folder=_table("instruction_pairs"),
+    ),
+    Step(
+        "dataset_splits", "dataset", "project",
+        reads={"instruction_pairs": _content},
+        settings=lambda at: settings_of(at.project.splits),
+        facts=facts.DatasetSplitsFacts,
+        code=("splits",), kinds=("python", "parquet"), folder=_table("dataset_splits"),
+    ),
+    Step(
+        "review_sample", "dataset", "project",
+        reads={"dataset_splits": _content},
+        settings=_none,
+        facts=facts.ReviewSampleFacts,
+        code=("review",), kinds=("python", "parquet"), folder=_table("review_sample"),
+    ),
+    Step(
+        "teacher_model", "teacher", "teacher",
+        reads={},
+        settings=lambda at: {"model": at.teacher.model, "license": at.teacher.license},
+        facts=facts.TeacherModelFacts,
+        code=("importing",), kinds=("huggingface",),
+        folder=lambda layout, at: layout.teacher_weights(str(at.version)),
+        outside=("source",), replaced=True, heavy=True,
+    ),
+    Step(
+        "adapted_teacher", "teacher", "teacher",
+        reads={"teacher_model": _content, "dataset_splits": _splits("train", "validation")},
+        settings=lambda at: settings_of(at.teacher.adapt),
+        facts=facts.AdaptedTeacherFacts,
+        code=("tasks", "prompts", "adaptation", "training"), kinds=("huggingface", "pytorch"),
+        folder=lambda layout, at: layout.adapted_teacher(str(at.version)),
+        replaced=True, heavy=True,
+    ),
+    Step(
+        "soft_labels", "teacher", "teacher",
+        reads={"adapted_teacher": _content, "dataset_splits": _splits("train")},
+        settings=_soft_labels,
+        facts=facts.SoftLabelsFacts,
+        code=("tasks", "prompts", "labelling"), kinds=("pytorch", "safetensors"),
+        folder=lambda layout, at: layout.soft_labels(str(at.version)),
+        heavy=True,
+    ),
+    Step(
+        "checkpoint", "students", "student",
+        reads={
+            "adapted_teacher": _content,
+            "soft_labels": _at_temperature,
+            "dataset_splits": _splits("train", "validation"),
+        },
+        settings=lambda at: {
+            **settings_of(at.student.distillation),
+            "init": settings_of(at.student.init),
+            "tasks": at.student.tasks,
+        },
+        facts=facts.CheckpointFacts,
+        code=("tasks", "prompts", "initialisation", "distillation", "training"),
+        kinds=("huggingface", "pytorch"), folder=_of_student("checkpoint"),
+        replaced=True, heavy=True,
+    ),
+    Step(
+        "quantized_model", "students", "student",
+        reads={"checkpoint": _content, "dataset_splits": _splits("train")},
+        settings=lambda at: {
+            **settings_of(at.student.quantization),
+            "max_tokens": at.student.distillation.max_tokens,
+            "seed": at.student.distillation.seed,
+        },
+        facts=facts.QuantizedModelFacts,
+        code=("tasks", "prompts", "quantization"), kinds=("huggingface", "safetensors"),
+        folder=_of_student("quantized"), replaced=True, heavy=True,
+    ),
+    Step(
+        "evaluation_report", "evaluation", "student",
+        reads={
+            "teacher_model": _content,
+            "adapted_teacher": _content,
+            "checkpoint": _content,
+            "quantized_model": _content,
+            "dataset_splits": _splits("test"),
+        },
+        settings=lambda at: {
+            "project": at.project.name,
+            "gates": settings_of(at.project.gates),
+            "tasks": at.student.tasks,
+        },
+        facts=facts.EvaluationReportFacts,
+        code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
+        folder=_of_student(""), heavy=True,
+    ),
+)  # fmt: skip
+
+STEPS: dict[str, Step] = {step.name: step for step in _ROWS}

