@@ -148,8 +148,12 @@ def materialize(
     make: Callable[[Work], Any],
     *,
     license_name: str | None = None,
+    before: Callable[[], None] | None = None,
 ) -> dg.MaterializeResult:
-    """Reuse the artefact or make it, and report it; `make` returns its facts."""
+    """Reuse the artefact or make it, and report it; `make` returns its facts.
+
+    `before` is called where it has to be made, before its recipe is written down.
+    """
     import shutil
 
     artefact = artefact_of(context)
@@ -160,6 +164,7 @@ def materialize(
             artefact,
             lambda folder, recipe: make(Work(state, artefact, folder, recipe)),
             license_name=license_name,
+            before=before,
         )
     shutil.rmtree(project.layout.staging(*artefact.parts), ignore_errors=True)
     if not reused:

@@ -3,8 +3,9 @@
 import dagster as dg
 
 from stillhouse.assets.common import asset_of, materialize, user_errors
-from stillhouse.corpus.masked import mask_documents, residual_findings
+from stillhouse.corpus.masked import ensure_secrets, mask_documents
 from stillhouse.corpus.parsed import parse_sources, unaccounted_files
+from stillhouse.corpus.pii.residual import residual_findings
 from stillhouse.corpus.sources import scan_sources
 from stillhouse.corpus.unique import unique_documents as find_unique
 from stillhouse.resources.project import ProjectResource
@@ -32,7 +33,10 @@ def masked_documents(
 ) -> dg.MaterializeResult:
     """Documents with personal data replaced by keyed pseudonyms; originals lie in the vault."""
     return materialize(
-        context, project, lambda work: mask_documents(work.project.privacy, work.layout)
+        context,
+        project,
+        lambda work: mask_documents(work.project.privacy, work.layout),
+        before=lambda: ensure_secrets(project.layout),
     )
 
 
@@ -66,8 +70,8 @@ def no_pii_left(project: ProjectResource) -> dg.AssetCheckResult:
         passed=found.passed,
         metadata={
             "documents": found.documents,
-            "residual_of_fixed_form": found.of_fixed_form,
-            "documents_with_residual_names": found.documents_with_names,
+            "residual_of_fixed_form": found.residual_of_fixed_form,
+            "documents_with_residual_names": found.documents_with_residual_names,
             "by_kind": dg.MetadataValue.json(found.by_kind),
         },
     )

@@ -60,9 +60,9 @@ def no_straddling(project: ProjectResource) -> dg.AssetCheckResult:
         torn = straddling(project.layout.table("dataset_splits"))
         unlearnable = project.state().facts_of("dataset_splits").unlearnable
     return dg.AssetCheckResult(
-        passed=not torn and not unlearnable,
+        passed=not any(torn.values()) and not unlearnable,
         metadata={
-            "straddling": len(torn),
+            **torn,
             "answers_without_training_pairs": dg.MetadataValue.json(unlearnable),
         },
     )

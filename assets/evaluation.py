@@ -6,10 +6,11 @@ import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
-from stillhouse.evaluate.student import evaluate_models
+from stillhouse.evaluate.side_by_side import Candidate, side_by_side
 from stillhouse.facts import EvaluationReportFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
+from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS
@@ -37,48 +38,52 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 def _report(work: Work) -> EvaluationReportFacts:
     student = work.state.where(work.artefact).student
-    current = work.layout.student(student.name, work.version)
-    results = evaluate_models(
-        work.dataset,
-        [work.project.task(name) for name in student.tasks],
-        folders={
-            "teacher_zero_shot": work.layout.teacher_weights(work.version),
-            "teacher": work.layout.adapted_teacher(work.version),
-            "student": current / "checkpoint",
-            "student_quantized": current / "quantized",
-        },
-        facts={
-            "teacher_zero_shot": work.facts("teacher_model"),
-            "teacher": work.facts("adapted_teacher"),
-            "student": work.facts("checkpoint"),
-            "student_quantized": work.facts("quantized_model"),
-        },
-        stores={
-            "teacher_zero_shot": work.layout.teacher_predictions(work.version),
-            "teacher": work.layout.teacher_predictions(work.version),
-            "student": work.layout.student_predictions(student.name, work.version),
-            "student_quantized": work.layout.student_predictions(student.name, work.version),
-        },
-        max_tokens={
-            "teacher_zero_shot": work.teacher.adapt.max_tokens,
-            "teacher": work.teacher.adapt.max_tokens,
-            "student": student.distillation.max_tokens,
-            "student_quantized": student.distillation.max_tokens,
-        },
-        zero_shot=("teacher_zero_shot",),
-    )
+    tasks = [work.project.task(name) for name in student.tasks]
+    compared = _candidates(work, student)
+    found = side_by_side(work.dataset, tasks, compared)
     return make_report(
         folder=work.folder,
         project=work.project.name,
         student=student.name,
         teacher_version=work.version,
-        results=results.models,
-        sections=results.sections,
-        kinds=results.kinds,
+        kinds={task.name: task.kind for task in tasks},
+        results=[
+            ModelResult(c.name, c.parameters, c.bytes, found.scored[c.name]) for c in compared
+        ],
+        sections=found.sections,
         limits=work.project.gates,
         learning_curve=work.facts("checkpoint").history,
         provenance=_provenance(work),
     )
+
+
+def _candidates(work: Work, student: Student) -> list[Candidate]:
+    """The models of the report, each as its step made it."""
+    layout, version = work.layout, work.version
+    current = layout.student(student.name, version)
+    of_teacher, of_student = work.teacher.adapt.max_tokens, student.distillation.max_tokens
+    kept_teacher = layout.teacher_predictions(version)
+    kept_student = layout.student_predictions(student.name, version)
+    rows = [
+        ("teacher_zero_shot", "teacher_model", layout.teacher_weights(version), of_teacher),
+        ("teacher", "adapted_teacher", layout.adapted_teacher(version), of_teacher),
+        ("student", "checkpoint", current / "checkpoint", of_student),
+        ("student_quantized", "quantized_model", current / "quantized", of_student),
+    ]
+    return [
+        Candidate(
+            name,
+            folder,
+            digest=work.facts(step).digest,
+            parameters=work.facts(step).parameters,
+            bytes=work.facts(step).bytes,
+            max_tokens=max_tokens,
+            store=(kept_teacher if name.startswith("teacher") else kept_student)
+            / f"{name}.parquet",
+            zero_shot=name == "teacher_zero_shot",
+        )
+        for name, step, folder, max_tokens in rows
+    ]
 
 
 def _provenance(work: Work) -> dict[str, Any]:

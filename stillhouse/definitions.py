@@ -11,9 +11,11 @@ from pathlib import Path
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
 from stillhouse.storage.private import keep_private
+from stillhouse.threads import be_considerate
 
 go_offline()  # before any library that phones home is imported
 silence_bars()
+be_considerate()
 keep_private()
 
 import dagster as dg  # noqa: E402

@@ -13,19 +13,20 @@ from stillhouse.steps import Where
 
 
 def source_files(state: State, _: Where) -> str | None:
-    from stillhouse.corpus.sources import files_digest
+    """Names, sizes and times: whether content changed, the step itself finds out."""
+    from stillhouse.corpus.sources import listing_digest
 
-    return files_digest(state.project, state.layout)
+    return listing_digest(state.project)
 
 
 def pseudonym_key(state: State, _: Where) -> str | None:
-    from stillhouse.corpus.pii.vault import pseudonym_key_id
+    from stillhouse.corpus.masked import pseudonym_key_id
 
     return pseudonym_key_id(state.layout) or "none yet"
 
 
 def vault(state: State, _: Where) -> str | None:
-    from stillhouse.corpus.pii.vault import vault_id
+    from stillhouse.corpus.masked import vault_id
 
     return vault_id(state.layout) or "none yet"
 

@@ -159,7 +159,9 @@ class State:
         if record is None:
             return "not made yet"
         try:
-            return "; ".join(self.recipe(artefact).differences(record.recipe)) or None
+            changed = self.recipe(artefact).differences(record.recipe)
+            again = artefact.step.unfinished(self.facts(artefact))
+            return "; ".join([*changed, *([again] if again else [])]) or None
         except UserError as error:
             return error.message
 
@@ -208,9 +210,7 @@ class State:
                 return self._made(artefact, make, license_name), False
 
     def _current(self, artefact: Artefact) -> Provenance | None:
-        record = self.record(artefact)
-        same = record and record.recipe.fingerprint == self.recipe(artefact).fingerprint
-        return record if same else None
+        return self.record(artefact) if self.why_stale(artefact) is None else None
 
     def _made(
         self, artefact: Artefact, make: Callable[[Path, Recipe], Any], license_name: str | None

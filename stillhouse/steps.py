@@ -106,6 +106,7 @@ class Step:
     folder: Callable[[Layout, Where], Path]
     libraries: Callable[[Where], tuple[str, ...]] = lambda _: ()
     outside: tuple[str, ...] = ()
+    unfinished: Callable[[Any], str | None] = lambda _: None
     replaced: bool = False
     heavy: bool = False
 
@@ -138,13 +139,26 @@ def _without(section: Any, *names: str) -> dict[str, Any]:
     return {k: v for k, v in settings_of(section).items() if k not in names}
 
 
+def _only(section: Any, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in settings_of(section).items() if k in names}
+
+
+# What the table of source files says of a source; reading its files is none of their business.
+_OF_FILES = ("path", "kind", "confidentiality", "label_from")
+
+
 def _parsing(at: Where) -> dict[str, Any]:
     sources = at.project.sources
-    fields = ("path", "confidentiality", "label_from")  # source_files says what comes of these
     return {
-        "sources": {s.name: _without(s, *fields) for s in sources},
+        "sources": {s.name: _without(s, *_OF_FILES) for s in sources},
         "nlp_model": at.project.privacy.nlp_model,
     }
+
+
+def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
+    """A read error may pass: a share that hung, a file that was being written."""
+    files = found.quarantined_by_category.get("unreadable")
+    return f"{files} files could not be read and are tried again" if files else None
 
 
 def _soft_labels(at: Where) -> dict[str, Any]:
@@ -176,7 +190,9 @@ _ROWS = (
     Step(
         "source_files", "corpus", "project",
         reads={},
-        settings=_none,
+        settings=lambda at: {
+            "sources": {s.name: _only(s, *_OF_FILES) for s in at.project.sources}
+        },
         facts=facts.SourceFilesFacts,
         code=("sources",), kinds=("file",), folder=_table("source_files"),
         outside=("files",),
@@ -188,6 +204,7 @@ _ROWS = (
         facts=facts.ParsedDocumentsFacts,
         code=("parsing",), kinds=("python", "parquet"), folder=_table("parsed_documents"),
         libraries=lambda at: (*_PARSERS, at.project.privacy.nlp_model),
+        unfinished=_unread,
     ),
     Step(
         "masked_documents", "corpus", "project",

@@ -75,6 +75,16 @@ def test_inputs_that_change_while_it_is_made_make_it_again(state: State) -> None
     assert record.recipe.inputs["source_files"] == "later"
 
 
+def test_a_read_error_that_may_pass_is_tried_again(state: State) -> None:
+    record = state.record(PARSED)
+    assert record is not None
+    facts = {**record.facts, "quarantined_by_category": {"unreadable": 2, "corrupt": 1}}
+    replace(record, facts=facts).write(state.folder(PARSED))
+    assert state.why_stale(PARSED) == "2 files could not be read and are tried again"
+    assert state.make(PARSED, lambda *_: facts_of(PARSED.step.facts))[1] is False
+    assert state.why_stale(PARSED) is None
+
+
 def test_inputs_that_never_rest_are_told(state: State) -> None:
     changed = outdated(state)
     number = iter(range(100))

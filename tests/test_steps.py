@@ -43,6 +43,9 @@ REPORTS = {"small/evaluation_report", "big/evaluation_report"}
 # them follows when their content changes.
 SHAPES: list[tuple[str, Any, set[str]]] = [
     ("name", "other", REPORTS),
+    ("sources.0.path", "elsewhere", {"source_files"}),
+    ("sources.0.confidentiality", "public", {"source_files"}),
+    ("sources.0.label_from", "folder", {"source_files"}),
     ("sources.0.strip_quotes", False, {PARSED}),
     ("sources.1.fields.text", "subject", {PARSED}),
     ("privacy.languages", ["en", "de"], {MASKED}),
@@ -99,10 +102,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.max_accuracy_drop", 0.1, REPORTS),
     ("gates.max_quantization_drop", 0.1, REPORTS),
     ("gates.max_ece", 0.2, REPORTS),
-    # How it runs, or what other steps see to: nothing stale.
-    ("sources.0.path", "elsewhere", set()),
-    ("sources.0.confidentiality", "public", set()),
-    ("sources.0.label_from", "folder", set()),
+    # How it runs: nothing stale.
     ("dedup.memory_limit", "1GB", set()),
     ("soft_labels.shard_pairs", 3, set()),
     ("soft_labels.batch_size", 3, set()),

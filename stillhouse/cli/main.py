@@ -12,9 +12,11 @@ import typer
 
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
+from stillhouse.threads import be_considerate
 
 go_offline()  # before any library that phones home is imported
 silence_bars()
+be_considerate()
 
 from stillhouse.config.project import Project, load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402

@@ -34,12 +34,17 @@ UNREAD = {
         "put the file itself here, or make its folder a source.",
     ),
     "broken_link": (
-        "unreadable",
+        "unreachable",
         "a link that leads nowhere",
         "remove it, or put back what it leads to.",
     ),
+    "unreadable_file": (
+        "unreachable",
+        "a file that can't be read",
+        "let this user read it; each run tries it again.",
+    ),
     "unreadable_folder": (
-        "unreadable",
+        "unreachable",
         "a folder that can't be read",
         "let this user read it, or remove it.",
     ),

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["PARSED", "QUARANTINED", "parse_sources", "quarantine_schema", "row_version"]
+__all__ += ["unaccounted_files"]
 
 Row = dict[str, Any]
 
@@ -250,6 +251,18 @@ def _facts(table: Path, increment: Increment) -> ParsedDocumentsFacts:
         dropped=increment.dropped,
         **figures,
     )
+
+
+def unaccounted_files(layout: Layout) -> int:
+    """How many rows of `source_files` gave neither a document nor a reason and a remedy."""
+    found = one_row(
+        f"""SELECT count(*) AS n FROM files WHERE file_id NOT IN (
+                SELECT file_id FROM rows WHERE status = '{PARSED}' AND text <> ''
+                OR reason <> '' AND remedy <> '')""",  # noqa: S608
+        files=layout.table("source_files"),
+        rows=layout.table("parsed_documents"),
+    )
+    return int(found["n"])
 
 
 def _refuse_what_gives_nothing(table: Path, facts: ParsedDocumentsFacts, layout: Layout) -> None:

@@ -1,7 +1,7 @@
 """The files of the project's sources: one row a file, hashed again only when it was touched.
 
-What is no file to read, but somebody may think it is, has a row too (`unread`), from which
-`parsed_documents` quarantines it.
+What is no file to read, but somebody may think it is, has a row too (`unread`; the reasons stand in
+listing.py), from which `parsed_documents` quarantines it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,8 @@ Row = dict[str, Any]
 
 
 def source_schema() -> pa.Schema:
-    """`path` is relative to the project file (see `encode_path`); `sha256` is null for what can't
-    be read; `unread` says why a row is no file to read (see `why_unread`), null for the others."""
+    """`path` is relative to the project file (see `encode_path`); `unread` says why a row is no
+    file to read (see `why_unread`), null for the others; these have a `sha256`."""
     import pyarrow as pa
 
     text = (
@@ -63,11 +63,12 @@ def scan_sources(
         UserError: there is no file, or a source that had some has none: nothing is written then.
     """
     table = layout.table("source_files")
-    last = table if table.exists() else source_schema().empty_table()
+    last = _last_scan(table)
     with tempfile.TemporaryDirectory() as folder:
         listing = Path(folder) / "listing.parquet"
         counted = _write_listing(project, listing)
-        _refuse_what_went(project, listing, last)
+        before = counts(_FILES, t=last)
+        _refuse_what_went(project, before, counts(_FILES, t=listing))
         rows = rows_in_batches(
             """SELECT f.* REPLACE (
                    (SELECT any_value(sha256) FROM last l WHERE l.source = f.source
@@ -77,19 +78,36 @@ def scan_sources(
             listing=listing,
             last=last,
         )
+        readable: Counter[str] = Counter()
         with table_writer(target or table, source_schema()) as write:
             for batch in rows:
-                write([_hashed(project, row) for row in batch])
+                hashed = [_hashed(project, row) for row in batch]
+                readable.update(row["source"] for row in hashed if not row["unread"])
+                write(hashed)
+            _refuse_what_went(project, before, readable)  # or the table stays as it was
     return _facts(target or table, counted)
 
 
+def _last_scan(table: Path) -> Path | pa.Table:
+    """The table, unless there is none, or one of an older release with other columns."""
+    import pyarrow.parquet as pq
+
+    schema = source_schema()
+    fits = table.exists() and pq.read_schema(table).names == schema.names
+    return table if fits else schema.empty_table()
+
+
 def listing_digest(project: Project) -> str:
-    """Changes when a file comes, goes or is touched; reads no file's content."""
+    """Changes when a file comes, goes or is touched; reads no file's content.
+
+    Raises `ConfigError` for a source whose path isn't there.
+    """
     total = hashlib.sha256()
     for seen in look_through(project):
         if seen.has_row:
+            path = encode_path(_relative(seen.path, project.root))
             numbers = (seen.unread, seen.size, seen.modified_ns)
-            total.update(digest(seen.source.name, str(seen.path), *numbers).encode())
+            total.update(digest(seen.source.name, path, *numbers).encode())
     return total.hexdigest()[:20]
 
 
@@ -120,16 +138,16 @@ def _row(project: Project, seen: Seen, position: int) -> Row:
 
 
 def _hashed(project: Project, row: Row) -> Row:
-    if row["unread"]:
-        return {**row, "file_id": digest(row["source"], row["path"], row["unread"], "unread")}
-    sha256 = row["sha256"] or _sha256(project.root / decode_path(row["path"]))
-    return {**row, "sha256": sha256, "file_id": digest(row["source"], row["path"], sha256)}
+    if not row["unread"]:
+        sha256 = row["sha256"] or _sha256(project.root / decode_path(row["path"]))
+        if sha256:
+            return {**row, "sha256": sha256, "file_id": digest(row["source"], row["path"], sha256)}
+        row["unread"] = "unreadable_file"
+    return {**row, "file_id": digest(row["source"], row["path"], row["unread"], "unread")}
 
 
-def _refuse_what_went(project: Project, listing: Path, last: Path | pa.Table) -> None:
+def _refuse_what_went(project: Project, before: dict[str, int], now: Mapping[str, int]) -> None:
     """A share that isn't mounted looks like an empty folder: its documents must not go for that."""
-    now = counts(_FILES, t=listing)
-    before = counts("SELECT source, count(*) FROM t WHERE sha256 <> '' GROUP BY source", t=last)
     empty = [s.name for s in project.sources if s.name in before and s.name not in now]
     if empty:
         raise UserError(
@@ -172,7 +190,7 @@ def _sha256(path: Path) -> str | None:
     try:
         return sha256_of(path)
     except OSError:
-        return None  # parsing says why; it is tried again at the next scan
+        return None  # it may pass: the next scan tries again
 
 
 def _folder_label(source: Source, path: Path, base: Path) -> str | None:

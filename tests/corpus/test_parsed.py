@@ -124,7 +124,7 @@ def test_every_row_of_the_scan_is_accounted_for(corpus: Corpus, tmp_path: Path) 
     facts = corpus.ingest()
     scanned = read_table(corpus.layout.table("source_files"))["file_id"].to_pylist()
     assert {row["file_id"] for row in corpus.rows()} == set(scanned)
-    assert facts.quarantined_by_category == {"outside": 1, "unreadable": 1, "unsupported": 1}
+    assert facts.quarantined_by_category == {"outside": 1, "unreachable": 1, "unsupported": 1}
     assert all(row["reason"] and row["remedy"] for row in corpus.quarantine())
     assert "Secret." not in {row["text"] for row in corpus.rows()}
 

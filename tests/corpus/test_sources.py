@@ -12,7 +12,7 @@ from stillhouse.corpus.listing import decode_path, encode_path
 from stillhouse.corpus.sources import list_files, listing_digest, scan_sources
 from stillhouse.errors import UserError
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.tables import read_table
+from stillhouse.storage.tables import read_table, write_table
 
 PROJECT = """\
 name: small
@@ -79,6 +79,14 @@ def test_the_digest_is_that_of_the_content(open_project: Open) -> None:
     assert scan_sources(project, layout_of(project)).digest != before
 
 
+def test_a_table_of_an_older_release_is_made_anew(open_project: Open) -> None:
+    project = open_project()
+    facts = scan_sources(project, layout_of(project))
+    table = layout_of(project).table("source_files")
+    write_table(table, read_table(table).drop_columns(["unread"]))
+    assert scan_sources(project, layout_of(project)) == facts
+
+
 def test_only_touched_files_are_hashed_again(
     open_project: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,18 +108,24 @@ def test_a_file_whose_hash_failed_is_hashed_again(
     from stillhouse.corpus import sources
 
     project = open_project()
+    scan_sources(project, layout_of(project))
     with monkeypatch.context() as patch:
 
         def failing(path: Path) -> str:
             raise OSError(5, "Input/output error")
 
         patch.setattr(sources, "sha256_of", failing)
+        (project.root / "wiki" / "b.md").write_text("Something new.")
         broken = scan_sources(project, layout_of(project))
-    assert broken.files == 2
+        assert (broken.files, broken.unread) == (2, {"unreadable_file": 1})
+        # A share that gives nothing but errors is no reason to drop what came from it.
+        (project.root / "tickets" / "t.jsonl").touch()
+        with pytest.raises(UserError, match="tickets"):
+            scan_sources(project, layout_of(project))
+        assert len(paths(project)) == 3
     whole = scan_sources(project, layout_of(project))
+    assert (whole.files, whole.unread) == (3, {})
     assert whole.digest != broken.digest
-    rows = read_table(layout_of(project).table("source_files"))
-    assert rows["sha256"].null_count == 0
 
 
 def test_nothing_that_is_seen_is_silently_absent(open_project: Open, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def tickets() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, tiny_teacher_folder: Path) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     folder = tmp_path_factory.mktemp("leaks")
     (folder / "tickets.jsonl").write_text("\n".join(tickets()) + "\n")
     for label in TOPICS:
@@ -92,14 +92,14 @@ tasks: [{{name: routing, kind: classification, sources: [docs, tickets, more], m
 splits: {{validation: 0.2, test: 0.25}}
 teachers:
   - version: tiny-1
-    model: {tiny_teacher_folder}
+    model: {tiny_base}
     license: MIT
-    adapt: {{layers: 1, epochs: 1, rank: 2, max_tokens: 64}}
+    adapt: {{layers: 2, epochs: 12, patience: 12, rank: 8, learning_rate: 0.02, max_tokens: 96}}
 students:
   - name: router
     tasks: [routing]
     init: {{layers: 1}}
-    distillation: {{epochs: 1, max_tokens: 64}}
+    distillation: {{epochs: 1, max_tokens: 96}}
     quantization: {{calibration_texts: 8}}
 """
     )

@@ -37,6 +37,8 @@ LIBRARIES = (
     *("python-docx", "python-pptx", "openpyxl", "langdetect"),
 )
 
+# Characters of a paragraph that tell text from titles: all of a long one costs seconds.
+ENOUGH_TO_TELL = 1000
 LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
 CONVERTIBLE = {".odt": ".docx", ".rtf": ".docx", ".epub": ".html", ".rst": ".md", ".org": ".md"}
 IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".webp"}
@@ -156,6 +158,7 @@ def _tagger(nlp_model: str) -> Any:
     from stillhouse.corpus.nlp import pipeline
 
     nlp = pipeline(nlp_model, "tagger")
+    nlp.max_length = ENOUGH_TO_TELL  # unstructured cuts a text there before it asks
     if "sentencizer" not in nlp.pipe_names:
         nlp.add_pipe("sentencizer")
     return nlp

@@ -102,7 +102,7 @@ def _document_row(base: Row, path: Path, nlp_model: str) -> Row:
     furniture = sum(len(element.text) for element in parsed.furniture)
     return {
         **base,
-        "doc_id": digest(base["source"], base["path"], text),
+        "doc_id": digest(base["source"], base["path"], parsed.title, text),
         "title": parsed.title or None,
         "text": text,
         "language": parsed.language,

@@ -17,6 +17,9 @@ CAPITALS = r"\p{Lu}(?:[\p{Lu}'’\-]*\p{Lu})"
 CAPITALISED = r"\p{Lu}[\p{L}'’\-]*+"
 RUN = rf"(?<!\w){CAPITALISED}(?:\.?[ ,;:/]{{1,2}}{CAPITALISED})++"
 
+# A word of a sentence; in an address names stand in lower case too.
+LOWER_CASE = re.compile(r"(?<![^\s(\"'])[a-zà-öø-ÿ]{2,}(?=[\s,;:!?)\"']|\.?(?:\s|$))")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -63,7 +66,7 @@ def names_in_runs(
     """
     found: list[tuple[int, int]] = []
     spans = list(runs)
-    plain = lower_case_words(text) if spans else set()
+    plain = set(LOWER_CASE.findall(text)) if spans else set()
     for start, end in people:
         if not any(start < b and a < end for a, b in spans):
             continue
@@ -75,15 +78,11 @@ def names_in_runs(
         if not any(len(word[0]) > 1 and word[0].isupper() for word in words):
             continue
         name = (start + words[0].start(), start + words[-1].end())
-        if not heading(text[slice(*name)], plain):
+        if not _heading(text[slice(*name)], plain):
             found.append(name)
     return found
 
 
-def lower_case_words(text: str) -> set[str]:
-    return set(re.findall(r"\b[a-zà-öø-ÿ]{2,}\b", text))
-
-
-def heading(value: str, plain: Container[str]) -> bool:
+def _heading(value: str, plain: Container[str]) -> bool:
     """Whether each word of it also stands in the text in lower case, so among `plain`."""
     return all(word.casefold() in plain for word in re.findall(r"[\w'’\-]+", value))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.nlp import pipeline, transformers_hidden
-from stillhouse.corpus.pii.capitals import heading, lower_case_words, names_in_runs, recased
+from stillhouse.corpus.pii.capitals import names_in_runs, recased
 from stillhouse.corpus.pii.names import acronym
 from stillhouse.corpus.pii.pieces import pieces_of, together
 from stillhouse.corpus.pii.recognizers import (
@@ -97,14 +97,14 @@ class Detector:
 
 
 def _misread(piece: str, finding: Finding, names: list[Finding]) -> bool:
-    """A find in capitals that is an acronym or a heading, or of which the second reading is surer.
+    """A find in capitals that is an acronym, or of which the second reading is surer.
 
     That knows where a whole name ends; of the greeting or signature around one word it says less.
     """
     value = piece[finding.start : finding.end]
     if finding.kind != "PERSON" or not any(map(str.isupper, value.split())):
         return False
-    if finding.score == NER_SCORE and (acronym(value) or heading(value, lower_case_words(piece))):
+    if finding.score == NER_SCORE and acronym(value):
         return True
     near = [n for n in names if finding.start < n.end and n.start < finding.end]
     return any(finding.score == NER_SCORE or " " in piece[n.start : n.end] for n in near)

@@ -14,11 +14,11 @@ NAMES_ALLOWED = 0.01
 
 @dataclass(frozen=True)
 class ResidualFacts:
-    """`fixed_form` counts finds of kinds that have a fixed form, `by_kind` those of all kinds."""
+    """Finds by kind, how many of them are of a kind with a fixed form, and where names are left."""
 
     documents: int
-    fixed_form: int
-    documents_with_names: int
+    residual_of_fixed_form: int
+    documents_with_residual_names: int
     by_kind: dict[str, int]
 
     @property
@@ -29,7 +29,7 @@ class ResidualFacts:
         are there. A recognizer of names sees others in a masked text, where there are none.
         """
         allowed = NAMES_ALLOWED * self.documents
-        return not self.fixed_form and self.documents_with_names <= allowed
+        return not self.residual_of_fixed_form and self.documents_with_residual_names <= allowed
 
 
 def residual_findings(layout: Layout) -> ResidualFacts:

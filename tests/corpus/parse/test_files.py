@@ -348,6 +348,18 @@ def test_many_hidden_tags_take_time_by_their_number(page: Callable[[int], str]) 
     assert steps(600) < 2.6 * steps(300)
 
 
+@pytest.mark.parametrize("text", [f"{SENTENCE}{' ' * 100_000}end", SENTENCE * 2_500])
+def test_long_paragraphs_and_gaps_take_no_time(tmp_path: Path, text: str) -> None:
+    import time
+
+    (tmp_path / "warm.txt").write_text(SENTENCE)
+    (tmp_path / "long.txt").write_text(text)
+    parse(tmp_path / "warm.txt")
+    started = time.process_time()
+    assert SENTENCE in parse(tmp_path / "long.txt").text
+    assert time.process_time() - started < 3  # it was ten and more
+
+
 def docx(path: Path) -> Path:
     from docx import Document
 

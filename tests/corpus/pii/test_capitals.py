@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillhouse.corpus.pii.capitals import recased
+from stillhouse.corpus.pii.capitals import names_in_runs, recased
 from stillhouse.corpus.pii.masker import Masker, MaskSettings
 from stillhouse.offline import go_offline
 
@@ -46,7 +46,6 @@ def test_names_in_capitals_are_found(masker: Masker, text: str, names: list[str]
         "NET WEIGHT 12 KG, GROSS WEIGHT 14 KG",
         "INTERNAL USE ONLY",
         "DO NOT DELETE. OUT OF OFFICE.",
-        "SHAFT SEAL KIT: the shaft seal comes with its kit",
         "PURCHASE ORDER",
     ],
 )
@@ -76,3 +75,14 @@ def test_recased_writes_names_as_names_and_leaves_acronyms() -> None:
     assert recased("ask ANA O'NEIL-DIAZ of the VPN").text == "ask Ana O'Neil-Diaz of the VPN"
     assert recased("the API KEY and the VPN").runs == []
     assert recased("Dear Ana, the VPN").runs == []
+
+
+def test_what_is_also_written_in_lower_case_is_a_heading_but_for_addresses() -> None:
+    def kept(text: str) -> list[tuple[int, int]]:
+        return names_in_runs(text, [(0, 8)], [(0, 8)])
+
+    assert kept("SEAL KIT: the seal and its (kit).") == []
+    assert kept("SEAL KIT: the seal is new.") == [(0, 8)]
+    assert kept("JOHN LEE, john.lee@acme.example") == [(0, 8)]
+    assert kept("JOHN LEE <lee-john@acme.example>") == [(0, 8)]
+    assert kept("DEAR LEE, hello") == [(5, 8)]

@@ -12,24 +12,25 @@ SECONDS = 5.0  # what is quadratic takes minutes
 
 def contacts() -> tuple[str, list[Finding]]:
     """A contact list, and a find for each name and address in it."""
-    text, findings = "", []
-    lines = []
+    lines: list[str] = []
+    findings: list[Finding] = []
+    at = 0
     for n in range(ROWS):
-        name = "Ann " + "".join("bdfhjklmnp"[int(d)] + "aeiouaeiou"[int(d)] for d in str(n)).title()
-        mail = name.replace(" ", ".").lower() + "@acme.example"
-        at = sum(map(len, lines[-1:])) and len(text)
+        name = "Ann " + "".join("BDFHJKLMNP"[int(d)] + "aeiouaeiou"[int(d)] for d in str(n)).title()
+        mail = f"{name.replace(' ', '.').lower()}@acme.example"
+        there = at + len(name) + len(" | ")
         findings += [
             Finding("PERSON", at, at + len(name), 0.85),
-            Finding("EMAIL_ADDRESS", at + len(name) + 3, at + len(name) + 3 + len(mail), 1.0),
+            Finding("EMAIL_ADDRESS", there, there + len(mail), 1.0),
         ]
         lines.append(f"{name} | {mail}\n")
-        text += lines[-1]
-    return text, findings
+        at += len(lines[-1])
+    return "".join(lines), findings
 
 
 def test_a_long_list_of_contacts_takes_time_in_proportion() -> None:
     text, findings = contacts()
-    begin = time.perf_counter()
+    begin = time.process_time()
     people = [f for f in findings if f.kind == "PERSON"]
     assert len(repeated_names(text, people)) == ROWS
     assert len(names_in_addresses(text, findings)) == ROWS
@@ -38,7 +39,7 @@ def test_a_long_list_of_contacts_takes_time_in_proportion() -> None:
     )
     first = Masked("", [Entity("P", f.start, f.end, 1.0, "Person-kuvora") for f in people])
     assert len(first.then(Masked("", first.entities)).entities) == 2 * ROWS
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < SECONDS
 
 
 def test_parts_of_a_name_count_written_as_names_whole_ones_anyhow() -> None:

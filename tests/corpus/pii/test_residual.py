@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_fixed_forms_must_be_gone_names_nearly(
     tmp_path: Path, residual: list[list[str]], passed: bool
 ) -> None:
     layout = Layout(tmp_path)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"doc_id": str(n), "version": "1", "title": None, "text": "x", "entities": []}
         for n in range(100)
     ]
@@ -36,5 +37,5 @@ def test_fixed_forms_must_be_gone_names_nearly(
     assert facts.documents == 100
     kinds = [kind for kinds in residual for kind in kinds]
     assert facts.by_kind == {kind: kinds.count(kind) for kind in set(kinds)}
-    assert facts.fixed_form == sum(kind != "PERSON" for kind in kinds)
-    assert facts.documents_with_names == sum("PERSON" in kinds for kinds in residual)
+    assert facts.residual_of_fixed_form == sum(kind != "PERSON" for kind in kinds)
+    assert facts.documents_with_residual_names == sum("PERSON" in kinds for kinds in residual)
