@@ -34,38 +34,38 @@ A killed run goes on with the students it has: they lie below `--work`, by setti
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import math
-import random
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import distillation_quality_scores as scores
 import numpy as np
+import pyarrow as pa
+from distillation_quality_data import TASK, banking77
 from numpy.typing import NDArray
 
 from stillhouse.config.student import Distillation, Student, StudentInit
 from stillhouse.config.teacher import Adaptation, SoftLabels
-from stillhouse.evaluate.predictions import read_predictions
-from stillhouse.lm.prompts import label_token
-from stillhouse.lm.tasks import Row, TaskData, tasks_of
+from stillhouse.dataset.pairs import pair_schema
+from stillhouse.evaluate.predictions import predict
+from stillhouse.facts import SoftLabelsFacts
 from stillhouse.models.fetch import default_cache, locate
-from stillhouse.models.importing import describe, import_teacher, tokenizer_fingerprint
+from stillhouse.models.importing import describe, import_teacher
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
-from stillhouse.soft_labels.store import LabelStore
+from stillhouse.soft_labels.store import header_from, open_store
 from stillhouse.storage.files import atomic_dir, digest, write_json
-from stillhouse.student.distil import PREDICTIONS, distil_student
-from stillhouse.teacher import adaptation
+from stillhouse.storage.tables import write_table
+from stillhouse.student.distil import distil_student
+from stillhouse.tasks.classification import class_token
+from stillhouse.tasks.common import Row
+from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
 HERE = Path(__file__).resolve().parent
-TASK = "intent"
-INSTRUCTION = "Name the intent of this customer query."
 MAX_TOKENS = 128
 ADAPTED_LAYERS = 6
 
@@ -105,7 +105,10 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("stillhouse").setLevel(logging.INFO)
     started = time.monotonic()
-    bench = Benchmark(*banking77(options), options)
+    labelled, unlabelled = banking77(
+        options.banking77, options.intents, options.queries, options.unlabelled
+    )
+    bench = Benchmark(labelled, unlabelled, options)
     predicted = bench.run()
     results = bench.results(predicted)
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
@@ -113,48 +116,18 @@ def main() -> None:
     print(scores.markdown(results))
 
 
-def banking77(options: argparse.Namespace) -> tuple[TaskData, list[Row]]:
-    """Training queries and all test queries of intents chosen by a seed, and those unlabelled."""
-    chosen: list[str] = []
-    rows: dict[str, list[Row]] = {"labelled": [], "unlabelled": []}
-    for name in ("train", "test"):
-        by_intent = defaultdict(list)
-        with (options.banking77 / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
-            for number, row in enumerate(csv.DictReader(stream)):
-                by_intent[row["category"]].append((f"{name}-{number:05d}", row["text"]))
-        chosen = chosen or sorted(random.Random(1).sample(sorted(by_intent), options.intents))
-        for intent in chosen:
-            found = by_intent[intent]
-            if name == "train":
-                random.Random(intent).shuffle(found)
-                found = found[: options.queries + options.unlabelled]
-            for place, (key, text) in enumerate(found):
-                labelled = name == "test" or place < options.queries
-                validation = name == "train" and labelled and place % 10 == 9
-                rows["labelled" if labelled else "unlabelled"].append(
-                    {
-                        "pair_id": key,
-                        "task": TASK,
-                        "label": intent,
-                        "instruction": INSTRUCTION,
-                        "input": text,
-                        "response": label_token(TASK, intent),
-                        "split": "validation" if validation else name,
-                    }
-                )
-    (task,) = tasks_of(rows["labelled"])
-    return task, rows["unlabelled"]
-
-
 class Benchmark:
     """One setting: its teacher, its labels and its students, in a folder of their own."""
 
-    def __init__(self, task: TaskData, unlabelled: list[Row], options: argparse.Namespace) -> None:
-        self.task, self.unlabelled, self.options = task, unlabelled, options
+    def __init__(
+        self, labelled: list[Row], unlabelled: list[Row], options: argparse.Namespace
+    ) -> None:
+        self.labelled, self.unlabelled, self.options = labelled, unlabelled, options
         self.base = options.work / f"teacher-{digest(options.teacher)[:12]}"
         shape = ("intents", "queries", "teacher_epochs", "teacher")
         self.folder = options.work / digest({k: getattr(options, k) for k in shape})[:12]
         self.adapted = self.folder / "adapted"
+        self.trained = sum(row["split"] == "train" for row in labelled)
         self.reused = 0  # students of an earlier call
 
     def run(self) -> dict[str, list[NDArray[Any]]]:
@@ -164,13 +137,12 @@ class Benchmark:
         self.answered = self._answered()
         arms = [(arm, seed) for seed in range(self.options.seeds) for arm in self.options.arms]
         predicted: dict[str, list[NDArray[Any]]] = {
-            "teacher, zero-shot": [self._predictions(adaptation.ZERO_SHOT_PREDICTIONS)],
-            "teacher": [self._predictions(adaptation.PREDICTIONS)],
+            "teacher, zero-shot": [self._predictions("zero_shot", self.base, zero_shot=True)],
+            "teacher": [self._predictions("teacher", self.adapted)],
         }
         for number, (arm, seed) in enumerate(arms, 1):
             started = time.monotonic()
-            file = self._student(arm, seed)
-            predicted.setdefault(arm, []).append(self._predictions(file))
+            predicted.setdefault(arm, []).append(self._student(arm, seed))
             seconds = time.monotonic() - started
             print(
                 f"student {number}/{len(arms)}: {arm}, seed {seed}, {seconds:.0f} s",
@@ -178,6 +150,12 @@ class Benchmark:
                 flush=True,
             )
         return predicted
+
+    def _dataset(self, rows: list[Row]) -> Path:
+        path = self.folder / "dataset.parquet"
+        schema = pair_schema().append(pa.field("split", pa.string()))
+        write_table(path, pa.Table.from_pylist(rows, schema=schema))
+        return path
 
     def _adapt(self) -> None:
         if not self.base.exists():
@@ -191,53 +169,54 @@ class Benchmark:
             batch_size=8,
             max_tokens=MAX_TOKENS,
         )
-        adaptation.adapt_teacher(
-            self.base,
-            self.adapted,
-            [self.task],
-            settings,
-            state_folder=self.folder / "state",
-            cache=self.folder / "trunk",
-            fingerprint=digest([settings.model_dump(mode="json"), len(self.task.rows["train"])]),
-        )
+        with atomic_dir(self.adapted) as target:
+            adapt_teacher(
+                self.base,
+                target,
+                self._dataset(self.labelled),
+                [TASK],
+                settings,
+                scratch=self.folder / "state",
+                cache=self.folder / "trunk",
+                fingerprint=digest([settings.model_dump(mode="json"), self.trained]),
+            )
 
     def _answered(self) -> list[Row]:
         """The unlabelled queries with the teacher's likeliest class for their label."""
         if not self.unlabelled:
             return []
-        task = TaskData(TASK, self.task.labels, {"train": self.unlabelled})
-        store, rows = self._labels("labels", task), []
+        labels = self._labels("labels", [*self.labelled, *self.unlabelled])
+        store, rows = open_store(self.folder / "labels" / "labels", header_from(labels.header)), []
+        intents = sorted({row["label"] for row in self.labelled})
         for row in self.unlabelled:
             log_probs = store.get(row["pair_id"]).arrays["log_probs"]
-            label = task.labels[int(log_probs[0].argmax())]
-            rows.append(row | {"label": label, "response": label_token(TASK, label)})
+            label = intents[int(log_probs[0].argmax())]
+            rows.append(row | {"label": label, "response": class_token(TASK.name, label)})
         return rows
 
-    def _labels(self, arm: str, task: TaskData) -> LabelStore:
-        store, _ = label_pairs(
+    def _labels(self, arm: str, rows: list[Row]) -> SoftLabelsFacts:
+        return label_pairs(
             self.adapted,
-            self.folder / "labels",
-            [task],
+            self.folder / "labels" / arm,
+            self._dataset(rows),
+            [TASK],
             ARMS[arm],
             [self.options.temperature],
-            fingerprint=describe(self.adapted).fingerprint,
-            tokenizer_fingerprint=tokenizer_fingerprint(self.adapted),
+            teacher_digest=describe(self.adapted).fingerprint,
             max_tokens=MAX_TOKENS,
             top_layers=ADAPTED_LAYERS,
             cache=self.folder / "trunk",
         )
-        return store
 
-    def _student(self, arm: str, seed: int) -> Path:
-        """The file of its predictions; the student itself is not kept."""
-        how, rows = self.options, self.task.rows
+    def _student(self, arm: str, seed: int) -> NDArray[Any]:
+        """Its predictions; the student itself is not kept."""
+        how = self.options
         answered = [] if arm == "gold" else self.answered
-        task = TaskData(TASK, self.task.labels, {**rows, "train": rows["train"] + answered})
-        times = (len(rows["train"]) + len(self.unlabelled)) / len(task.rows["train"])
+        times = (self.trained + len(self.unlabelled)) / self.trained
         epochs = math.ceil(how.epochs * times)  # as many steps for all
         settings = Student(
             name=arm,
-            tasks=[TASK],
+            tasks=[TASK.name],
             init=StudentInit(layers=how.layers),
             distillation=Distillation(
                 temperature=how.temperature,
@@ -251,43 +230,59 @@ class Benchmark:
         )
         shape = [settings.model_dump(mode="json"), ARMS[arm].model_dump(mode="json")]
         fingerprint = digest([*shape, *([len(answered)] if answered else [])])
-        file = self.folder / "predictions" / f"{arm}-{seed}-{fingerprint[:12]}.parquet"
-        if file.exists():
-            self.reused += 1
-            return file
-        if arm == "sampled":
-            # Draws follow from the pairs' names: another name, another draw.
-            renamed = {
-                s: [r | {"pair_id": f"{seed}/{r['pair_id']}"} for r in rows]
-                for s, rows in task.rows.items()
-            }
-            task = TaskData(task.name, task.labels, renamed)
+        name = f"{arm}-{seed}-{fingerprint[:12]}"
         checkpoint = self.folder / "student"
-        distil_student(
-            self.adapted,
-            self._labels(arm, task),
-            checkpoint,
-            [task],
-            settings,
-            state_folder=self.folder / "state",
-            fingerprint=fingerprint,
-        )
-        file.parent.mkdir(exist_ok=True)
-        (checkpoint / PREDICTIONS).replace(file)
-        return file
+        if self._file(name).exists():
+            self.reused += 1
+            return self._predictions(name, checkpoint)
+        # Sampled labels follow from the pairs' names: another name, another draw.
+        prefix = f"{seed}/" if arm == "sampled" else ""
 
-    def _predictions(self, name: str | Path) -> NDArray[Any]:
-        found = read_predictions(self.adapted / name)[TASK]
-        keyed = {key.split("/")[-1]: row for key, row in found.items()}
-        return np.array([keyed[row["pair_id"]] for row in self.task.rows["test"]])
+        def named(rows: list[Row]) -> list[Row]:
+            return [r | {"pair_id": prefix + r["pair_id"]} for r in rows]
+
+        # Labels of all queries, in every arm: the teacher's hidden states stay cached.
+        labels = self._labels(arm, named([*self.labelled, *self.answered]))
+        with atomic_dir(checkpoint) as target:
+            distil_student(
+                self.adapted,
+                self.folder / "labels" / arm,
+                labels.header,
+                target,
+                self._dataset(named([*self.labelled, *answered])),
+                [TASK],
+                settings,
+                scratch=self.folder / "state",
+                fingerprint=fingerprint,
+            )
+        return self._predictions(name, checkpoint)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / "predictions" / f"{name}.parquet"
+
+    def _predictions(self, name: str, model: Path, *, zero_shot: bool = False) -> NDArray[Any]:
+        """Test probabilities [queries, intents], in the order of `gold`; from its file, if any."""
+        found = predict(
+            model,
+            self._dataset(self.labelled),
+            [TASK],
+            "test",
+            self._file(name),
+            model_digest=name,
+            max_tokens=MAX_TOKENS,
+            zero_shot=zero_shot,
+        )[TASK.name].detail
+        self.gold, self.intents = found.gold, found.labels
+        probabilities: NDArray[Any] = found.probabilities
+        return probabilities
 
     def results(self, predicted: dict[str, list[NDArray[Any]]]) -> dict[str, Any]:
-        gold, labels = self.task.gold("test"), self.task.labels
+        gold, labels = self.gold, self.intents
         pairs = zip(self.answered, self.unlabelled, strict=True)
         right = [answered["label"] == row["label"] for answered, row in pairs]
         return {
             "intents": len(labels),
-            "training_queries": len(self.task.rows["train"]),
+            "training_queries": self.trained,
             "unlabelled_queries": len(self.unlabelled),
             "teachers_answers_right": float(np.mean(right)) if right else None,
             "test_queries": len(gold),

@@ -20,8 +20,7 @@ from stillhouse.models.loading import load_model, load_tokenizer, pick_device, s
 from stillhouse.soft_labels.codec import LabelRecords, decode
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
 from stillhouse.storage.files import read_json
-from stillhouse.storage.query import connected, rows_in_batches
-from stillhouse.storage.tables import BATCH_ROWS, table_writer
+from stillhouse.storage.query import rows_in_batches
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
     from stillhouse.soft_labels.targets import SparseTargets
 
-LEARNED_FROM = "learned_from.parquet"
-
 
 def distil_student(
     teacher: Path,
@@ -62,8 +59,7 @@ def distil_student(
     """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
 
     `header` says which of the labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds
-    the best validation checkpoint: safetensors, tokenizer, the mapping of the vocabulary, and in
-    `learned_from.parquet` which pairs and documents taught it or chose among its epochs. The test
+    the best validation checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test
     split is never read. Resumes after a kill from `scratch`.
 
     Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
@@ -103,7 +99,6 @@ def distil_student(
     scored = score_all(model, encoder, validation)
     model.to(stored_dtype(target)).save_pretrained(target)
     student_tokenizer.save_pretrained(target)
-    _write_learned_from(target / LEARNED_FROM, dataset, settings)
     info = describe(target)
     return CheckpointFacts(
         digest=info.fingerprint,
@@ -153,19 +148,6 @@ def _vocabulary_of(
             seen.update(example.ids)
     rows = read_json(teacher / "config.json")["vocab_size"]
     return prune_tokenizer(tokenizer, seen, teacher_rows=rows)
-
-
-def _write_learned_from(path: Path, dataset: Path, settings: Student) -> None:
-    """Ids alone, which are digests of content: what a document says stays where it is."""
-    with connected({"dataset": dataset}) as db:
-        found = db.sql(
-            f"""SELECT split, task, pair_id, doc_id, group_id, source FROM dataset
-                WHERE task IN ({quoted(settings.tasks)}) AND split IN ('train', 'validation')
-                ORDER BY split, task, pair_id"""
-        ).to_arrow_reader(BATCH_ROWS)
-        with table_writer(path, found.schema) as write:
-            for batch in found:
-                write(batch)
 
 
 class _SoftTargets:

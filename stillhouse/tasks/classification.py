@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
-from stillhouse.metrics.classification import ClassificationMetrics, classification_metrics
 from stillhouse.storage.query import counts, one_row, rows_in_batches
 from stillhouse.tasks.common import Pair, Predictions, Tally, answer_ids, quoted
 from stillhouse.tasks.passages import passages_of
@@ -26,7 +24,6 @@ from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
 
@@ -38,18 +35,6 @@ def class_token(task: str, name: str) -> str:
 def readable(name: str) -> str:
     """A class as people would write it: `card_arrival` -> `card arrival`."""
     return " ".join(name.replace("_", " ").replace("-", " ").split())
-
-
-@dataclass(frozen=True, eq=False)
-class Classified:
-    """What a `Scored` of this kind holds in `detail`: gold and predicted int [n], probabilities
-    [n, classes] with a column for each of `labels`."""
-
-    labels: list[str]
-    gold: NDArray[Any]
-    predicted: NDArray[Any]
-    probabilities: NDArray[Any]
-    metrics: ClassificationMetrics
 
 
 class Classification:
@@ -132,11 +117,13 @@ class Classification:
         """A class that no training pair has counts too: every model answers it wrongly."""
         import numpy as np
 
+        from stillhouse.tasks.classification_report import scored
+
         unknown = sorted(set(gold) - set(self.classes))
         names = self.classes + unknown
         place = {name: i for i, name in enumerate(names)}
         probabilities = np.pad(np.asarray(predictions, float), ((0, 0), (0, len(unknown))))
-        found = _scored(names, np.array([place[name] for name in gold]), probabilities)
+        found = scored(names, np.array([place[name] for name in gold]), probabilities)
         found.metrics["unlearnable"] = sum(name in unknown for name in gold)
         return found
 
@@ -147,22 +134,3 @@ class Classification:
         from stillhouse.tasks.classification_report import sections
 
         return sections(results, texts)
-
-
-def _scored(names: list[str], gold: NDArray[Any], probabilities: NDArray[Any]) -> Scored:
-    m = classification_metrics(probabilities, gold, names)
-    predicted = probabilities.argmax(axis=1)
-    return Scored(
-        n=m.n,
-        score=m.accuracy,
-        right=predicted == gold,
-        figures={n: float(getattr(m, n)) for n in ("accuracy", "macro_f1", "ece")},
-        metrics=m.to_json(),
-        table={
-            "Accuracy (95% CI)": "{:.3f} ({:.3f}–{:.3f})".format(m.accuracy, *m.accuracy_ci),
-            "Macro-F1": f"{m.macro_f1:.3f}",
-            "ECE": f"{m.ece:.3f}",
-        },
-        calibration_error=m.ece,
-        detail=Classified(names, gold, predicted, probabilities, m),
-    )

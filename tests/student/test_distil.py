@@ -16,8 +16,7 @@ from stillhouse.errors import UserError
 from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import CheckpointFacts, SoftLabelsFacts
 from stillhouse.models.importing import describe
-from stillhouse.storage.tables import read_table
-from stillhouse.student.distil import LEARNED_FROM, distil_student
+from stillhouse.student.distil import distil_student
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
@@ -158,21 +157,6 @@ def test_a_student_learns_from_soft_labels_what_the_gold_ones_deny(
         )["routing"]  # fmt: skip
         assert found.n == 5
         assert not found.right.any()
-
-
-def test_a_student_keeps_what_it_learned_from(
-    adapted: Path,
-    routing_pairs: Pairs,
-    routing_dataset: Path,
-    label: Callable[..., SoftLabelsFacts],
-    distil: Callable[..., CheckpointFacts],
-    tmp_path: Path,
-) -> None:
-    distil(adapted, routing_dataset, label(adapted, routing_dataset), epochs=1)
-    found = read_table(tmp_path / "student" / LEARNED_FROM).to_pylist()
-    columns = ("split", "task", "pair_id", "doc_id", "group_id", "source")
-    wanted = [{c: r[c] for c in columns} for r in routing_pairs if r["split"] != "test"]
-    assert sorted(found, key=str) == sorted(wanted, key=str)
 
 
 def test_a_test_document_changes_no_student(
