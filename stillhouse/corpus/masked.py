@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import Privacy
 from stillhouse.corpus.pii.masker import BREAK, Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.pii.pool import clean_in_processes
 from stillhouse.corpus.pii.vault import Vault, identity_of, key_id, load_or_create_key
 from stillhouse.facts import MaskedDocumentsFacts
 from stillhouse.storage.files import digest
@@ -176,7 +177,7 @@ def _mask(
             waiting.append((document, _whole(document)))
             yield waiting[-1][1]
 
-    cleaned = masker.clean_many(originals(), os.cpu_count() or 1)
+    cleaned = clean_in_processes(masker, originals(), os.cpu_count() or 1)
     while block := list(itertools.islice(cleaned, BATCH)):
         done = [(*waiting.popleft(), *found) for found in block]
         vault.add(e for _, original, masked, _ in done for e in vault_entries(original, masked))

@@ -159,18 +159,21 @@ class LabelStore:
         self._add(read_shard(path, self.header))
         return path
 
-    def retain(self, keys: Iterable[str]) -> None:
-        """Remove the labels of all other pairs: their shards are written anew without them."""
-        wanted = set(keys)
-        for shard in {id(shard): shard for shard, _ in self._found.values()}.values():
-            kept = {k: shard.records(i) for i, k in enumerate(shard.keys) if k in wanted}
-            if len(kept) == len(shard.keys):
-                continue
-            # The smaller shard first: killed in between, nothing is labelled again.
-            self.write(kept)
-            shard.path.unlink()
-            for key in set(shard.keys) - wanted:
-                self._found.pop(key, None)
+    def keep_only(self, keys: Iterable[str]) -> int:
+        """Forget the pairs that are not among `keys`, on disk too; returns how many went.
+
+        Only shards that hold one of them are written anew. Killed in between, it leaves some to
+        the next call.
+        """
+        kept, before = set(keys), len(self)
+        for shard in list(self._shards.values()):
+            rest = {k: shard.records(i) for i, k in enumerate(shard.keys) if k in kept}
+            if len(rest) < len(shard.keys):
+                self.write(rest)
+                shard.path.unlink()
+                del self._shards[shard.path]
+        self._found = {k: found for k, found in self._found.items() if k in kept}
+        return before - len(self)
 
     def get(self, key: str) -> LabelRecords:
         """Records of a pair, one row per supervised token. Raises KeyError if it has none."""

@@ -159,17 +159,14 @@ def _train_lora(
 
     torch.manual_seed(settings.seed)  # LoRA's first matrices are random
     pad_id = encoder.tokenizer.pad_token_id
-    layers = parts.trained.config.num_hidden_layers
-    top = None  # an upper part is trained as a whole
-    if parts.embeddings is None:
-        top = list(range(max(0, layers - settings.layers), layers))
+    # An upper part is trained as a whole; of a whole model, its top layers.
+    top = settings.layers if parts.embeddings is None else None
     lora = get_peft_model(
         parts.trained,
         LoraConfig(
             r=settings.rank,
             lora_alpha=2 * settings.rank,
-            target_modules="all-linear",
-            layers_to_transform=top,
+            target_modules=_linear_modules(parts.trained, top),
             task_type="CAUSAL_LM",
         ),
     )
@@ -198,6 +195,21 @@ def _train_lora(
     rows.remove()
     lora.merge_and_unload()
     return result
+
+
+def _linear_modules(model: PreTrainedModel, top: int | None) -> list[str]:
+    """Names of the linear modules in the decoder's layers, or in its `top` ones."""
+    import torch
+
+    layers = model.base_model.layers
+    first = 0 if top is None else max(0, len(layers) - top)
+    prefix = f"{model.base_model_prefix}.layers"
+    return [
+        f"{prefix}.{number}.{name}"
+        for number in range(first, len(layers))
+        for name, module in layers[number].named_modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
 
 
 class _AnswerRows:

@@ -104,7 +104,7 @@ def label_pairs(
     store = open_store(
         folder, ShardHeader(teacher_digest, tokenizer_fingerprint(teacher), encoding)
     )
-    store.retain(e.key for e in examples)
+    store.keep_only(e.key for e in examples)
     missing = set(store.missing(e.key for e in examples))
     if missing:
         device = pick_device()

@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from stillhouse.training.losses import NO_GOLD
+from stillhouse.training.objective import NO_GOLD
 
 if TYPE_CHECKING:
     from stillhouse.soft_labels.targets import SparseTargets
-    from stillhouse.training.losses import Divergence
+    from stillhouse.training.objective import Divergence
 
 # Logits held at once by default. Every chunk reads the whole embedding and adds to the whole of its
 # gradient, so that small chunks cost time; large ones cost memory.

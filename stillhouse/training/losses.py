@@ -8,17 +8,14 @@ et al., 2015). Both take rows, not sequences: gather the supervised positions fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from stillhouse.training.objective import NO_GOLD, Divergence
 
 if TYPE_CHECKING:
     import torch
 
     from stillhouse.soft_labels.targets import SparseTargets
-
-Divergence = Literal["forward_kl", "reverse_kl", "jsd"]
-
-# A row's gold token where there is none; the value transformers uses.
-NO_GOLD = -100
 
 
 @dataclass

@@ -17,7 +17,8 @@ from stillhouse.soft_labels.codec import (
     encode_top_k,
 )
 from stillhouse.training import fused_loss
-from stillhouse.training.losses import NO_GOLD, distillation_loss, reference_loss
+from stillhouse.training.losses import distillation_loss, reference_loss
+from stillhouse.training.objective import NO_GOLD
 
 WIDTH, VOCAB, ROWS = 8, 40, 23
 

@@ -182,19 +182,11 @@ class Masker:
         while block := list(itertools.islice(texts, BLOCK)):
             yield from self._mask_block(block)
 
-    def clean_many(
-        self, texts: Iterable[str], processes: int = 1
-    ) -> Iterator[tuple[Masked, Masked]]:
+    def clean_many(self, texts: Iterable[str]) -> Iterator[Cleaned]:
         """Each text masked until a scan finds nothing more, and what the last scan still found.
 
-        More than one process pays from some thousand short texts on: each loads its own model,
-        several seconds and 300 MB. They end with the iteration, however it ends.
+        See `pool.clean_in_processes` for many texts.
         """
-        if processes > 1:
-            from stillhouse.corpus.pii.pool import clean_in_processes
-
-            yield from clean_in_processes(self, texts, processes)
-            return
         texts = iter(texts)
         while block := list(itertools.islice(texts, BLOCK)):
             yield from self.until_clean(self._mask_block(block))

@@ -19,6 +19,7 @@ from stillhouse.corpus.pii.masker import (
     MaskSettings,
     vault_entries,
 )
+from stillhouse.corpus.pii.pool import clean_in_processes
 from stillhouse.corpus.pii.spans import Finding, without_overlaps
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
@@ -288,7 +289,7 @@ def test_processes_give_the_same_in_the_same_order(
             yield from texts
 
     # Left half way, over an input without end: the processes end all the same.
-    iterator = masker.clean_many(endless(), processes=2)
+    iterator = clean_in_processes(masker, endless(), 2)
     assert list(itertools.islice(iterator, len(texts))) == list(masker.clean_many(texts))
     assert len(multiprocessing.active_children()) == 2
     del iterator
@@ -301,4 +302,4 @@ def test_small_inputs_start_no_process(masker: Masker, monkeypatch: pytest.Monke
         raise AssertionError("a process for 24 tickets")
 
     monkeypatch.setattr(mask_pool, "_sharded", refuse)
-    assert len(list(masker.clean_many([text for text, _ in SAMPLES], processes=2))) == len(SAMPLES)
+    assert len(list(clean_in_processes(masker, [text for text, _ in SAMPLES], 2))) == len(SAMPLES)
