@@ -238,8 +238,12 @@ _ROWS = (
     ),
     Step(
         "dataset_splits", "dataset", "project",
-        reads={"instruction_pairs": _content},
-        settings=lambda at: settings_of(at.project.splits),
+        # Duplicates that were left out count: they keep their family on its side.
+        reads={"unique_documents": _content, "instruction_pairs": _content},
+        settings=lambda at: {
+            **settings_of(at.project.splits),
+            "tasks": [task.name for task in at.project.tasks],
+        },
         facts=facts.DatasetSplitsFacts,
         code=("splits",), kinds=("python", "parquet"), folder=_table("dataset_splits"),
     ),

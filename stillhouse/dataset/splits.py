@@ -57,12 +57,6 @@ def split_schema() -> pa.Schema:
     return pair_schema().append(pa.field("split", pa.string()))
 
 
-def memory_file(layout: Layout) -> Path:
-    """What is remembered: (settings, document, key, side). No cache: what it says of families that
-    were moved can't be computed again."""
-    return layout.root / "splits" / "memory.parquet"
-
-
 def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
     """Write `dataset_splits`: the rows of `instruction_pairs` with a column "split".
 
@@ -79,7 +73,7 @@ def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
     spill = layout.cache("spill")
     spill.mkdir(parents=True, exist_ok=True)
     with connected(tables, spill=spill) as db:
-        _load(db, memory_file(layout), project.splits)
+        _load(db, layout.split_memory, project.splits)
         _place_families(db, project.splits)
         _fill_empty_splits(db, [task.name for task in project.tasks])
         _refuse_empty_splits(db, project)
@@ -89,7 +83,7 @@ def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
                       (SELECT count(*) FROM pairs) - (SELECT count(*) FROM placed)"""
         ).fetchall()[0]
         # Last: a run killed before deals the same again.
-        _remember(db, memory_file(layout), _settings(project.splits))
+        _remember(db, layout.split_memory, _settings(project.splits))
     if left_out:
         logger.info("Splits: %d pairs left out, whose text another split has", left_out)
     return _facts(layout.table("dataset_splits"), moved)

@@ -24,6 +24,12 @@ class Layout:
         """What an artefact under way resumes from; no glob over `tables/` may see it."""
         return self.root.joinpath("staging", *names)
 
+    @property
+    def split_memory(self) -> Path:
+        """What splits remember: (settings, document, key, side), in digests. No cache: what it says
+        of families that were moved can't be computed again."""
+        return self.root / "splits" / "memory.parquet"
+
     def snapshot(self, digest: str) -> Path:
         """`dataset_splits` as it was at a digest: what a run in progress works on."""
         return self.root / "snapshots" / f"{digest}.parquet"

@@ -15,7 +15,7 @@ from stillhouse.config.corpus import Dedup
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus.unique import unique_documents
 from stillhouse.dataset.pairs import pair_schema
-from stillhouse.dataset.splits import memory_file, split_pairs, straddling, unlearnable
+from stillhouse.dataset.splits import split_pairs, straddling, unlearnable
 from stillhouse.errors import UserError
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.storage.layout import Layout
@@ -119,7 +119,7 @@ def test_shares_are_about_as_asked(workshop: Workshop) -> None:
 def test_names_and_order_of_files_decide_nothing(workshop: Workshop) -> None:
     docs = singles(60)
     first, before = workshop.split(docs), workshop.splits()
-    memory_file(workshop.layout).unlink()
+    workshop.layout.split_memory.unlink()
     again = workshop.split(docs[::-1])
     assert workshop.splits() == before
     assert again == first
@@ -347,11 +347,11 @@ def test_the_last_training_pair_of_an_answer_is_not_moved(workshop: Workshop) ->
     """Six documents that the hash sends to train; two must go to the other splits."""
     workshop.split(singles(60))
     docs = [doc for doc in singles(60) if workshop.splits()[doc.text] == "train"][:6]
-    memory_file(workshop.layout).unlink()
+    workshop.layout.split_memory.unlink()
     workshop.split(docs)
     moved = {text for text, split in workshop.splits().items() if split != "train"}
     assert len(moved) == 2
-    memory_file(workshop.layout).unlink()
+    workshop.layout.split_memory.unlink()
     facts = workshop.split([d._replace(label=d.text) if d.text in moved else d for d in docs])
     assert facts.unlearnable == []
     assert {workshop.splits()[text] for text in moved} == {"train"}
@@ -368,7 +368,7 @@ def test_an_empty_split_is_told_with_a_remedy(workshop: Workshop) -> None:
     assert "Remedy" in said
     assert "secret" not in said
     assert not workshop.dataset.exists()
-    assert not memory_file(workshop.layout).exists()
+    assert not workshop.layout.split_memory.exists()
 
 
 def test_remembered_documents_do_not_fill_an_empty_split(workshop: Workshop) -> None:
@@ -386,19 +386,19 @@ def test_remembered_documents_do_not_fill_an_empty_split(workshop: Workshop) -> 
 
 def test_a_broken_memory_is_named(workshop: Workshop) -> None:
     workshop.split(singles(60))
-    memory_file(workshop.layout).write_text("no parquet")
+    workshop.layout.split_memory.write_text("no parquet")
     with pytest.raises(UserError, match=r"memory\.parquet.*\n.*delete it"):
         workshop.split(singles(60))
 
 
 def test_the_memory_holds_no_text_and_nothing_of_the_past(workshop: Workshop) -> None:
     workshop.split(singles(60))
-    memory = read_table(memory_file(workshop.layout))
+    memory = read_table(workshop.layout.split_memory)
     assert memory.num_rows == 120  # documents, and the texts of pairs
     assert all(re.fullmatch("[0-9a-f]{32}", key) for key in memory["key"].to_pylist()[:60])
     assert memory.drop_columns("key").to_pylist()[0].keys() == {"settings", "document", "side"}
     workshop.split(singles(59))
-    assert read_table(memory_file(workshop.layout)).num_rows == 118
+    assert read_table(workshop.layout.split_memory).num_rows == 118
 
 
 # --- what is checked afterwards ---

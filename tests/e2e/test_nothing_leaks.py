@@ -160,9 +160,13 @@ def test_neither_names_nor_values_reach_the_terminal(project: Path) -> None:
 def test_the_originals_are_where_they_are_meant_to_be(project: Path) -> None:
     """Else the search above proves nothing."""
     raw = project / "var" / "tables"
-    parsed = json.dumps(pq.read_table(raw / "parsed_documents").to_pylist(), default=str)
+    parsed = json.dumps(
+        pq.read_table(raw / "parsed_documents" / "data.parquet").to_pylist(), default=str
+    )
     assert "Hartwick" in parsed and "0532 0130" in parsed
-    files = json.dumps(pq.read_table(raw / "source_files").to_pylist(), default=str)
+    files = json.dumps(
+        pq.read_table(raw / "source_files" / "data.parquet").to_pylist(), default=str
+    )
     assert "oskar_brandmeyer" in files
 
 

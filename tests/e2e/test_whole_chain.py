@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from stillhouse.config.project import load_project
-from stillhouse.recipes import STUDENT, TEACHER, Recipes
+from stillhouse.outside import open_state
+from stillhouse.steps import STEPS
+from stillhouse.storage.query import query
 
 pytestmark = pytest.mark.slow
 
@@ -112,9 +115,8 @@ def chain(
 
 
 def facts(chain: Chain, asset: str, student: str | None = None) -> dict[str, Any]:
-    recipes = Recipes(load_project(chain.file))
-    partitioned = asset in (*TEACHER, *STUDENT)
-    return recipes.facts(asset, VERSION if partitioned else None, student)
+    version = None if STEPS[asset].scope == "project" else VERSION
+    return vars(open_state(load_project(chain.file)).facts_of(asset, version, student))
 
 
 def test_finished_shards_are_not_labelled_again(chain: Chain) -> None:
@@ -153,12 +155,16 @@ def test_the_public_files_are_where_the_plan_says(chain: Chain) -> None:
 
 def test_the_adapted_teacher_learned_something(chain: Chain) -> None:
     found = facts(chain, "adapted_teacher")
-    assert found["accuracy"] > found["chance_accuracy"]
+    assert found["score"] > found["chance"]
     assert found["history"][-1]["ce"] < found["history"][0]["ce"]
 
 
 def test_bad_files_are_quarantined_with_their_reasons(chain: Chain) -> None:
-    rows = pq.read_table(chain.data / "tables" / "quarantine" / "parsed_documents.parquet")
+    rows = query(
+        "SELECT f.path, q.* FROM q JOIN f USING (file_id)",
+        q=chain.data / "tables" / "quarantine" / "parsed_documents.parquet",
+        f=chain.data / "tables" / "source_files" / "data.parquet",
+    )
     found = {Path(r["path"]).name: r for r in rows.to_pylist()}
     assert set(found) == {"empty.md", "broken.pdf", "outage-log.md"}  # one is the sample's own
     assert found["empty.md"]["category"] == "empty"
@@ -190,7 +196,9 @@ def test_the_instance_shows_every_asset_with_its_checks(chain: Chain) -> None:
         assert event.asset_materialization.partition == VERSION
         metadata = event.asset_materialization.metadata
         assert isinstance(metadata["student_routing_accuracy"].value, float)
-        assert "Student, quantized" in str(metadata["table"].value)
+        assert "Student, quantized" in str(metadata["summary"].value)
+        assert metadata["report"].value == f"var/students/router/{VERSION}/current/report.html"
+        assert metadata["teacher_version"].value == VERSION
 
 
 def test_a_second_run_makes_nothing_again(chain: Chain) -> None:
@@ -203,7 +211,7 @@ def test_a_second_run_makes_nothing_again(chain: Chain) -> None:
     output = chain.run()
     assert {p: p.stat().st_mtime_ns for p in before} == before
     for asset in ("parsed_documents", "masked_documents", "soft_labels", "router/checkpoint"):
-        assert f"{asset}: up to date" in output
+        assert f"{asset}: up to date" in output or f"{asset} [{VERSION}]: up to date" in output
     assert "done in" not in output
 
 
@@ -213,10 +221,29 @@ def test_a_new_document_costs_only_itself(chain: Chain) -> None:
     try:
         chain.run("--until", "unique_documents")
         parsed, masked = facts(chain, "parsed_documents"), facts(chain, "masked_documents")
-        assert parsed["inputs_computed"] == 1
-        assert masked["inputs_computed"] == 1
+        assert parsed["computed"] == 1
+        assert masked["computed"] == 1
     finally:
         new.unlink()
+
+
+def test_a_student_knows_which_files_made_it(chain: Chain) -> None:
+    command = [sys.executable, "-m", "stillhouse.cli", "files", "router", "-p", str(chain.file)]
+    done = subprocess.run(command, env=chain.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "tickets: tickets.jsonl" in done.stdout and "wiki/billing/" in done.stdout
+    learned = chain.data / "students" / "router" / VERSION / "current" / "checkpoint"
+    rows = pq.read_table(learned / "learned_from.parquet").to_pylist()
+    assert {row["split"] for row in rows} == {"train", "validation"}
+    assert all(row["sha256"] and row["doc_id"] and row["file_id"] for row in rows)
+
+
+def test_a_moved_project_reuses_everything(chain: Chain, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(chain.file.parent, moved)
+    command = [sys.executable, "-m", "stillhouse.cli", "status", "--check", "-p", str(moved)]
+    done = subprocess.run(command, env=chain.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_forbidden_licence_stops_before_the_teacher_is_loaded(
