@@ -138,8 +138,10 @@ class Work:
 def artefact_of(context: Any) -> Artefact:
     """The artefact that an asset or its check is about."""
     *owner, name = context.asset_key.path
-    version = context.partition_key if context.has_partition_key else None
-    return Artefact(STEPS[name], version, owner[0] if owner else None)
+    step = STEPS[name]
+    # A run of the job "refresh" has a partition for what has none too.
+    version = None if step.scope == "project" else context.partition_key
+    return Artefact(step, version, owner[0] if owner else None)
 
 
 def materialize(

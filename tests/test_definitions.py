@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stillhouse.definitions import build_defs
+from stillhouse.steps import STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "unstructured", "presidio_analyzer", "spacy", "sklearn", "numba")
@@ -40,7 +41,7 @@ def test_the_command_line_loads_without_dagster() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_only_the_composition_root_and_the_runner_know_dagster() -> None:
+def test_only_three_modules_of_the_library_know_dagster() -> None:
     knowing = {
         path.relative_to(ROOT / "stillhouse").as_posix()
         for path in (ROOT / "stillhouse").rglob("*.py")
@@ -48,7 +49,7 @@ def test_only_the_composition_root_and_the_runner_know_dagster() -> None:
         and path.relative_to(ROOT / "stillhouse").parts[0]
         not in ("assets", "resources", "sensors", "schedules")
     }
-    assert knowing == {"definitions.py", "cli/runs.py"}
+    assert knowing == {"definitions.py", "instance.py", "cli/runs.py"}
 
 
 def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
@@ -63,6 +64,15 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
     ancestors = dg.AssetSelection.assets("router/evaluation_report").upstream().resolve(graph)
     missing = graph.materializable_asset_keys - ancestors
     assert {k.to_user_string() for k in missing} == {"review_sample"}
+
+
+def test_the_edges_are_those_of_the_data(defs: dg.Definitions) -> None:
+    """The UI shows what `steps.py` says that is read, no edge more and none less."""
+    graph = defs.resolve_asset_graph()
+    for key in graph.materializable_asset_keys:
+        step = STEPS[key.path[-1]]
+        assert {parent.path[-1] for parent in graph.get(key).parent_keys} == set(step.reads), key
+        assert graph.get(key).code_version == step.code_version
 
 
 def test_every_asset_says_what_it_is(defs: dg.Definitions) -> None:

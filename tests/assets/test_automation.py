@@ -71,3 +71,38 @@ def test_the_schedule_asks_for_the_newest_registered_teacher(small_project: Smal
         (request,) = schedule.evaluate_tick(context).run_requests or []
     assert request.partition_key == "small-1"
     assert schedule.job_name == "refresh"
+
+
+def test_the_ui_says_what_is_stale_as_the_command_line_does(
+    small_project: SmallProject,
+) -> None:
+    from stillhouse.config.project import load_project
+    from stillhouse.outside import open_state
+    from tests.made import make_all
+
+    file = small_project(tickets=5)
+    make_all(open_state(load_project(file)))
+    sensor = build_defs(file).resolve_sensor_def("staleness")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def tick(cursor: str | None) -> dg.SensorResult:
+            context = dg.build_sensor_context(instance=instance, cursor=cursor)
+            return sensor(context)  # type: ignore[no-any-return]
+
+        first = tick(None)
+        assert isinstance(first, dg.SensorResult)
+        text = file.read_text()
+        file.write_text(text + "privacy: {train_up_to: public}\n")
+        changed = tick(first.cursor)
+        assert isinstance(tick(changed.cursor), dg.SkipReason)
+    found = {
+        (event.asset_key.to_user_string(), event.partition): event.description
+        for event in changed.asset_events
+        if isinstance(event, dg.AssetCheckEvaluation) and not event.passed
+    }
+    assert "settings changed: train_up_to" in str(found["instruction_pairs", None])
+    report = found["router/evaluation_report", "small-1"]
+    assert "above it is not up to date" in str(report)
+    statuses = open_state(load_project(file)).statuses()
+    assert {str(a): r for a, r in statuses.items() if r}.keys() >= {"router/checkpoint [small-1]"}
+    assert report == next(r for a, r in statuses.items() if a.name == "router/evaluation_report")
