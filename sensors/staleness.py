@@ -4,19 +4,19 @@ Dagster knows of new data versions of direct inputs. That a setting changed, tha
 that something further above is stale, it can't know: each asset's check `up_to_date` says so.
 """
 
-import json
-from typing import Any
+from collections import defaultdict
 
 import dagster as dg
 
-from stillhouse.assets.common import UP_TO_DATE, asset_key
+from stillhouse.assets.common import FRESH, UP_TO_DATE, asset_key
 from stillhouse.config.project import load_project
 from stillhouse.errors import UserError
 from stillhouse.outside import open_state
+from stillhouse.state import State
 
 
 def build_staleness_sensor(project_file: str) -> dg.SensorDefinition:
-    """Reports the check `up_to_date` of every artefact whose answer changed since the last tick."""
+    """Reports the check `up_to_date` of every asset whose answer is another than the last one."""
 
     @dg.sensor(
         name="staleness",
@@ -26,31 +26,49 @@ def build_staleness_sensor(project_file: str) -> dg.SensorDefinition:
     )
     def staleness(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            state = open_state(load_project(project_file))
-            found = {
-                artefact: reason
-                for artefact, reason in state.statuses().items()
-                if state.record(artefact) is not None
-            }
+            found = reasons(open_state(load_project(project_file)))
         except UserError as error:
             return dg.SkipReason(str(error))
-        known: dict[str, Any] = json.loads(context.cursor or "{}")
-        now = {str(artefact): reason for artefact, reason in found.items()}
         events = [
             dg.AssetCheckEvaluation(
-                asset_key=asset_key(artefact.step, artefact.student),
+                asset_key=key,
                 check_name=UP_TO_DATE,
-                passed=reason is None,
+                passed=not why,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=reason or "nothing that it was made of has changed",
+                description=why or FRESH,
                 metadata={},
-                partition=artefact.version,
             )
-            for artefact, reason in found.items()
-            if known.get(str(artefact), "") != reason
+            for key, why in found.items()
+            if _last_answer(context.instance, key) != (not why, why or FRESH)
         ]
         if not events:
             return dg.SkipReason("nothing became stale or fresh")
-        return dg.SensorResult(asset_events=events, cursor=json.dumps(now))
+        return dg.SensorResult(asset_events=events)
 
     return staleness
+
+
+def reasons(state: State) -> dict[dg.AssetKey, str]:
+    """Why each asset that was made is stale, "" where it is not; of each teacher version that is.
+
+    One answer an asset, not one a partition: Dagster 1.13 can't replace an answer of a partition
+    that was given outside of a run (its table of checks allows one).
+    """
+    found: dict[dg.AssetKey, list[str]] = defaultdict(list)
+    for artefact, reason in state.statuses().items():
+        if state.record(artefact) is not None:
+            of = f"{artefact.version}: " if artefact.version else ""
+            stale = found[asset_key(artefact.step, artefact.student)]
+            if reason:
+                stale.append(f"{of}{reason}")
+    return {key: "; ".join(stale) for key, stale in found.items()}
+
+
+def _last_answer(instance: dg.DagsterInstance, key: dg.AssetKey) -> tuple[bool, str | None] | None:
+    check = dg.AssetCheckKey(key, UP_TO_DATE)
+    for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=1):
+        event = record.event.dagster_event if record.event else None
+        if event is not None and event.asset_check_evaluation_data is not None:
+            evaluation = event.asset_check_evaluation_data
+            return evaluation.passed, evaluation.description
+    return None

@@ -76,33 +76,36 @@ def test_the_schedule_asks_for_the_newest_registered_teacher(small_project: Smal
 def test_the_ui_says_what_is_stale_as_the_command_line_does(
     small_project: SmallProject,
 ) -> None:
+    from stillhouse.assets.common import FRESH
     from stillhouse.config.project import load_project
     from stillhouse.outside import open_state
     from tests.made import make_all
 
     file = small_project(tickets=5)
     make_all(open_state(load_project(file)))
+    text = file.read_text()
     sensor = build_defs(file).resolve_sensor_def("staleness")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.instance_for_test() as instance:
 
-        def tick(cursor: str | None) -> dg.SensorResult:
-            context = dg.build_sensor_context(instance=instance, cursor=cursor)
-            return sensor(context)  # type: ignore[no-any-return]
+        def tick() -> dict[str, tuple[bool, str | None]]:
+            """One tick, its events stored as the daemon does: what the UI then shows."""
+            found = sensor(dg.build_sensor_context(instance=instance))
+            events = found.asset_events if isinstance(found, dg.SensorResult) else []
+            for event in events:
+                instance.report_runless_asset_event(event)
+            return {e.asset_key.to_user_string(): (e.passed, e.description) for e in events}
 
-        first = tick(None)
-        assert isinstance(first, dg.SensorResult)
-        text = file.read_text()
-        file.write_text(text + "privacy: {train_up_to: public}\n")
-        changed = tick(first.cursor)
-        assert isinstance(tick(changed.cursor), dg.SkipReason)
-    found = {
-        (event.asset_key.to_user_string(), event.partition): event.description
-        for event in changed.asset_events
-        if isinstance(event, dg.AssetCheckEvaluation) and not event.passed
-    }
-    assert "settings changed: train_up_to" in str(found["instruction_pairs", None])
-    report = found["router/evaluation_report", "small-1"]
-    assert "above it is not up to date" in str(report)
+        assert set(tick().values()) == {(True, FRESH)}
+        for _ in range(2):  # the same answer may come back
+            file.write_text(text + "privacy: {train_up_to: public}\n")
+            stale = tick()
+            assert tick() == {}
+            file.write_text(text)
+            assert tick().keys() == stale.keys()
+    assert stale["instruction_pairs"] == (False, "settings changed: train_up_to")
+    assert stale.keys() >= {"dataset_splits", "soft_labels", "router/evaluation_report"}
+    assert "masked_documents" not in stale and "teacher_model" not in stale
+    file.write_text(text + "privacy: {train_up_to: public}\n")
     statuses = open_state(load_project(file)).statuses()
-    assert {str(a): r for a, r in statuses.items() if r}.keys() >= {"router/checkpoint [small-1]"}
-    assert report == next(r for a, r in statuses.items() if a.name == "router/evaluation_report")
+    said = next(r for a, r in statuses.items() if a.name == "router/evaluation_report")
+    assert stale["router/evaluation_report"] == (False, f"small-1: {said}")

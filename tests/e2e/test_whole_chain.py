@@ -78,11 +78,13 @@ class Chain:
 
     def shards(self) -> dict[str, tuple[int, int]]:
         """Inode and modification time of each finished shard: a shard written anew has others."""
-        found = (self.data / "teachers" / VERSION / "soft_labels").rglob("[!.]*.labels.safetensors")
+        found = (self.data / "teachers" / VERSION / "soft_labels").glob(
+            "[!.]*/*.labels.safetensors"
+        )
         return {f.name: (f.stat().st_ino, f.stat().st_mtime_ns) for f in found}
 
     def training_state(self) -> dict[str, Any]:
-        path = self.data / "staging" / "checkpoint" / "router" / VERSION / "last" / "state.json"
+        path = self.data / "staging" / "router" / "checkpoint" / VERSION / "last" / "state.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
 
@@ -134,7 +136,7 @@ def test_training_goes_on_after_the_last_finished_epoch(chain: Chain) -> None:
 
 def test_nothing_half_written_is_left(chain: Chain) -> None:
     assert not [p for p in chain.data.rglob("*") if p.name.endswith(".part") or ".tmp" in p.name]
-    assert not (chain.data / "staging" / "checkpoint" / "router" / VERSION).exists()
+    assert not (chain.data / "staging" / "router" / "checkpoint" / VERSION).exists()
     assert not [p for p in chain.data.rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
 
 
@@ -215,6 +217,14 @@ def test_a_second_run_makes_nothing_again(chain: Chain) -> None:
     assert "done in" not in output
 
 
+def test_a_moved_project_reuses_everything(chain: Chain, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(chain.file.parent, moved)
+    command = [sys.executable, "-m", "stillhouse.cli", "status", "--check", "-p", str(moved)]
+    done = subprocess.run(command, env=chain.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_new_document_costs_only_itself(chain: Chain) -> None:
     new = chain.file.parent / "wiki" / "it-support" / "printers.md"
     new.write_text("# Printers\n\nThe printer on floor two is installed from the software centre.")
@@ -236,14 +246,6 @@ def test_a_student_knows_which_files_made_it(chain: Chain) -> None:
     rows = pq.read_table(learned / "learned_from.parquet").to_pylist()
     assert {row["split"] for row in rows} == {"train", "validation"}
     assert all(row["sha256"] and row["doc_id"] and row["file_id"] for row in rows)
-
-
-def test_a_moved_project_reuses_everything(chain: Chain, tmp_path: Path) -> None:
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(chain.file.parent, moved)
-    command = [sys.executable, "-m", "stillhouse.cli", "status", "--check", "-p", str(moved)]
-    done = subprocess.run(command, env=chain.environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_forbidden_licence_stops_before_the_teacher_is_loaded(
