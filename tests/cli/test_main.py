@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from stillhouse.config.project import load_project
 
 SmallProject = Callable[..., Path]
@@ -82,6 +84,25 @@ def test_what_a_run_prints_fits_the_terminal_and_counts_the_quarantine(
     assert "Quarantined: 2 (" in run.stdout  # one of them is the sample's own
     shown = [line for line in run.stdout.splitlines() if str(file.parent) not in line]
     assert all(len(line) <= 80 for line in shown)
+
+
+def test_two_runs_at_once_lose_and_double_nothing(small_project: SmallProject) -> None:
+    file = small_project(tickets=60)
+    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(file)]
+    command += ["--until", "unique_documents"]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    outputs = [run.communicate(timeout=300)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert sum("waiting for process" in output for output in outputs) == 1
+    tables = file.parent / "var" / "tables"
+    parsed = pq.read_table(tables / "parsed_documents" / "data.parquet")
+    masked = pq.read_table(tables / "masked_documents" / "data.parquet")
+    documents = [d for d in parsed["doc_id"].to_pylist() if d]
+    assert len(documents) == len(set(documents)) > 60
+    assert sorted(masked["doc_id"].to_pylist()) == sorted(documents)
 
 
 def test_the_version_is_told() -> None:
