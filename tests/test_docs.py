@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_every_room_is_named() -> None:
     package = ARCHITECTURE.parent.parent / "stillhouse"
     rooms = [p.parent.name for p in package.glob("*/__init__.py") if not p.parent.is_symlink()]
     assert not [room for room in rooms if f"`{room}/`" not in text]
+
+
+def test_every_room_has_a_nameplate() -> None:
+    """Its `__init__.py` says what belongs in it."""
+    root = ARCHITECTURE.parent.parent
+    rooms = [
+        *(root / "stillhouse").rglob("__init__.py"),
+        *(root / name / "__init__.py" for name in ("assets", "resources", "sensors", "schedules")),
+    ]
+    assert not [r for r in rooms if not ast.get_docstring(ast.parse(r.read_text()))]
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ and the policy (`license_policy`).
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stillhouse.errors import UserError
 from stillhouse.models.gguf import read_metadata
@@ -74,9 +73,6 @@ class LicenceRecord:
     declared: str
     stated: tuple[Statement, ...]
     allowed_by: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def normalise(licence: str) -> str:

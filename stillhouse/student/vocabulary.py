@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.progress import track
 from stillhouse.storage.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -45,15 +44,6 @@ class PrunedVocabulary:
     tokenizer: PreTrainedTokenizerBase
     teacher_to_student: NDArray[np.int64]
     student_to_teacher: NDArray[np.int64]
-
-
-def tokens_seen(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> set[int]:
-    """The token ids of `texts`, special tokens that the tokenizer adds included."""
-    seen: set[int] = set()
-    for batch in track(_batches(texts, 256), "Counting tokens", unit="batches"):
-        for ids in tokenizer(batch)["input_ids"]:
-            seen.update(ids)
-    return seen
 
 
 def prune_tokenizer(
@@ -115,17 +105,6 @@ def load_vocabulary(folder: Path) -> PrunedVocabulary | None:
         folder, trust_remote_code=False, local_files_only=True
     )
     return PrunedVocabulary(tokenizer, maps["teacher_to_student"], maps["student_to_teacher"])
-
-
-def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def byte_alphabet(backend: dict[str, Any]) -> list[str]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_an_allowed_licence_passes_and_the_grounds_are_recorded() -> None:
     record = check("Apache License 2.0", "apache-2.0")
     assert record.licence == "Apache-2.0"
     assert record.allowed_by == "license_policy.allow"
-    assert json.loads(json.dumps(record.to_dict()))["stated"] == [
+    assert json.loads(json.dumps(asdict(record)))["stated"] == [
         {"licence": "Apache-2.0", "where": "README.md"}
     ]
 

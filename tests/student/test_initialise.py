@@ -26,8 +26,8 @@ from stillhouse.student.vocabulary import (
     PrunedVocabulary,
     load_vocabulary,
     prune_tokenizer,
-    tokens_seen,
 )
+from tests.student.tokens import tokens_of
 
 CORPUS = [
     "Where is my parcel?",
@@ -59,7 +59,7 @@ def adapted(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def vocabulary(adapted: Path) -> PrunedVocabulary:
     tokenizer = AutoTokenizer.from_pretrained(adapted)
-    return prune_tokenizer(tokenizer, tokens_seen(tokenizer, CORPUS))
+    return prune_tokenizer(tokenizer, tokens_of(tokenizer, CORPUS))
 
 
 @pytest.fixture

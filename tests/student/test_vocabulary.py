@@ -15,8 +15,8 @@ from stillhouse.student.vocabulary import (
     load_vocabulary,
     merge_parts,
     prune_tokenizer,
-    tokens_seen,
 )
+from tests.student.tokens import tokens_of
 
 CORPUS = [
     "Where is my parcel? It was due on 12/03, order no. 4711.",
@@ -93,7 +93,7 @@ def test_corpus_texts_are_segmented_as_before_and_all_others_survive(
     smollm2_folder: Path, corpus: list[str], other: str
 ) -> None:
     tokenizer = smollm2(smollm2_folder)
-    vocabulary = prune_tokenizer(tokenizer, tokens_seen(tokenizer, corpus))
+    vocabulary = prune_tokenizer(tokenizer, tokens_of(tokenizer, corpus))
     for text in corpus:
         assert as_teacher(vocabulary, text) == encode(tokenizer, text)
     ids = encode(vocabulary.tokenizer, other)
@@ -105,7 +105,7 @@ def test_corpus_texts_are_segmented_as_before_and_all_others_survive(
 @given(corpus=st.lists(texts, min_size=1, max_size=6), other=texts)
 def test_the_same_for_bpe_over_characters(corpus: list[str], other: str) -> None:
     tokenizer = sentencepiece_like()
-    vocabulary = prune_tokenizer(tokenizer, tokens_seen(tokenizer, corpus))
+    vocabulary = prune_tokenizer(tokenizer, tokens_of(tokenizer, corpus))
     for text in corpus:
         assert as_teacher(vocabulary, text) == encode(tokenizer, text)
     ids = encode(vocabulary.tokenizer, other)
@@ -118,7 +118,7 @@ def test_the_same_for_bpe_over_characters(corpus: list[str], other: str) -> None
 def test_both_maps_say_the_same(smollm2_folder: Path) -> None:
     tokenizer = smollm2(smollm2_folder)
     rows = len(tokenizer) + 14  # an embedding padded beyond its tokenizer
-    vocabulary = prune_tokenizer(tokenizer, tokens_seen(tokenizer, CORPUS), teacher_rows=rows)
+    vocabulary = prune_tokenizer(tokenizer, tokens_of(tokenizer, CORPUS), teacher_rows=rows)
     forth, back = vocabulary.teacher_to_student, vocabulary.student_to_teacher
     assert forth.dtype == back.dtype == np.int64
     assert forth.shape == (rows,)
@@ -144,7 +144,7 @@ def test_special_and_label_tokens_keep_their_place_in_life(smollm2_folder: Path)
 
 def test_the_pruned_tokenizer_survives_the_disk(smollm2_folder: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
-    vocabulary = prune_tokenizer(tokenizer, tokens_seen(tokenizer, CORPUS))
+    vocabulary = prune_tokenizer(tokenizer, tokens_of(tokenizer, CORPUS))
     cut_student(smollm2_folder, layers=1, vocabulary=vocabulary, target=tmp_path / "student")
     found = load_vocabulary(tmp_path / "student")
     assert found is not None
@@ -157,7 +157,7 @@ def test_the_pruned_tokenizer_survives_the_disk(smollm2_folder: Path, tmp_path: 
 def test_the_last_call_of_the_tokenizer_leaves_no_trace(smollm2_folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
     tokenizer(CORPUS, padding="max_length", max_length=3, truncation=True)
-    student = prune_tokenizer(tokenizer, tokens_seen(tokenizer, CORPUS)).tokenizer
+    student = prune_tokenizer(tokenizer, tokens_of(tokenizer, CORPUS)).tokenizer
     assert student.backend_tokenizer.padding is None
     assert student.backend_tokenizer.truncation is None
 

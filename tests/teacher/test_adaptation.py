@@ -108,3 +108,23 @@ def test_an_empty_split_is_told_before_time_is_spent(
     with pytest.raises(UserError, match="no pair in its validation split"):
         adapt(write_dataset(tmp_path / "d", rows))
     assert not list((tmp_path / "run-0" / "adapted").iterdir())
+
+
+@pytest.mark.parametrize("layers", [1, 3, 8])
+def test_only_the_layers_asked_for_change_cached_or_not(
+    adapt: Adapt, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, layers: int
+) -> None:
+    """Also where all are asked for, and where the lower ones' hidden states fill the cache."""
+    from stillhouse.teacher import adaptation
+
+    before = load_file(tiny_base / "model.safetensors")
+    for fits in (True, False):
+        monkeypatch.setattr(adaptation, "fits_cache", lambda *_, fits=fits: fits)
+        folder, _ = adapt(layers=layers)
+        after = load_file(folder / "model.safetensors")
+        changed = {
+            int(name.split(".")[2])
+            for name, weight in before.items()
+            if ".layers." in name and not weight.equal(after[name])
+        }
+        assert changed == set(range(max(0, 3 - layers), 3)), (layers, fits)
