@@ -12,7 +12,7 @@ from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.storage.files import write_text
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.locks import is_alive
+from stillhouse.storage.locks import exclusive, is_alive
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -48,7 +48,14 @@ def open_instance(project: Project) -> dg.DagsterInstance:
 
     home = prepare_home(project)
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    # Dagster makes the tables of its databases on first use, and two processes that do so at once
+    # both fail.
+    with exclusive(Layout(project.data_path).lock("dagster"), "the Dagster instance"):
+        instance = dg.DagsterInstance.get()
+        instance.get_runs(limit=1)
+        instance.all_asset_keys()
+        instance.all_instigator_state()
+    return instance
 
 
 def prepare_home(project: Project) -> Path:
