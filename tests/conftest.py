@@ -246,7 +246,7 @@ def write_project(helpdesk: Path) -> Callable[..., Path]:
             assert old in text, old
             text = text.replace(old, new)
         (folder / "stillhouse.yaml").write_text(text, encoding="utf-8")
-        # Pseudonyms are made with a random key: with this one, every run learns from the same texts.
+        # Pseudonyms are made with a random key: with this one, each run learns from the same texts.
         key = folder / "var" / "keys" / "pseudonyms.key"
         key.parent.mkdir(parents=True, mode=0o700)
         key.write_bytes(base64.urlsafe_b64encode(b"a key of the tests, no secret.. ") + b"\n")
