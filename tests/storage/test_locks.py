@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,14 @@ def test_a_second_writer_waits_says_for_whom_and_goes_on_when_the_first_is_kille
     with caplog.at_level(logging.INFO, logger="stillhouse"):
         thread = threading.Thread(target=second)
         thread.start()
-        assert not entered.wait(0.5)
-        assert f"table: waiting for process {child.pid}" in caplog.text
+        deadline = time.monotonic() + 30
+        while f"table: waiting for process {child.pid}" not in caplog.text:
+            assert not entered.is_set() and time.monotonic() < deadline
+            time.sleep(0.02)
+        assert not entered.is_set()
         child.kill()
         child.wait()
-        assert entered.wait(10)
+        assert entered.wait(30)
         thread.join()
 
 
