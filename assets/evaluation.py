@@ -14,6 +14,7 @@ from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS
+from stillhouse.storage.files import digest
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
@@ -70,11 +71,13 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
         ("student", "checkpoint", current / "checkpoint", of_student),
         ("student_quantized", "quantized_model", current / "quantized", of_student),
     ]
+    # What was answered by other code is asked again; the report's own code changes no answer.
+    code = {part: number for part, number in work.recipe.code.items() if part != "report"}
     return [
         Candidate(
             name,
             folder,
-            digest=work.facts(step).digest,
+            digest=digest(work.facts(step).digest, code),
             parameters=work.facts(step).parameters,
             bytes=work.facts(step).bytes,
             max_tokens=max_tokens,

@@ -12,6 +12,7 @@ from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS, temperatures
 from stillhouse.storage.caches import mark_used
+from stillhouse.storage.files import digest
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
@@ -90,7 +91,10 @@ def soft_labels(
             work.project.tasks,
             work.project.soft_labels,
             temperatures(work.project),
-            teacher_digest=work.facts("adapted_teacher").digest,
+            # What was labelled under other settings or by other code is labelled again.
+            teacher_digest=digest(
+                work.facts("adapted_teacher").digest, work.recipe.settings, work.recipe.code
+            ),
             max_tokens=work.teacher.adapt.max_tokens,
             top_layers=work.teacher.adapt.layers,
             cache=hidden_states(work),

@@ -31,7 +31,7 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (2, ("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py")),
-    "masking": (2, ("corpus/masked.py", "corpus/pii")),
+    "masking": (3, ("corpus/masked.py", "corpus/pii")),
     "deduplication": (2, ("corpus/unique.py", "corpus/dedup")),
     "tasks": (2, ("tasks", "dataset/pairs.py")),
     "splits": (2, ("dataset/splits.py",)),
@@ -47,6 +47,12 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "evaluation": (2, ("evaluate", "metrics")),
     "report": (2, ("report",)),
 }
+
+
+def code_version(part: str) -> int:
+    """The version of a part of the code: what is kept by content, row by row or answer by answer,
+    is made again under another one."""
+    return CODE[part][0]
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ class Step:
 
     @property
     def versions(self) -> dict[str, int]:
-        return {part: CODE[part][0] for part in self.code}
+        return {part: code_version(part) for part in self.code}
 
     @property
     def code_version(self) -> str:
@@ -181,10 +187,12 @@ def temperatures(project: Project) -> list[float]:
     return sorted({s.distillation.temperature for s in project.students})
 
 
-_PARSERS = (
+# Libraries whose upgrade makes other documents of the same files, or masks other things.
+PARSING_LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
     *("python-docx", "python-pptx", "openpyxl", "langdetect"),
 )
+MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 
 _ROWS = (
     Step(
@@ -203,7 +211,7 @@ _ROWS = (
         settings=_parsing,
         facts=facts.ParsedDocumentsFacts,
         code=("parsing",), kinds=("python", "parquet"), folder=_table("parsed_documents"),
-        libraries=lambda at: (*_PARSERS, at.project.privacy.nlp_model),
+        libraries=lambda at: (*PARSING_LIBRARIES, at.project.privacy.nlp_model),
         unfinished=_unread,
     ),
     Step(
@@ -212,9 +220,7 @@ _ROWS = (
         settings=lambda at: _without(at.project.privacy, "train_up_to"),
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
-        libraries=lambda at: (
-            "presidio-analyzer", "spacy", "phonenumbers", at.project.privacy.nlp_model
-        ),
+        libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
         outside=("pseudonym_key", "vault"),
     ),
     Step(

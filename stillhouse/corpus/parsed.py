@@ -26,10 +26,10 @@ from stillhouse.corpus.parse.pool import Limits, read_files
 from stillhouse.corpus.parse.rows import (
     PARSED,
     QUARANTINED,
-    VERSION,
     base_row,
     document_schema,
     quarantined,
+    row_code,
 )
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
@@ -93,7 +93,7 @@ def parse_sources(
         layout.staging("parsed_documents"),
         document_schema(),
         key="input_id",
-        version=str(VERSION),
+        version=row_code(),
         inputs=Inputs(inputs, tuple(_INPUT_COLUMNS), order="position"),
         compute=lambda files: _read(project, files, workshop, limits or Limits()),
         description="Parsing",
@@ -111,9 +111,9 @@ def row_version(source: Source, nlp_model: str) -> str:
     One source's settings are no other's business, nor the language model that of records.
     """
     if source.kind == "documents":
-        return digest("documents", VERSION, parse_fingerprint(), model_version(nlp_model))
+        return digest("documents", parse_fingerprint(), model_version(nlp_model))
     fields = source.fields.model_dump() if source.fields else None
-    return digest("records", VERSION, fields, source.strip_quotes)
+    return digest("records", row_code(), fields, source.strip_quotes)
 
 
 _INPUT_COLUMNS = ("input_id", "file_id", "source", "kind", "path", "size", "unread", "position")

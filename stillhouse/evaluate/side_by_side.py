@@ -19,7 +19,7 @@ SPLIT = "test"
 @dataclass(frozen=True)
 class Candidate:
     """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet file that
-    keeps its answers."""
+    keeps its answers, `digest` what they depend on beside the pair: its content, the code."""
 
     name: str
     folder: Path

@@ -79,8 +79,9 @@ def label_pairs(
     """Label the training pairs that have no soft label yet, below `folder`.
 
     Shards of `shard_pairs` pairs are written as they are finished, so a killed run loses at most
-    one. `teacher` is the adapted teacher's folder, `teacher_digest` that of its content. What
-    other teachers or encodings left in `folder`, and labels of pairs that are gone, is removed.
+    one. `teacher` is the adapted teacher's folder; `teacher_digest` stands for its content and for
+    whatever else shapes a label, beside the encoding. What other teachers or encodings left in
+    `folder`, and labels of pairs that are gone, is removed.
 
     A teacher that was left as it came answers in words; raises `UserError` when its answers are to
     be encoded as tokens.

@@ -25,17 +25,12 @@ from stillhouse.corpus.parse.encodings import encoding_of
 from stillhouse.corpus.parse.office import whole_office_file
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
+from stillhouse.steps import PARSING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
+from stillhouse.storage.provenance import library_versions
 
 __all__ = ["SUPPORTED_SUFFIXES", "Element", "ParsedFile", "Unparsable", "parse_file"]
 __all__ += ["parse_fingerprint", "unsupported"]
-
-# Raise when the code here, or in markup.py, office.py or pdf.py, changes what comes out of a file.
-VERSION = 2
-LIBRARIES = (
-    *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
-    *("python-docx", "python-pptx", "openpyxl", "langdetect"),
-)
 
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
 ENOUGH_TO_TELL = 1000
@@ -77,15 +72,7 @@ def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
 
 def parse_fingerprint() -> str:
     """Changes when the same file could give other text: this code's version and the libraries'."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions: dict[str, str] = {}
-    for library in LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:
-            versions[library] = "missing"
-    return digest("parse", VERSION, versions)
+    return digest("parse", code_version("parsing"), library_versions(PARSING_LIBRARIES))
 
 
 def unsupported(suffix: str) -> Unparsable:

@@ -13,6 +13,7 @@ from stillhouse.corpus.parse.files import known_suffix, parse_file
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
 from stillhouse.corpus.parse.records import Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.steps import code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.tables import table_writer
 
@@ -23,9 +24,6 @@ Row = dict[str, Any]
 Job = dict[str, Any]
 
 PARSED, QUARANTINED = "parsed", "quarantined"
-
-# Raise when the rows made here from a parsed file change.
-VERSION = 2
 
 # A file of more rows leaves them in a Parquet file: no process holds them all.
 ROWS_IN_MEMORY = 500
@@ -74,12 +72,17 @@ def read_file(job: Job) -> list[Row] | Path:
         return [quarantined(base, error)]
 
 
+def row_code() -> str:
+    """The version of the code that made a row: rows of another one are made again."""
+    return str(code_version("parsing"))
+
+
 def base_row(job: Job) -> Row:
     """What all rows of a file have alike."""
     suffix = Path(job["path"]).suffix.lower()
     return {
         **{name: job[name] for name in ("input_id", "file_id", "source", "kind", "path")},
-        "version": str(VERSION),
+        "version": row_code(),
         "suffix": suffix if suffix in RECORD_SUFFIXES else known_suffix(suffix),
         "status": PARSED,
     }

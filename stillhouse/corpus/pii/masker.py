@@ -28,14 +28,12 @@ from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
 from stillhouse.corpus.pii.spans import Finding, without_overlaps
 from stillhouse.corpus.pii.vault import VaultEntry, key_id
+from stillhouse.steps import MASKING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
+from stillhouse.storage.provenance import library_versions
 
 # Texts that are held at a time.
 BLOCK = 256
-
-# Raise when the code of this room changes what is masked.
-VERSION = 3
-LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 
 Operator = Literal["pseudonymize", "replace", "redact"]
 
@@ -95,12 +93,11 @@ class MaskSettings:
 
     def fingerprint(self) -> str:
         """Changes when the same text could be masked otherwise; says nothing of the key."""
-        from importlib.metadata import version
-
         from stillhouse.corpus.nlp import model_version
 
-        libraries = {library: version(library) for library in LIBRARIES}
-        return digest("mask", VERSION, asdict(self), libraries, model_version(self.nlp_model))
+        libraries = library_versions(MASKING_LIBRARIES)
+        model = model_version(self.nlp_model)
+        return digest("mask", code_version("masking"), asdict(self), libraries, model)
 
 
 @dataclass(frozen=True)
