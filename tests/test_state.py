@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from stillhouse.facts import ParsedDocumentsFacts, ReviewSampleFacts
 from stillhouse.outside import open_state
 from stillhouse.state import Artefact, State, state_of
 from stillhouse.steps import STEPS
+from stillhouse.storage import snapshots
 from stillhouse.storage.files import write_json
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.snapshots import (
@@ -165,6 +167,44 @@ def test_a_run_keeps_the_dataset_that_it_began_with(state: State) -> None:
     pin_run(layout, "run-1", "two")  # its own ingest made another dataset
     found = current_snapshot(layout, "run-1")
     assert found is not None and found.digest == "two"
+
+
+def test_a_run_whose_snapshot_is_gone_takes_the_present_one(state: State) -> None:
+    layout = state.layout
+    snapshot_of(layout, "one")
+    assert current_snapshot(layout, "run-1")
+    snapshot_of(layout, "two")
+    layout.snapshot("one").with_suffix(".json").unlink()
+    found = current_snapshot(layout, "run-1")
+    assert found is not None and found.digest == "two"
+    assert layout.pin("run-1").read_text() == "two"
+
+
+def test_no_snapshot_goes_between_its_choice_and_its_note(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process prunes at the very moment in which a run notes what it works on."""
+    layout = state.layout
+    snapshot_of(layout, "one")
+    write = snapshots.pin_run
+    pruned = threading.Event()
+
+    def prune() -> None:
+        prune_snapshots(layout, lambda run_id: False)
+        pruned.set()
+
+    def meanwhile(*arguments: Any) -> None:
+        snapshot_of(layout, "two")
+        thread = threading.Thread(target=prune)
+        thread.start()
+        assert not pruned.wait(0.3)  # it waits until the note is written
+        write(*arguments)
+
+    monkeypatch.setattr(snapshots, "pin_run", meanwhile)
+    found = current_snapshot(layout, "run-1")
+    assert found is not None and found.digest == "one"
+    assert pruned.wait(10)
+    assert found.path.exists()
 
 
 def test_snapshots_go_when_no_unfinished_run_needs_them(state: State) -> None:

@@ -27,13 +27,20 @@ _swept: set[Path] = set()  # folders in which this process has looked for leftov
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; rename it to `path` when the block ends well."""
+def atomic_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Yield a temporary path; rename it to `path` when the block ends well.
+
+    Without `replace`, a file that another process has put there meanwhile stays.
+    """
     with _part(path) as part:
         temporary = part / path.name
         yield temporary
         _settle(temporary)
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+        else:
+            with suppress(FileExistsError):
+                path.hardlink_to(temporary)
         _sync(path.parent)
 
 
@@ -67,8 +74,8 @@ def _part(path: Path) -> Iterator[Path]:
     try:
         yield part
     finally:
+        _clear(part, path)
         lock.release()
-        _remove(part)
 
 
 def _new_part(path: Path) -> tuple[Path, FileLock]:
@@ -84,8 +91,8 @@ def _new_part(path: Path) -> tuple[Path, FileLock]:
         except FileNotFoundError:
             lock.release()
         except BaseException:
+            shutil.rmtree(unlocked, ignore_errors=True)
             lock.release()
-            _remove(unlocked)
             raise
         else:
             return part, lock
@@ -103,14 +110,15 @@ def remove_leftovers(folder: Path) -> None:
             lock.acquire(blocking=False)
         except (Timeout, OSError):  # it is being written; or another process removes it now
             continue
-        if (part / _OLD).exists() and not target.exists():
-            with suppress(OSError):
-                (part / _OLD).rename(target)  # killed between two renames: the old one counts
+        _clear(part, target)
         lock.release()
-        _remove(part)
 
 
-def _remove(part: Path) -> None:
+def _clear(part: Path, target: Path) -> None:
+    """Remove `part`; what it moved aside comes back where nothing took its place."""
+    if (part / _OLD).exists() and not target.exists():
+        with suppress(OSError):
+            (part / _OLD).rename(target)
     shutil.rmtree(part, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,16 +24,13 @@ SAY_EVERY_SECONDS = 15.0
 def exclusive(lock: Path, what: str) -> Iterator[None]:
     """Hold `lock` while the block runs; waits for its holder, and says so, naming `what`."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock)
-    while True:
+    held, patience = FileLock(lock), 0.0
+    while not held.is_locked:
         try:
-            held.acquire(timeout=0 if not held.is_locked else -1)
-            break
+            held.acquire(timeout=patience)
         except Timeout:
             logger.info("%s: waiting for %s, which is writing it", what, _holder(lock))
-            with suppress(Timeout):
-                held.acquire(timeout=SAY_EVERY_SECONDS)
-                break
+            patience = SAY_EVERY_SECONDS
     note = lock.with_suffix(".holder")
     note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from stillhouse.storage.files import atomic_file, read_json, write_json
 from stillhouse.storage.layout import Layout
+from stillhouse.storage.locks import exclusive
 from stillhouse.storage.provenance import read_provenance
 
 ASSET = "dataset_splits"
@@ -48,14 +49,20 @@ def write_snapshot(layout: Layout, facts: dict[str, Any], lineage: Callable[[Pat
 def current_snapshot(layout: Layout, run_id: str | None = None) -> Snapshot | None:
     """The snapshot that run `run_id` began with, noted at its first call; without a run, or
     before there is a dataset, the present one or None."""
-    pin = layout.pin(run_id) if run_id else None
-    if pin is not None and pin.exists():
-        return read_snapshot(layout, pin.read_text(encoding="utf-8"))
-    record = read_provenance(layout.table(ASSET).parent)
-    found = read_snapshot(layout, record.facts["digest"]) if record else None
-    if found is not None and pin is not None:
-        pin_run(layout, str(run_id), found.digest)
+    if run_id is None:
+        return _present(layout)
+    pin = layout.pin(run_id)
+    with exclusive(layout.lock("snapshots"), "the dataset's snapshots"):
+        noted = read_snapshot(layout, pin.read_text(encoding="utf-8")) if pin.exists() else None
+        found = noted or _present(layout)
+        if found is not None and noted is None:
+            pin_run(layout, run_id, found.digest)
     return found
+
+
+def _present(layout: Layout) -> Snapshot | None:
+    record = read_provenance(layout.table(ASSET).parent)
+    return read_snapshot(layout, record.facts["digest"]) if record else None
 
 
 def pin_run(layout: Layout, run_id: str, digest: str) -> None:
@@ -75,16 +82,17 @@ def read_snapshot(layout: Layout, digest: str) -> Snapshot | None:
 
 def prune_snapshots(layout: Layout, finished: Callable[[str], bool]) -> None:
     """Remove the notes of runs that have finished, and snapshots that nothing needs any more."""
-    record = read_provenance(layout.table(ASSET).parent)
-    needed = {record.facts["digest"]} if record else set()
-    folder = layout.pin("any").parent
-    for pin in folder.iterdir() if folder.exists() else ():
-        if pin.name.startswith("."):
-            continue
-        if finished(pin.name):
-            pin.unlink(missing_ok=True)
-        else:
-            needed.add(pin.read_text(encoding="utf-8"))
-    for file in layout.snapshot("any").parent.glob("[!.]*.*"):
-        if file.is_file() and file.name.split(".")[0] not in needed:
-            file.unlink(missing_ok=True)
+    with exclusive(layout.lock("snapshots"), "the dataset's snapshots"):
+        record = read_provenance(layout.table(ASSET).parent)
+        needed = {record.facts["digest"]} if record else set()
+        folder = layout.pin("any").parent
+        for pin in folder.iterdir() if folder.exists() else ():
+            if pin.name.startswith("."):
+                continue
+            if finished(pin.name):
+                pin.unlink(missing_ok=True)
+            else:
+                needed.add(pin.read_text(encoding="utf-8"))
+        for file in layout.snapshot("any").parent.glob("[!.]*.*"):
+            if file.is_file() and file.name.split(".")[0] not in needed:
+                file.unlink(missing_ok=True)

@@ -174,6 +174,27 @@ def test_a_folder_moved_aside_by_a_killed_writer_comes_back(tmp_path: Path) -> N
     assert os.listdir(tmp_path / "model") == ["old"]
 
 
+def test_a_folder_comes_back_when_taking_its_place_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interruption, or a full disk, between the two renames must not cost the old one."""
+    path = tmp_path / "model"
+    with atomic_dir(path) as folder:
+        (folder / "old").write_text("1")
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target == path and self.name != ".old":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_dir(path) as folder:
+        (folder / "new").write_text("2")
+    assert os.listdir(path) == ["old"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
 def test_a_folder_is_searched_for_leftovers_once_a_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,6 @@ def load_or_create_key(path: Path) -> bytes:
     Raises:
         UserError: others may read the file, or it holds no key.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         _create_key(path)
     if path.stat().st_mode & 0o077:
@@ -55,14 +54,10 @@ def key_id(key: bytes) -> str:
 def _create_key(path: Path) -> None:
     from cryptography.fernet import Fernet
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _write_private(temporary, Fernet.generate_key() + b"\n")
-    try:
-        os.link(temporary, path)  # fails where another process was first: then that key counts
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Where another process was first, its key counts.
+    with atomic_file(path, replace=False) as temporary:
+        _write_private(temporary, Fernet.generate_key() + b"\n")
 
 
 class Vault:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,25 @@ def test_entries_and_key_ids_give_nothing_away(key: bytes) -> None:
     assert "Maria" not in repr(MARIA)
     assert key_id(key) == key_id(key) != key_id(key[::-1])
     assert key_id(key).encode() not in key
+
+
+def test_a_key_that_was_being_written_when_its_writer_was_killed_does_not_stay(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "keys" / "vault.key"
+    code = f"""
+import os
+from pathlib import Path
+from stillhouse.corpus.pii import vault
+write = vault._write_private
+def killed(target, data):
+    write(target, data)
+    os.kill(os.getpid(), 9)
+vault._write_private = killed
+vault.load_or_create_key(Path({str(path)!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert not path.exists()
+    key = load_or_create_key(path)
+    copies = [f for f in path.parent.rglob("*") if f.is_file() and f.stat().st_size >= 44]
+    assert copies == [path] and path.read_bytes().strip() == key
