@@ -112,10 +112,11 @@ def stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def train_ours(folder: Path, steps: int, case: str) -> list[float]:
     import torch
 
+    from stillhouse.config.training import TrainingSettings
     from stillhouse.lm.prompts import Example
     from stillhouse.soft_labels.codec import LabelRecords, decode
     from stillhouse.soft_labels.store import LabelStore
-    from stillhouse.training.loop import TrainingData, TrainingSettings, train
+    from stillhouse.training.loop import TrainingData, train
 
     # The first and the last step are seen in part only: marks lie within a step.
     tokens = torch.load(folder / "tokens.pt")[: (steps + 1) * BATCH]
@@ -135,13 +136,13 @@ def train_ours(folder: Path, steps: int, case: str) -> list[float]:
                 for i, ids in enumerate(tokens.tolist())
             ],
             targets,
+            TEMPERATURE,
+            ALPHA,
         ),
         TrainingSettings(
             epochs=1,
             learning_rate=LEARNING_RATE,
             batch_size=BATCH,
-            temperature=TEMPERATURE,
-            alpha=ALPHA,
         ),
         evaluate=lambda: {"score": 0.0},
         state_folder=Path(tempfile.mkdtemp(dir=folder)),

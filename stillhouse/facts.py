@@ -124,20 +124,26 @@ class TeacherModelFacts:
 
 
 @dataclass(frozen=True)
-class AdaptedTeacherFacts:
-    """`scores` are means over tasks on the validation split; `chance` is what the best constant
-    answer would score there."""
+class TrainedFacts:
+    """A model that was trained. `scores` are means over tasks on the validation split, `score` that
+    of their headline metrics; `history` has an entry an epoch."""
 
     digest: str
-    method: str
     parameters: int
     bytes: int
     score: float
-    chance: float
     scores: dict[str, float]
     best_epoch: int
     stopped_early: bool
     history: list[Epoch]
+
+
+@dataclass(frozen=True)
+class AdaptedTeacherFacts(TrainedFacts):
+    """`chance` is what the best constant answer would score on the validation split."""
+
+    method: str
+    chance: float
 
 
 @dataclass(frozen=True)
@@ -156,20 +162,12 @@ class SoftLabelsFacts:
 
 
 @dataclass(frozen=True)
-class CheckpointFacts:
-    """`scores` are means over tasks on the validation split."""
+class CheckpointFacts(TrainedFacts):
+    """`vocabulary` counts the student's tokens."""
 
-    digest: str
-    parameters: int
-    bytes: int
     layers: int
     vocabulary: int
     teacher_vocabulary: int
-    score: float
-    scores: dict[str, float]
-    best_epoch: int
-    stopped_early: bool
-    history: list[Epoch]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stillhouse.config.base import AssetName, Fraction, Section
+from stillhouse.config.training import TrainingSettings
 
 
 class StudentInit(Section):
@@ -15,18 +16,11 @@ class StudentInit(Section):
     vocabulary: Literal["corpus", "full"] = "corpus"
 
 
-class Distillation(Section):
+class Distillation(TrainingSettings):
     temperature: Annotated[float, Field(gt=0)] = 2.0
     alpha: Fraction = 0.7
     epochs: Annotated[int, Field(ge=1)] = 4
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    accumulation: Annotated[int, Field(ge=1)] = 1
-    warmup: Fraction = 0.1
-    weight_decay: float = 0.01
-    patience: Annotated[int, Field(ge=1)] = 2
-    max_tokens: Annotated[int, Field(ge=16)] = 256
-    seed: int = 7
 
 
 class Quantization(Section):

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stillhouse.config.base import Fraction, Section, Slug
+from stillhouse.config.base import Section, Slug
+from stillhouse.config.training import TrainingSettings
 
 
 class LicensePolicy(Section):
@@ -16,7 +17,7 @@ class LicensePolicy(Section):
     accepted_terms: list[str] = []
 
 
-class Adaptation(Section):
+class Adaptation(TrainingSettings):
     """How a teacher learns the tasks before it labels; `none` leaves it as it is."""
 
     method: Literal["lora", "none"] = "lora"
@@ -24,13 +25,6 @@ class Adaptation(Section):
     rank: Annotated[int, Field(ge=1)] = 16
     epochs: Annotated[int, Field(ge=1)] = 3
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    accumulation: Annotated[int, Field(ge=1)] = 1
-    warmup: Fraction = 0.1
-    weight_decay: float = 0.01
-    patience: Annotated[int, Field(ge=1)] = 2
-    max_tokens: Annotated[int, Field(ge=16)] = 256
-    seed: int = 7
 
 
 class Teacher(Section):

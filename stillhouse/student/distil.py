@@ -36,7 +36,7 @@ from stillhouse.tasks.common import (
     training_examples,
 )
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.training.loop import TrainingData, settings_from, train
+from stillhouse.training.loop import TrainingData, train
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -87,8 +87,13 @@ def distil_student(
     lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
     result = train(
         model,
-        TrainingData(examples, _SoftTargets(store, vocabulary, how.temperature)),
-        settings_from(how),
+        TrainingData(
+            examples,
+            _SoftTargets(store, vocabulary, how.temperature),
+            how.temperature,
+            how.alpha,
+        ),
+        how,
         evaluate=lambda: figures_of_epoch(score_all(model, encoder, validation)),
         state_folder=scratch,
         fingerprint=fingerprint,

@@ -42,7 +42,6 @@ from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.training.loop import (
     TrainingData,
     TrainingResult,
-    settings_from,
     train,
 )
 
@@ -183,7 +182,7 @@ def _train_lora(
     result = train(
         model,
         TrainingData(examples, embeddings=parts.embeddings, head=rows.head),
-        settings_from(settings),
+        settings,
         evaluate=validate,
         state_folder=scratch,
         fingerprint=fingerprint,

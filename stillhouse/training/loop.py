@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from stillhouse.config.training import TrainingSettings
 from stillhouse.errors import UserError
 from stillhouse.lm.batches import Batch, collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Example
@@ -32,28 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stillhouse")
 
 SAVE_EVERY_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """`batch_size` examples a forward pass, `accumulation` passes an optimizer step.
-
-    `temperature` and `alpha` matter only where there are soft labels. `warmup` is a share of all
-    steps; after it the learning rate falls along a cosine to a tenth. Training stops early after
-    `patience` epochs without a better validation score.
-    """
-
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    accumulation: int = 1
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    patience: int = 2
-    temperature: float = 1.0
-    alpha: float = 0.0
-    seed: int = 7
-    max_gradient_norm: float = 1.0
+MAX_GRADIENT_NORM = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,11 +42,14 @@ class TrainingData:
 
     `targets` returns the soft labels of examples, in order, as rows of response tokens;
     `embeddings` the [length, hidden] inputs that replace their token ids (see teacher/trunk.py);
-    `head` the output embedding, where it is another than the model's own.
+    `head` the output embedding, where it is another than the model's own. `alpha` is the soft
+    labels' share of the loss, `temperature` theirs; without soft labels neither matters.
     """
 
     examples: Sequence[Example]
     targets: Callable[[Sequence[Example]], SparseTargets] | None = None
+    temperature: float = 1.0
+    alpha: float = 0.0
     embeddings: Embeddings | None = None
     head: Callable[[], torch.Tensor] | None = None
 
@@ -128,7 +111,7 @@ def train(
                 continue
             done = state.epoch * steps_per_epoch + index
             optimizer.param_groups[0]["lr"] = _learning_rate(done, total_steps, settings)
-            parts = _step(model, optimizer, data, group, settings, pad_id, vocabulary)
+            parts = _step(model, optimizer, data, group, pad_id, vocabulary)
             if parts is None:
                 raise _no_number(description, state.epoch + 1, index + 1, steps_per_epoch)
             state.add(parts)
@@ -174,7 +157,6 @@ def _step(
     optimizer: torch.optim.Optimizer,
     data: TrainingData,
     group: list[list[Example]],
-    settings: TrainingSettings,
     pad_id: int,
     vocabulary: int,
 ) -> dict[str, float] | None:
@@ -200,8 +182,8 @@ def _step(
             data.head() if data.head else output_weight(model),
             batch.gold,
             _targets(data, micro, batch),
-            alpha=settings.alpha,
-            temperature=settings.temperature,
+            alpha=data.alpha,
+            temperature=data.temperature,
             denominator=supervised,
             valid_vocab=vocabulary,
         )
@@ -209,7 +191,7 @@ def _step(
         for name in sums:
             sums[name] += float(getattr(parts, name).detach()) * supervised
     trained = [p for g in optimizer.param_groups for p in g["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(trained, settings.max_gradient_norm)
+    norm = torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
     if not torch.isfinite(norm):
         return None
     optimizer.step()
@@ -248,10 +230,3 @@ def _sentence(record: dict[str, float], epochs: int) -> str:
         if name not in ("epoch", "learning_rate", "seconds")
     )
     return f"epoch {record['epoch']:.0f} of {epochs}: {figures}"
-
-
-def settings_from(section: Any, **overrides: Any) -> TrainingSettings:
-    """The fields that a section of the project file shares with `TrainingSettings`."""
-    names = TrainingSettings.__dataclass_fields__
-    values = {n: getattr(section, n) for n in names if hasattr(section, n)}
-    return TrainingSettings(**{**values, **overrides})

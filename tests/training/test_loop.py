@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from stillhouse.config.training import TrainingSettings
 from stillhouse.errors import UserError
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import token_probabilities
 from stillhouse.storage.files import read_json
 from stillhouse.training import loop
-from stillhouse.training.loop import TrainingData, TrainingSettings, train
+from stillhouse.training.loop import TrainingData, train
 
 VOCABULARY = 32
 LABELS = [30, 31]
@@ -50,7 +50,7 @@ def make_examples(count: int, offset: int = 0) -> list[Example]:
 
 
 SETTINGS = TrainingSettings(epochs=6, learning_rate=5e-3, batch_size=8, patience=6)
-SHORT = replace(SETTINGS, epochs=3)
+SHORT = SETTINGS.model_copy(update={"epochs": 3})
 FEW = make_examples(24)
 
 
@@ -115,7 +115,13 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_rest(tmp_path: Path) -> No
         weights.append(model.model.layers[0].mlp.up_proj.weight.detach().clone())
         return {"score": next(scores)}
 
-    result = fit(model, tmp_path, replace(SETTINGS, patience=2), examples=FEW, evaluate=evaluate)
+    result = fit(
+        model,
+        tmp_path,
+        SETTINGS.model_copy(update={"patience": 2}),
+        examples=FEW,
+        evaluate=evaluate,
+    )
     assert (result.best_epoch, result.stopped_early, len(result.history)) == (2, True, 4)
     assert torch.equal(model.model.layers[0].mlp.up_proj.weight, weights[1])
 
@@ -238,7 +244,7 @@ def test_the_same_seed_and_data_give_the_same_weights(tmp_path: Path) -> None:
     models = [make_model() for _ in range(3)]
     for number, (model, seed) in enumerate(zip(models, (7, 7, 8), strict=True)):
         torch.manual_seed(number)  # what ran before in the process has no say
-        fit(model, tmp_path / str(number), replace(SHORT, seed=seed), examples=FEW)
+        fit(model, tmp_path / str(number), SHORT.model_copy(update={"seed": seed}), examples=FEW)
     assert same_weights(models[0], models[1])
     assert not same_weights(models[0], models[2])
 
@@ -282,10 +288,10 @@ def test_a_state_of_other_settings_is_thrown_away(
 def test_accumulation_gives_the_step_of_the_large_batch(tmp_path: Path) -> None:
     """Also with batches of different token counts: they share one denominator."""
     once, twice = make_model(), make_model()
-    one_step = replace(SETTINGS, epochs=1, warmup=0.0)
+    one_step = SETTINGS.model_copy(update={"epochs": 1, "warmup": 0.0})
     for model, settings in (
-        (once, replace(one_step, batch_size=120)),
-        (twice, replace(one_step, batch_size=30, accumulation=4)),
+        (once, one_step.model_copy(update={"batch_size": 120})),
+        (twice, one_step.model_copy(update={"batch_size": 30, "accumulation": 4})),
     ):
         fit(model, tmp_path / str(settings.batch_size), settings)
     for a, b in zip(once.parameters(), twice.parameters(), strict=True):
