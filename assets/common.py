@@ -136,10 +136,7 @@ class Work:
 
     def facts(self, step: str) -> Any:
         """The facts of another step, of the same teacher version and student."""
-        scope = STEPS[step].scope
-        version = None if scope == "project" else self.artefact.version
-        student = self.artefact.student if scope == "student" else None
-        return self.state.facts(Artefact(STEPS[step], version, student))
+        return self.state.facts(self.artefact.beside(step))
 
 
 def artefact_of(context: Any) -> Artefact:

@@ -12,8 +12,6 @@ from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
 from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
-from stillhouse.state import Artefact
-from stillhouse.steps import STEPS
 from stillhouse.storage.files import digest
 
 
@@ -93,9 +91,7 @@ def _provenance(work: Work) -> dict[str, Any]:
     """Where the report's numbers come from, as it was recorded when each model was made."""
 
     def record(step: str) -> Any:
-        scope = STEPS[step].scope
-        student = work.artefact.student if scope == "student" else None
-        found = work.state.record(Artefact(STEPS[step], work.version, student))
+        found = work.state.record(work.artefact.beside(step))
         assert found is not None  # noqa: S101 - the recipe could not be made else
         return found
 

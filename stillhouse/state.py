@@ -54,6 +54,13 @@ class Artefact:
     def __str__(self) -> str:
         return f"{self.name} [{self.version}]" if self.version else self.name
 
+    def beside(self, step: str) -> Artefact:
+        """What another step makes for the same teacher version and student, as far as its results
+        are one for each."""
+        scope = STEPS[step].scope
+        version = None if scope == "project" else self.version
+        return Artefact(STEPS[step], version, self.student if scope == "student" else None)
+
     @property
     def parts(self) -> list[str]:
         return [part for part in (self.student, self.step.name, self.version) if part]
@@ -94,14 +101,7 @@ class State:
 
     def upstream(self, artefact: Artefact) -> list[Artefact]:
         """The artefacts that this one reads."""
-        found = []
-        for name in artefact.step.reads:
-            scope = STEPS[name].scope
-            version = None if scope == "project" else artefact.version
-            found.append(
-                Artefact(STEPS[name], version, artefact.student if scope == "student" else None)
-            )
-        return found
+        return [artefact.beside(name) for name in artefact.step.reads]
 
     def record(self, artefact: Artefact) -> Provenance | None:
         """How the artefact was made, None when there is none."""

@@ -34,11 +34,9 @@ def print_run(project: Project, version: str, outcome: Outcome, *, finished: boo
     from stillhouse.report.summary import table_markdown
 
     state = open_state(project)
-    checks = {name.replace(": ", "/") for name in outcome.checks}
     typer.echo("\nSeconds by asset:")
     for name, seconds in outcome.seconds.items():
-        if name not in checks and not any(name.endswith(c.split("/")[-1]) for c in checks):
-            typer.echo(f"  {name:<44} {seconds:7.1f}")
+        typer.echo(f"  {name:<44} {seconds:7.1f}")
     typer.echo(f"  {'total':<44} {sum(outcome.seconds.values()):7.1f}")
     _print_checks(outcome)
     _print_quarantine(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -55,12 +56,13 @@ def run_job(
 ) -> Outcome:
     """Run a job in this process; `assets` narrows it to some of its assets ("a/b" names)."""
     import dagster as dg
-    from dagster._core.utils import make_new_run_id
 
     keys = None if assets is None else [dg.AssetKey(name.split("/")) for name in assets]
-    run_id = make_new_run_id()
+    run_id = str(uuid.uuid4())
+    definition = defs.resolve_job_def(job)
+    made = {key.to_user_string() for key in definition.asset_layer.selected_asset_keys}
     with alive(layout.run(run_id)):
-        result = defs.resolve_job_def(job).execute_in_process(
+        result = definition.execute_in_process(
             instance=instance,
             partition_key=partition_key,
             asset_selection=keys,
@@ -74,7 +76,8 @@ def run_job(
     for stats in instance.get_run_step_stats(result.run_id):
         if stats.start_time and stats.end_time:
             name = stats.step_key.replace("__", "/")
-            outcome.seconds[name] = stats.end_time - stats.start_time
+            if name in made:
+                outcome.seconds[name] = stats.end_time - stats.start_time
     for event in result.all_events:
         if event.is_step_failure:
             outcome.failures[str(event.step_key).replace("__", "/")] = _reason(event)

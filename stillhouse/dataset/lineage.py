@@ -9,6 +9,7 @@ from pathlib import Path
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import connected, rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, table_writer
+from stillhouse.tasks.common import quoted
 
 LEARNED_FROM = "learned_from.parquet"
 
@@ -32,13 +33,12 @@ def write_lineage(layout: Layout, path: Path) -> None:
 def write_learned_from(dataset: Path, lineage: Path, tasks: list[str], path: Path) -> None:
     """One row a pair that a student of `tasks` learns from or is chosen by (train, validation):
     pair_id, split, doc_id, file_id, source, sha256."""
-    names = ", ".join("'" + task.replace("'", "''") + "'" for task in tasks)
     sql = f"""
         SELECT p.pair_id, p.task, p.split, p.doc_id, l.file_id, l.source, l.sha256
         FROM pairs p LEFT JOIN lineage l USING (doc_id)
-        WHERE p.split IN ('train', 'validation') AND p.task IN ({names})
+        WHERE p.split IN ('train', 'validation') AND p.task IN ({quoted(tasks)})
         ORDER BY p.pair_id
-    """  # noqa: S608 - asset names by their pattern
+    """  # noqa: S608 - quoted
     _write(sql, path, {"pairs": dataset, "lineage": lineage})
 
 
