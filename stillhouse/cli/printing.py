@@ -13,6 +13,7 @@ from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.caches import sizes
 from stillhouse.storage.files import read_json
+from stillhouse.wording import plain
 
 if TYPE_CHECKING:
     from stillhouse.cli.runs import Outcome
@@ -134,7 +135,8 @@ def print_files(project: Project, student: str, version: str) -> None:
     artefact = Artefact(STEPS["checkpoint"], version, student)
     state.facts(artefact)  # tells when it was not made yet
     for row in files_of(state.folder(artefact), state.layout):
-        name = row["path"] or f"(gone since) {row['file_id']}"
+        # Whoever named the file is not trusted with the terminal.
+        name = plain(str(row["path"] or f"(gone since) {row['file_id']}"))
         typer.echo(f"{row['pairs']:>6} pairs  {row['source']}: {name}")
 
 

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from stillhouse.config.project import load_project
+from stillhouse.storage.tables import write_table
 
 SmallProject = Callable[..., Path]
 
@@ -103,6 +106,28 @@ def test_two_runs_at_once_lose_and_double_nothing(small_project: SmallProject) -
     documents = [d for d in parsed["doc_id"].to_pylist() if d]
     assert len(documents) == len(set(documents)) > 60
     assert sorted(masked["doc_id"].to_pylist()) == sorted(documents)
+
+
+def test_a_file_name_cannot_write_to_the_terminal(
+    small_project: SmallProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stillhouse.cli.printing import print_files
+    from stillhouse.outside import open_state
+    from stillhouse.state import Artefact
+    from stillhouse.steps import STEPS
+    from tests.made import make_all
+
+    project = load_project(small_project(tickets=5))
+    state = make_all(open_state(project))
+    hostile = "wiki/\x1b[2J\x1b]0;owned\x07.md"
+    files = pa.table({"file_id": ["f"], "path": [hostile]})
+    write_table(state.layout.table("source_files"), files)
+    learned = pa.table({"source": ["wiki"], "file_id": ["f"], "sha256": ["s"], "pair_id": ["p"]})
+    folder = state.folder(Artefact(STEPS["checkpoint"], "small-1", "router"))
+    write_table(folder / "learned_from.parquet", learned)
+    print_files(project, "router", "small-1")
+    out = capsys.readouterr().out
+    assert "owned" in out and "\x1b" not in out and "\x07" not in out
 
 
 def test_the_version_is_told() -> None:
