@@ -530,12 +530,12 @@ def test_rows_join_only_what_stands_side_by_side() -> None:
 
 
 def test_fingerprint_follows_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.metadata as metadata
+    from stillhouse.storage import provenance
 
     before = parse_fingerprint()
     assert before == parse_fingerprint()
-    real: Callable[[str], str] = metadata.version
-    monkeypatch.setattr(metadata, "version", lambda n: "99" if n == "pypdf" else real(n))
+    real: Callable[[str], str | None] = provenance._version
+    monkeypatch.setattr(provenance, "_version", lambda n: "99" if n == "pypdf" else real(n))
     assert parse_fingerprint() != before
 
 
