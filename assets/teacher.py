@@ -13,7 +13,7 @@ from stillhouse.state import Artefact
 from stillhouse.steps import STEPS, temperatures
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
-from stillhouse.teacher.adaptation import adapt_teacher
+from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
 from stillhouse.teacher.labelling import label_pairs
 
 
@@ -96,7 +96,7 @@ def soft_labels(
                 work.facts("adapted_teacher").digest, work.recipe.settings, work.recipe.code
             ),
             max_tokens=work.teacher.adapt.max_tokens,
-            top_layers=work.teacher.adapt.layers,
+            top_layers=trained_layers(work.teacher.adapt, work.project.tasks),
             cache=hidden_states(work),
         ),
     )

@@ -175,7 +175,7 @@ def _soft_labels(at: Where) -> dict[str, Any]:
         "max_tokens": at.teacher.adapt.max_tokens,
     }
     # The classes' probabilities hold at every temperature; the others are kept for those asked.
-    kept = {"top_k": "k", "sampled": "draws"}.get(how.encoding)
+    kept = {"top_k": "k", "sampled": "draws"}.get(str(how.encoding))
     if kept:
         found[kept] = getattr(how, kept)
         found["temperatures"] = temperatures(project)

@@ -1,25 +1,32 @@
-"""Sections of the dataset: tasks and splits."""
+"""Sections of the dataset: tasks, one section a kind, and splits."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from stillhouse.config.base import AssetName, Section, Slug
+from stillhouse.config.base import AssetName, Fraction, Section, Slug
 
 
 class Task(Section):
-    """One thing the student learns; its classes are the labels found in its sources."""
+    """One thing the student learns: what tasks of every kind are told.
+
+    `unlabelled` says what becomes of texts without a gold answer: the teacher answers them, and
+    what it answers with at least `min_confidence` is learned as well; or they are left out.
+    """
 
     name: AssetName
-    kind: Literal["classification"]
+    kind: str
     sources: list[Slug] = Field(min_length=1)
-    instruction: str = "Name the category of this text."
-    labels: list[str] | None = Field(None, description="only these labels; all when left out")
-    min_examples: Annotated[int, Field(ge=1)] = 8
+    instruction: str
+    unlabelled: Literal["ignore", "teacher"] = "ignore"
+    min_confidence: Fraction = 0.5
     passage_words: Annotated[int, Field(ge=20)] = 60
     max_passages: Annotated[int, Field(ge=1)] = 4
+
+    # Which of a kind's settings name columns of records.
+    COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("name")
     @classmethod
@@ -27,6 +34,123 @@ class Task(Section):
         if name in ("parameters", "bytes"):
             raise ValueError(f"{name!r} is a field of evaluation.json; give the task another name")
         return name
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of records that this task reads, beside those that a source maps."""
+        found: list[str] = []
+        for setting in self.COLUMN_SETTINGS:
+            named = getattr(self, setting)
+            found += [named] if isinstance(named, str) else named or []
+        return found
+
+
+class ClassificationTask(Task):
+    """Its classes are the labels found in its sources; `classes` says in words what they are."""
+
+    kind: Literal["classification"]
+    instruction: str = "Name the category of this text."
+    labels: list[str] | None = Field(None, description="only these labels; all when left out")
+    classes: dict[str, str] = Field({}, description="class: what it holds, for prompted teachers")
+    min_examples: Annotated[int, Field(ge=1)] = 8
+
+
+class AnswerField(Section):
+    """A field of an extraction. `grounded` fields say what stands in the text, word for word; by
+    default strings do, unless their `values` are given."""
+
+    type: Literal["string", "integer", "number", "boolean"] = "string"
+    optional: bool = False
+    many: bool = Field(False, alias="list", description="a list of such values")
+    values: list[str] | None = Field(None, min_length=1, description="the only ones there are")
+    grounded: bool | None = None
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AnswerField:
+        if self.values is not None and self.type != "string":
+            raise ValueError("`values` are strings: leave `type` out, or remove the values")
+        if self.grounded and (self.type != "string" or self.values is not None):
+            raise ValueError("only free strings can be `grounded: true`; remove it")
+        return self
+
+    @property
+    def is_grounded(self) -> bool:
+        free = self.type == "string" and self.values is None
+        return free if self.grounded is None else self.grounded
+
+
+class GenerativeTask(Task):
+    """A task whose answers are written out, token by token."""
+
+    answers: str | list[str] | None = None
+    max_answer_tokens: Annotated[int, Field(ge=4)] = 128
+    written: Annotated[int, Field(ge=0)] = Field(
+        0, description="so many more pairs that the teacher writes itself, from unused passages"
+    )
+
+    COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers",)
+
+
+class ExtractionTask(GenerativeTask):
+    """`answers` names the column with a JSON object; several columns are joined into one; left
+    out, each field is a column of its own."""
+
+    kind: Literal["extraction"]
+    instruction: str = "Extract the fields as JSON."
+    fields: dict[str, AnswerField] = Field(min_length=1)
+    written: Literal[0] = 0
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _short_form(cls, fields: Any) -> Any:
+        """`quantity: integer` for `quantity: {type: integer}`."""
+        if not isinstance(fields, dict):
+            return fields
+        return {n: {"type": f} if isinstance(f, str) else f for n, f in fields.items()}
+
+    @property
+    def columns(self) -> list[str]:
+        return super().columns or list(self.fields)
+
+
+class Retrieval(Section):
+    """Passages found with BM25 stand in for the one that holds the answer: the `passages` best,
+    the right one among them in training."""
+
+    passages: Annotated[int, Field(ge=1)] = 3
+
+
+class QuestionAnsweringTask(GenerativeTask):
+    """`question` and `passage` name columns of records; left out, the passage is the record's text.
+    An empty answer says that the passage holds none."""
+
+    kind: Literal["question_answering"]
+    instruction: str = "Answer the question from the passage, or say that it has no answer."
+    question: str | None = None
+    passage: str | None = None
+    passage_words: Annotated[int, Field(ge=20)] = 120
+    grounded: bool = Field(False, description="answers are pieces of the passage, word for word")
+    unanswerable: Fraction = Field(
+        0.1, description="questions put to a wrong passage, as a share, to learn that there is none"
+    )
+    retrieval: Retrieval | None = None
+
+    COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers", "question", "passage")
+
+
+class SummarizationTask(GenerativeTask):
+    """Of documents: title or abstract from the body."""
+
+    kind: Literal["summarization"]
+    instruction: str = "Summarize this text in one sentence."
+    passage_words: Annotated[int, Field(ge=20)] = 160
+
+
+AnyTask = Annotated[
+    ClassificationTask | ExtractionTask | QuestionAnsweringTask | SummarizationTask,
+    Field(discriminator="kind"),
+]
 
 
 class Splits(Section):

@@ -55,7 +55,9 @@ def explain(
     """One `ConfigError` for all that pydantic found in a file of the fields of `model`."""
     problems, remedies = [], []
     for item in error.errors():
-        location = tuple(item["loc"])
+        location = _without_kinds(tuple(item["loc"]), model)
+        if item["type"].startswith("union_tag"):
+            location += (str(item["ctx"]["discriminator"]).strip("'"),)
         if isinstance(cause := item.get("ctx", {}).get("error"), FieldError):
             location += cause.location
         line = _line_of(location, lines)
@@ -91,6 +93,10 @@ def _problem_and_remedy(item: Any, root: type[BaseModel]) -> tuple[str, str]:
         return "this field is required", "add the field"
     if kind == "literal_error":
         return f"{item['input']!r} is not one of {context['expected']}", "use one of these"
+    if kind == "union_tag_invalid":
+        return f"{context['tag']!r} is not one of {context['expected_tags']}", "use one of these"
+    if kind == "union_tag_not_found":
+        return "this field is required", "add the field"
     if kind == "string_pattern_mismatch":
         return (
             f"{item['input']!r} is not a plain name",
@@ -104,16 +110,42 @@ def _problem_and_remedy(item: Any, root: type[BaseModel]) -> tuple[str, str]:
 
 def _fields_at(location: Location, root: type[BaseModel]) -> list[str]:
     """Names of the fields that may stand at `location` of a project file."""
-    model: Any = root
-    for part in location:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        model = next((a for a in _models_in(annotation)), None)
-        if model is None:
-            return []
+    model = _walk(location, root)[1]
+    if model is None:
+        return []
     names = [f.alias or name for name, f in model.model_fields.items()]
     return [n for n in names if n != "file"]
+
+
+def _without_kinds(location: Location, root: type[BaseModel]) -> Location:
+    """Where it stands in the file: pydantic names the kind of a section as if it were a field."""
+    return _walk(location, root)[0]
+
+
+def _walk(location: Location, root: type[BaseModel]) -> tuple[Location, type[BaseModel] | None]:
+    """`location` without the kinds of sections in it, and the section that it leads to."""
+    models, found = [root], []
+    for part in location:
+        by_kind = {kind: m for m in models for kind in _kinds_of(m)} if len(models) > 1 else {}
+        if part in by_kind:
+            models = [by_kind[str(part)]]
+            continue
+        found.append(part)
+        if isinstance(part, str) and len(models) == 1:
+            # The key of a mapping leads on to the section that is its value.
+            field = _field(models[0], part)
+            models = _models_in(field.annotation) if field else models
+    return tuple(found), models[0] if len(models) == 1 else None
+
+
+def _field(model: type[BaseModel], name: str) -> Any:
+    by_name = {f.alias or n: f for n, f in model.model_fields.items()}
+    return by_name.get(name)
+
+
+def _kinds_of(model: type[BaseModel]) -> tuple[str, ...]:
+    field = model.model_fields.get("kind")
+    return getattr(field.annotation, "__args__", ()) if field else ()
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import Dedup, Privacy, Source
-from stillhouse.config.dataset import Splits, Task
+from stillhouse.config.dataset import AnyTask, Splits, Task
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
@@ -36,7 +36,7 @@ class Project(Section):
     sources: list[Source] = Field(min_length=1)
     privacy: Privacy = Privacy()
     dedup: Dedup = Dedup()
-    tasks: list[Task] = Field(min_length=1)
+    tasks: list[AnyTask] = Field(min_length=1)
     splits: Splits = Splits()
     license_policy: LicensePolicy = LicensePolicy()
     teachers: list[Teacher] = Field(min_length=1)
@@ -78,6 +78,11 @@ class Project(Section):
                 "the same, or use top_k",
             )
         return self
+
+    def columns_of(self, source: str) -> list[str]:
+        """Columns of a source's records that tasks read, beside those that `fields` maps."""
+        named = [c for task in self.tasks if source in task.sources for c in task.columns]
+        return sorted(set(named))
 
     def source(self, name: str) -> Source:
         return next(s for s in self.sources if s.name == name)

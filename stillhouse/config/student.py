@@ -17,8 +17,12 @@ class StudentInit(Section):
 
 
 class Distillation(TrainingSettings):
+    """`alpha` is the soft labels' share of the loss. `alignment` is the weight of another term,
+    which draws the student's hidden states to its teacher's at first; 0 leaves it out."""
+
     temperature: Annotated[float, Field(gt=0)] = 2.0
     alpha: Fraction = 0.7
+    alignment: Annotated[float, Field(ge=0)] = 0.0
     epochs: Annotated[int, Field(ge=1)] = 4
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
 

@@ -21,10 +21,28 @@ class Adaptation(TrainingSettings):
     """How a teacher learns the tasks before it labels; `none` leaves it as it is."""
 
     method: Literal["lora", "none"] = "lora"
-    layers: Annotated[int, Field(ge=1)] = Field(8, description="train the top layers only")
+    layers: Annotated[int, Field(ge=1)] | Literal["all"] | None = Field(
+        None, description="train the top layers only; by default 8, or all where answers are texts"
+    )
     rank: Annotated[int, Field(ge=1)] = 16
     epochs: Annotated[int, Field(ge=1)] = 3
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+
+
+class TeacherPrompt(Section):
+    """How a teacher is asked that nobody adapts (`adapt: {method: none}`).
+
+    `shots` examples are drawn from the training split: as many of each answer, those nearest to
+    the text by BM25, or at random. `calibrate` divides out what the teacher answers to no text at
+    all (Zhao et al., "Calibrate Before Use", 2021). `auto` takes the chat template of the
+    tokenizer where it has one.
+    """
+
+    form: Literal["auto", "chat", "plain"] = "auto"
+    shots: Annotated[int, Field(ge=0)] = 4
+    choose: Literal["balanced", "nearest", "random"] = "balanced"
+    calibrate: bool = False
+    max_tokens: Annotated[int, Field(ge=64)] = 2048
 
 
 class Teacher(Section):
@@ -32,12 +50,16 @@ class Teacher(Section):
     model: str
     license: str
     adapt: Adaptation = Adaptation()
+    prompt: TeacherPrompt = TeacherPrompt()
 
 
 class SoftLabels(Section):
-    """What is kept of the teacher's distribution at each response token."""
+    """What is kept of the teacher's distribution at each response token.
 
-    encoding: Literal["labels", "top_k", "sampled"] = "labels"
+    By default the classes' probabilities where answers are classes, and elsewhere `sampled`.
+    """
+
+    encoding: Literal["labels", "top_k", "sampled", "hidden"] | None = None
     k: Annotated[int, Field(ge=1)] = 32
     draws: Annotated[int, Field(ge=1, le=32)] = 12
     shard_pairs: Annotated[int, Field(ge=1)] = 64

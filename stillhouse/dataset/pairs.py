@@ -9,7 +9,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import CONFIDENTIALITY_ORDER
-from stillhouse.config.dataset import Task
+from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.facts import InstructionPairsFacts
@@ -123,7 +123,8 @@ def _nothing_to_learn(project: Project, tally: Tally, confidential: int) -> User
         fields = ", ".join(
             f"tasks[{i}].min_examples is {task.min_examples}"
             for i, task in enumerate(project.tasks)
-            if any(name.startswith(f"{task.name}:") for name, _ in named)
+            if isinstance(task, ClassificationTask)
+            and any(name.startswith(f"{task.name}:") for name, _ in named)
         )
         seen.append(f"too rare are {rare}{more}, where {fields}")
         remedies.append("lower `min_examples`")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config.dataset import Task
+from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
 from stillhouse.storage.query import counts, one_row, rows_in_batches
@@ -42,7 +42,10 @@ class Classification:
 
     countable = True
 
+    task: ClassificationTask
+
     def __init__(self, task: Task, dataset: Path) -> None:
+        assert isinstance(task, ClassificationTask)  # noqa: S101 - see `kinds`
         self.task = task
         found = counts(
             f"""SELECT label, count(*) FROM dataset
@@ -54,6 +57,7 @@ class Classification:
 
     @staticmethod
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:
+        assert isinstance(task, ClassificationTask)  # noqa: S101 - see `kinds`
         wanted = "label <> ''"
         if task.labels is not None:
             wanted += f" AND label IN ({quoted(task.labels)})" if task.labels else " AND false"

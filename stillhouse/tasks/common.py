@@ -61,7 +61,9 @@ class Kind(Protocol):
     document changes no model.
     """
 
-    task: Task
+    @property
+    def task(self) -> Task: ...
+
     countable: bool
     """Whether answers are few and come again, so that counting pairs by answer says something."""
     answer_tokens: dict[str, str]

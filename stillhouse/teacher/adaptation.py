@@ -37,7 +37,7 @@ from stillhouse.tasks.common import (
     score_all,
     training_examples,
 )
-from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.training.loop import (
     TrainingData,
@@ -63,16 +63,33 @@ class TeacherParts:
     embeddings: Embeddings | None
 
 
+TOP_LAYERS = 8
+
+
+def trained_layers(settings: Adaptation, tasks: Sequence[Task]) -> int | None:
+    """How many of the top layers learn; None is all.
+
+    A class is a matter of the last layers, over a frozen trunk that runs once for all epochs. To
+    write an answer out, every layer has to learn: on SNIPS (1,000 gold requests) field F1 was 0.83
+    with all layers after two epochs, 0.73 with ten of thirty after three, at 1.4 times the cost.
+    """
+    if settings.layers is not None:
+        return None if settings.layers == "all" else settings.layers
+    return TOP_LAYERS if all(kind_of(task).countable for task in tasks) else None
+
+
 def split_teacher(
     model: PreTrainedModel,
     examples: Sequence[Example],
     *,
-    top_layers: int,
+    top_layers: int | None,
     cache: Path,
     pad_id: int,
 ) -> TeacherParts:
-    """Cut `model` below its `top_layers`, when the hidden states there fit the cache."""
-    lower = model.config.num_hidden_layers - top_layers
+    """Cut `model` below its `top_layers`, when the hidden states there fit the cache; None is all
+    of them."""
+    layers = model.config.num_hidden_layers
+    lower = 0 if top_layers is None else layers - top_layers
     if lower <= 0 or not fits_cache(model, examples):
         return TeacherParts(model, model, None)
     trunk = Trunk(model, lower, cache / str(lower), pad_id=pad_id)
@@ -118,7 +135,7 @@ def adapt_teacher(
         parts = split_teacher(
             model,
             [e for split in (*training, *validation) for e in split.examples],
-            top_layers=settings.layers,
+            top_layers=trained_layers(settings, tasks),
             cache=cache,
             pad_id=tokenizer.pad_token_id,
         )
@@ -159,7 +176,8 @@ def _train_lora(
     torch.manual_seed(settings.seed)  # LoRA's first matrices are random
     pad_id = encoder.tokenizer.pad_token_id
     # An upper part is trained as a whole; of a whole model, its top layers.
-    top = settings.layers if parts.embeddings is None else None
+    layers = trained_layers(settings, [split.kind.task for split in training])
+    top = layers if parts.embeddings is None else None
     lora = get_peft_model(
         parts.trained,
         LoraConfig(

@@ -73,7 +73,7 @@ def label_pairs(
     *,
     teacher_digest: str,
     max_tokens: int,
-    top_layers: int,
+    top_layers: int | None,
     cache: Path,
 ) -> SoftLabelsFacts:
     """Label the training pairs that have no soft label yet, below `folder`.
@@ -87,7 +87,7 @@ def label_pairs(
     be encoded as tokens.
     """
     untrained = is_untrained(teacher)
-    if untrained and settings.encoding != "labels":
+    if untrained and settings.encoding not in (None, "labels"):
         raise UserError(
             f"soft_labels.encoding: {settings.encoding} keeps the teacher's next tokens, but a "
             "teacher with `adapt: {method: none}` answers in words",
