@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ class Packing:
 
     `grid` [texts, longest] holds the row of each token, and anything beyond a text's end. `places`
     [rows] says where in the flattened grid a row stands first, `first` [rows] the same in the
-    texts one after another.
+    texts one after another, and `counts` [rows] in how many texts it stands.
     """
 
     grid: torch.Tensor
     places: torch.Tensor
     first: torch.Tensor
+    counts: torch.Tensor
 
     @property
     def positions(self) -> torch.Tensor:
@@ -47,12 +48,15 @@ class Packing:
         return self.places % self.grid.shape[1]
 
     def to(self, device: torch.device) -> Packing:
-        return Packing(self.grid.to(device), self.places.to(device), self.first.to(device))
+        return Packing(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     def rounded(self, multiple: int) -> Packing:
         """With copies of the first row that nobody reads, up to a multiple of rows."""
-        return Packing(
-            self.grid, _extended(self.places, multiple), _extended(self.first, multiple)
+        return replace(
+            self,
+            places=_extended(self.places, multiple),
+            first=_extended(self.first, multiple),
+            counts=_extended(self.counts, multiple),
         )
 
 
@@ -62,7 +66,11 @@ def pack(texts: Sequence[Sequence[int]]) -> Packing:
 
     longest = max(len(text) for text in texts)
     rows: dict[tuple[int, int], int] = {}  # by the row of the token before and the token
-    grid, places, first, start = [], [], [], 0
+    grid: list[list[int]] = []
+    places: list[int] = []
+    first: list[int] = []
+    counts: list[int] = []
+    start = 0
     for number, text in enumerate(texts):
         before, line = -1, []
         for column, token in enumerate(text):
@@ -70,11 +78,13 @@ def pack(texts: Sequence[Sequence[int]]) -> Packing:
             if row == len(places):
                 places.append(number * longest + column)
                 first.append(start + column)
+                counts.append(0)
+            counts[row] += 1
             line.append(row)
             before = row
         grid.append(line + [0] * (longest - len(line)))
         start += len(text)
-    return Packing(torch.tensor(grid), torch.tensor(places), torch.tensor(first))
+    return Packing(*map(torch.tensor, (grid, places, first, counts)))
 
 
 def can_pack(decoder: PreTrainedModel) -> bool:
