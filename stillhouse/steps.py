@@ -39,6 +39,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (2, ("lm",)),
     "adaptation": (2, ("teacher/adaptation.py", "teacher/trunk.py")),
+    "answers": (1, ("teacher/answers.py",)),
     "labelling": (2, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
     "distillation": (1, ("student/distil.py",)),
@@ -182,6 +183,19 @@ def _soft_labels(at: Where) -> dict[str, Any]:
     return found
 
 
+def _answers(at: Where) -> dict[str, Any]:
+    """What is asked of the teacher, and what of it is kept."""
+    asked = (
+        *("kind", "unlabelled", "min_confidence", "written", "fields", "max_answer_tokens"),
+        *("grounded", "no_answer"),
+    )
+    return {
+        "tasks": {task.name: _only(task, *asked) for task in at.project.tasks},
+        "method": at.teacher.adapt.method,
+        "max_tokens": at.teacher.adapt.max_tokens,
+    }
+
+
 def temperatures(project: Project) -> list[float]:
     """The students' temperatures: what the soft labels have to serve."""
     return sorted({s.distillation.temperature for s in project.students})
@@ -279,8 +293,21 @@ _ROWS = (
         replaced=True, heavy=True,
     ),
     Step(
+        "teacher_answers", "teacher", "teacher",
+        reads={"adapted_teacher": _content, "dataset_splits": _splits("train", "unlabelled")},
+        settings=_answers,
+        facts=facts.TeacherAnswersFacts,
+        code=("tasks", "prompts", "answers"), kinds=("pytorch", "parquet"),
+        folder=lambda layout, at: layout.teacher_answers(str(at.version)),
+        heavy=True,
+    ),
+    Step(
         "soft_labels", "teacher", "teacher",
-        reads={"adapted_teacher": _content, "dataset_splits": _splits("train")},
+        reads={
+            "adapted_teacher": _content,
+            "teacher_answers": _content,
+            "dataset_splits": _splits("train"),
+        },
         settings=_soft_labels,
         facts=facts.SoftLabelsFacts,
         code=("tasks", "prompts", "labelling"), kinds=("pytorch", "safetensors"),
@@ -291,6 +318,7 @@ _ROWS = (
         "checkpoint", "students", "student",
         reads={
             "adapted_teacher": _content,
+            "teacher_answers": _content,
             "soft_labels": _at_temperature,
             "dataset_splits": _splits("train", "validation"),
         },

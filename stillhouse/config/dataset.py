@@ -85,11 +85,14 @@ class GenerativeTask(Task):
 
     answers: str | list[str] | None = None
     max_answer_tokens: Annotated[int, Field(ge=4)] = 128
-    written: Annotated[int, Field(ge=0)] = Field(
-        0, description="so many more pairs that the teacher writes itself, from unused passages"
-    )
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers",)
+
+
+class WritableTask(GenerativeTask):
+    """`written`: so many more pairs that the teacher writes itself, from passages without one."""
+
+    written: Annotated[int, Field(ge=0)] = 0
 
 
 class ExtractionTask(GenerativeTask):
@@ -99,7 +102,6 @@ class ExtractionTask(GenerativeTask):
     kind: Literal["extraction"]
     instruction: str = "Extract the fields as JSON."
     fields: dict[str, AnswerField] = Field(min_length=1)
-    written: Literal[0] = 0
 
     @field_validator("fields", mode="before")
     @classmethod
@@ -115,31 +117,34 @@ class ExtractionTask(GenerativeTask):
 
 
 class Retrieval(Section):
-    """Passages found with BM25 stand in for the one that holds the answer: the `passages` best,
-    the right one among them in training."""
+    """Questions are put to the `passages` that BM25 finds best for them, the one with the answer
+    always among them, in an order that says nothing."""
 
-    passages: Annotated[int, Field(ge=1)] = 3
+    passages: Annotated[int, Field(ge=2)] = 3
 
 
-class QuestionAnsweringTask(GenerativeTask):
+class QuestionAnsweringTask(WritableTask):
     """`question` and `passage` name columns of records; left out, the passage is the record's text.
-    An empty answer says that the passage holds none."""
+
+    Documents give questions too: those of FAQ pages, headings, and tables of key and value.
+    """
 
     kind: Literal["question_answering"]
-    instruction: str = "Answer the question from the passage, or say that it has no answer."
+    instruction: str = (
+        'Answer the question from the passage. If it does not say, write "no answer".'
+    )
     question: str | None = None
     passage: str | None = None
-    passage_words: Annotated[int, Field(ge=20)] = 120
+    no_answer: str = Field("no answer", min_length=1, description="what gold and models write then")
+    questions_from: list[Literal["faq", "headings", "tables"]] = ["faq", "headings", "tables"]
     grounded: bool = Field(False, description="answers are pieces of the passage, word for word")
-    unanswerable: Fraction = Field(
-        0.1, description="questions put to a wrong passage, as a share, to learn that there is none"
-    )
+    passage_words: Annotated[int, Field(ge=20)] = 120
     retrieval: Retrieval | None = None
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers", "question", "passage")
 
 
-class SummarizationTask(GenerativeTask):
+class SummarizationTask(WritableTask):
     """Of documents: title or abstract from the body."""
 
     kind: Literal["summarization"]

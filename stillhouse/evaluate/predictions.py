@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
-from stillhouse.lm.prompts import Encoder
-from stillhouse.models.loading import load_model, load_tokenizer, pick_device, pick_dtype
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
 from stillhouse.tasks.common import (
     Kind,
-    Predictions,
     Row,
+    gold_of,
     is_untrained,
     quoted,
     require_splits,
@@ -24,10 +22,10 @@ from stillhouse.tasks.common import (
 )
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.results import Scored
+from stillhouse.tasks.running import Runner
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedModel
 
 # By task and pair: the key of what it was predicted with, and the prediction as JSON.
 Known = dict[tuple[str, str], tuple[str, str]]
@@ -70,7 +68,7 @@ def predict(
     }
     wanted = {pair for pair in present if pair[0] in keys}
     if wanted - known.keys():
-        runner = _Runner(model, max_tokens, untrained)
+        runner = Runner(model, max_tokens, untrained=untrained)
         for kind in kinds:
             missing = [
                 row
@@ -78,7 +76,7 @@ def predict(
                 for row in rows
                 if (kind.task.name, row["pair_id"]) not in known
             ]
-            known |= runner.predict(kind, missing, keys[kind.task.name])
+            known |= _ask(runner, kind, missing, keys[kind.task.name])
     if known != stored:
         _write(store, known)
     return {k.task.name: _score(k, dataset, split, known) for k in kinds}
@@ -88,35 +86,22 @@ def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
     return {
         (row["task"], row["pair_id"])
         for rows in rows_in_batches(
-            f"SELECT task, pair_id FROM dataset WHERE split = {quoted([split])}",  # noqa: S608
+            f"""SELECT task, pair_id FROM dataset
+                WHERE split = {quoted([split])} AND response IS NOT NULL""",  # noqa: S608
             dataset=dataset,
         )
         for row in rows
     }
 
 
-class _Runner:
-    """A model, loaded, and what it predicts of rows."""
-
-    def __init__(self, folder: Path, max_tokens: int, untrained: bool) -> None:
-        device = pick_device()
-        self.model: PreTrainedModel = load_model(folder, device, pick_dtype(device))
-        self.encoder = Encoder(load_tokenizer(folder), max_tokens)
-        self.untrained = untrained
-
-    def predict(self, kind: Kind, rows: Sequence[Row], key: str) -> Known:
-        if not rows:
-            return {}
-        examples = self.encoder.prompts(rows)
-        predictions: Predictions
-        if self.untrained:
-            predictions = kind.predict_untrained(self.model, self.encoder, examples)
-        else:
-            predictions = kind.predict(self.model, self.encoder, examples)
-        return {
-            (kind.task.name, example.key): (key, json.dumps(_plain(row)))
-            for example, row in zip(examples, predictions, strict=True)
-        }
+def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str) -> Known:
+    if not rows:
+        return {}
+    predictions = runner.predict(kind, rows)
+    return {
+        (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(prediction)))
+        for row, prediction in zip(rows, predictions, strict=True)
+    }
 
 
 def _plain(row: Any) -> Any:
@@ -126,7 +111,7 @@ def _plain(row: Any) -> Any:
 def _score(kind: Kind, dataset: Path, split: str, known: Known) -> Scored:
     gold, predictions = [], []
     for rows in rows_of(dataset, kind.task.name, split):
-        gold += [row["label"] for row in rows]
+        gold += [gold_of(row) for row in rows]
         predictions += [json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows]
     return kind.score(gold, predictions)
 

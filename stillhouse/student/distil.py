@@ -1,8 +1,5 @@
 """From a teacher and its soft labels to a trained student checkpoint."""
 
-# A query of names of our own and of quoted settings.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +17,6 @@ from stillhouse.models.loading import load_model, load_tokenizer, pick_device, s
 from stillhouse.soft_labels.codec import LabelRecords, decode
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
 from stillhouse.storage.files import read_json
-from stillhouse.storage.query import rows_in_batches
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
@@ -30,10 +26,10 @@ from stillhouse.tasks.common import (
     mean_figures,
     mean_score,
     prompts_of,
-    quoted,
     require_splits,
     score_all,
     training_examples,
+    training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.training.loop import TrainingData, train
@@ -53,14 +49,15 @@ def distil_student(
     tasks: Sequence[Task],
     settings: Student,
     *,
+    answered: Path | None = None,
     scratch: Path,
     fingerprint: str,
 ) -> CheckpointFacts:
     """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
 
-    `header` says which of the labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds
-    the best validation checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test
-    split is never read. Resumes after a kill from `scratch`.
+    `answered` is the table of pairs that the teacher answered itself. `header` says which of the
+    labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
+    checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test split is never read. Resumes after a kill from `scratch`.
 
     Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
     has no soft label.
@@ -70,16 +67,16 @@ def distil_student(
     how = settings.distillation
     require_splits(dataset, tasks)
     store = open_store(soft_labels, header_from(header))
-    _require_labels(store, dataset, settings)
+    _require_labels(store, dataset, answered, settings)
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     vocabulary = None
     if settings.init.vocabulary == "corpus":
-        vocabulary = _vocabulary_of(teacher, tokenizer, kinds, dataset, how.max_tokens)
+        vocabulary = _vocabulary_of(teacher, tokenizer, kinds, dataset, answered, how.max_tokens)
     cut = cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=target)
     student_tokenizer = load_tokenizer(target)
     encoder = Encoder(student_tokenizer, how.max_tokens)
-    examples = [e for k in kinds for e in training_examples(k, dataset, encoder).examples]
+    examples = [e for k in kinds for e in training_examples(k, dataset, encoder, answered).examples]
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
     # Trained in float32 on every device: bfloat16 weights lose small updates.
     model = load_model(target, pick_device(), torch.float32)
@@ -120,14 +117,13 @@ def distil_student(
     )
 
 
-def _require_labels(store: LabelStore, dataset: Path, settings: Student) -> None:
+def _require_labels(
+    store: LabelStore, dataset: Path, answered: Path | None, settings: Student
+) -> None:
     keys = (
         row["pair_id"]
-        for rows in rows_in_batches(
-            f"""SELECT pair_id FROM dataset
-                WHERE task IN ({quoted(settings.tasks)}) AND split = 'train'""",
-            dataset=dataset,
-        )
+        for task in settings.tasks
+        for rows in training_rows(dataset, task, answered)
         for row in rows
     )
     if missing := len(store.missing(keys)):
@@ -143,13 +139,14 @@ def _vocabulary_of(
     tokenizer: PreTrainedTokenizerBase,
     kinds: Sequence[Kind],
     dataset: Path,
+    answered: Path | None,
     max_tokens: int,
 ) -> PrunedVocabulary:
     """What the training split uses of the teacher's vocabulary, and no other split."""
     encoder = Encoder(tokenizer, max_tokens)
     seen: set[int] = set()
     for kind in kinds:
-        for example in training_examples(kind, dataset, encoder).examples:
+        for example in training_examples(kind, dataset, encoder, answered).examples:
             seen.update(example.ids)
     rows = read_json(teacher / "config.json")["vocab_size"]
     return prune_tokenizer(tokenizer, seen, teacher_rows=rows)

@@ -15,11 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import ClassificationTask, Task
-from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
-from stillhouse.storage.query import counts, one_row, rows_in_batches
-from stillhouse.tasks.common import Pair, Predictions, Tally, answer_ids, quoted
-from stillhouse.tasks.passages import passages_of
+from stillhouse.storage.query import counts
+from stillhouse.tasks.common import (
+    Answered,
+    Examples,
+    Pair,
+    Predictions,
+    Row,
+    Tally,
+    answer_ids,
+    quoted,
+)
+from stillhouse.tasks.passages import documents_of, passages_of
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
 
@@ -49,7 +58,8 @@ class Classification:
         self.task = task
         found = counts(
             f"""SELECT label, count(*) FROM dataset
-                WHERE task = {quoted([task.name])} AND split = 'train' GROUP BY label""",
+                WHERE task = {quoted([task.name])} AND split = 'train' AND label IS NOT NULL
+                GROUP BY label""",
             dataset=dataset,
         )
         self.classes = sorted(found)
@@ -61,28 +71,27 @@ class Classification:
         wanted = "label <> ''"
         if task.labels is not None:
             wanted += f" AND label IN ({quoted(task.labels)})" if task.labels else " AND false"
-        unlabelled = f"SELECT count(*) FILTER (({wanted}) IS NOT TRUE) AS n FROM documents"
-        tally.unlabelled += one_row(f"{unlabelled} WHERE {where}", documents=documents)["n"]
         by_class = counts(
             f"SELECT label, count(*) FROM documents WHERE {where} AND {wanted} GROUP BY label",
             documents=documents,
         )
         few = {name: n for name, n in sorted(by_class.items()) if n < task.min_examples}
         tally.too_rare |= {f"{task.name}:{name}": n for name, n in few.items()}
-        enough = [name for name in sorted(by_class) if name not in few]
-        if not enough:
-            return
-        for batch in rows_in_batches(
-            f"""SELECT * FROM documents WHERE {where} AND label IN ({quoted(enough)})
-                ORDER BY doc_id""",
-            documents=documents,
-        ):
-            for document in batch:
-                passages, skipped = passages_of(document, task)
-                tally.passages_left_out += skipped
-                name = document["label"]
-                for passage in passages:
-                    yield Pair(document, passage, class_token(task.name, name), name)
+        enough = set(by_class) - set(few)
+        for document in documents_of(documents, where):
+            # Another label is an answer too, only none of this task's.
+            name = document["label"] or None
+            if name in enough:
+                response = class_token(task.name, name)
+            elif name is None and enough and task.unlabelled == "teacher":
+                response = None
+            else:
+                tally.unlabelled += name not in few
+                continue
+            passages, skipped = passages_of(document, task)
+            tally.passages_left_out += skipped
+            for passage in passages:
+                yield Pair(document, passage, response, name)
 
     @property
     def meaning(self) -> Any:
@@ -92,32 +101,63 @@ class Classification:
         self,
         model: PreTrainedModel,
         encoder: Encoder,
-        examples: Sequence[Example],
+        asked: Examples,
         *,
         embeddings: Embeddings | None = None,
+        thorough: bool = True,  # noqa: ARG002 - there is no more to say
     ) -> Predictions:
         """Probabilities [examples, classes], by class tokens."""
         return token_probabilities(
             model,
-            examples,
+            asked.examples,
             answer_ids([self], encoder.tokenizer),
             pad_id=encoder.tokenizer.pad_token_id,
             embeddings=embeddings,
         )
 
     def predict_untrained(
-        self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]
+        self, model: PreTrainedModel, encoder: Encoder, asked: Examples
     ) -> Predictions:
         """Probabilities [examples, classes], by the classes' names as whole sequences."""
         return sequence_probabilities(
             model,
-            examples,
+            asked.examples,
             encoder.texts([f" {readable(name)}" for name in self.classes]),
             vocabulary=len(encoder.tokenizer),
             description="Scoring zero-shot",
         )
 
-    def score(self, gold: Sequence[str], predictions: Predictions) -> Scored:
+    def answers(
+        self,
+        inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
+        predictions: Predictions,
+    ) -> list[Answered]:
+        """The likeliest class of each text."""
+        found = []
+        for row in predictions:
+            confidence, place = max((float(p), -i) for i, p in enumerate(row))
+            name = self.classes[-place]
+            found.append(Answered(class_token(self.task.name, name), name, confidence))
+        return found
+
+    def write(
+        self,
+        model: PreTrainedModel,  # noqa: ARG002 - a text is asked its class as it is
+        encoder: Encoder,  # noqa: ARG002
+        passages: Sequence[Row],
+        shots: Sequence[Row],  # noqa: ARG002
+    ) -> list[str]:
+        return [row["input"] for row in passages]
+
+    def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:  # noqa: ARG002
+        return None
+
+    def score(
+        self,
+        gold: Sequence[str],
+        predictions: Predictions,
+        calibration: Any = None,  # noqa: ARG002 - probabilities are taken as they are
+    ) -> Scored:
         """A class that no training pair has counts too: every model answers it wrongly."""
         import numpy as np
 

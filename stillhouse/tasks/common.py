@@ -9,7 +9,8 @@ their ids, whatever order they lie in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -37,21 +38,50 @@ ANSWERING = "answering.json"
 
 @dataclass(frozen=True)
 class Pair:
-    """What a document gives: `response` is what a model answers, `label` what a person reads."""
+    """What a document gives: `response` is what a model answers; None where nobody said it, and
+    the teacher is to. `label` is what a person reads in its place, where that is something else.
+
+    `asks` is False for a passage of which nothing is asked: the teacher is to do that as well.
+    """
 
     document: Row
     input: str
+    response: str | None
+    label: str | None = None
+    asks: bool = True
+
+    @property
+    def origin(self) -> str:
+        if not self.asks:
+            return "passage"
+        return "unlabelled" if self.response is None else "gold"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a teacher answered to a pair, as a response to learn from, with its confidence 0..1;
+    `refused` says why it is not to be learned from, whatever the confidence."""
+
     response: str
-    label: str
+    label: str | None
+    confidence: float
+    refused: str | None = None
 
 
 @dataclass
 class Tally:
-    """Why documents gave no pair, or fewer than they could: `too_rare` counts them by answer."""
+    """Why documents gave no pair, or fewer than they could: `too_rare` counts them by answer,
+    `unfit` gold answers that are none of the task, by "task: reason". `not_in_text` counts gold
+    answers that were to stand in the text and don't; they are learned all the same. Of `searched`
+    passages so many were `retrieved` among the best."""
 
     unlabelled: int = 0
     too_rare: dict[str, int] = field(default_factory=dict)
     passages_left_out: int = 0
+    unfit: Counter[str] = field(default_factory=Counter)
+    not_in_text: int = 0
+    searched: int = 0
+    retrieved: int = 0
 
 
 class Kind(Protocol):
@@ -86,15 +116,20 @@ class Kind(Protocol):
         self,
         model: PreTrainedModel,
         encoder: Encoder,
-        examples: Sequence[Example],
+        asked: Examples,
         *,
         embeddings: Embeddings | None = None,
+        thorough: bool = True,
     ) -> Predictions:
-        """Answers of a model that has learned the task; see `Encoder.prompts`."""
+        """Answers of a model that has learned the task; see `Encoder.prompts`.
+
+        `embeddings` stand in for token ids where answers are tokens, else `model` is a whole one.
+        Not `thorough`, only what the score of an epoch needs is predicted.
+        """
         ...
 
     def predict_untrained(
-        self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]
+        self, model: PreTrainedModel, encoder: Encoder, asked: Examples
     ) -> Predictions:
         """Answers of a model as it came, without the task's tokens.
 
@@ -102,8 +137,30 @@ class Kind(Protocol):
         """
         ...
 
-    def score(self, gold: Sequence[str], predictions: Predictions) -> Scored:
-        """Predictions against the labels of the same pairs; at least one."""
+    def answers(self, inputs: Sequence[str], predictions: Predictions) -> list[Answered]:
+        """What predictions say, as something to learn from."""
+        ...
+
+    def write(
+        self,
+        model: PreTrainedModel,
+        encoder: Encoder,
+        passages: Sequence[Row],
+        shots: Sequence[Row],
+    ) -> list[str]:
+        """Inputs of pairs from passages of which nothing is asked, as the gold pairs `shots` have
+        them; empty where a model finds nothing to ask."""
+        ...
+
+    def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:
+        """What held-out answers teach of the confidence of others (JSON value); None for kinds
+        whose confidence is as it is."""
+        ...
+
+    def score(
+        self, gold: Sequence[str], predictions: Predictions, calibration: Any = None
+    ) -> Scored:
+        """Predictions against the gold answers of the same pairs; at least one."""
         ...
 
     def chance(self, gold: Sequence[str]) -> float:
@@ -117,10 +174,12 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class Examples:
-    """One split of a task: its pairs' token ids and labels, in the order of their ids."""
+    """One split of a task: its pairs' token ids, inputs and gold answers, in the order of their
+    ids."""
 
     kind: Kind
     examples: list[Example]
+    inputs: list[str]
     gold: list[str]
 
 
@@ -130,29 +189,56 @@ def quoted(values: Iterable[str]) -> str:
 
 
 def rows_of(dataset: Path, task: str, split: str) -> Iterator[list[Row]]:
-    """The pairs of a task's split in batches: pair_id, instruction, input, response, label."""
+    """The gold pairs of a task's split in batches: pair_id, instruction, input, response, label."""
     return rows_in_batches(
         f"""SELECT pair_id, instruction, input, response, label FROM dataset
-            WHERE task = {quoted([task])} AND split = {quoted([split])} ORDER BY pair_id""",
+            WHERE task = {quoted([task])} AND split = {quoted([split])} AND response IS NOT NULL
+            ORDER BY pair_id""",
         dataset=dataset,
     )
 
 
-def training_examples(kind: Kind, dataset: Path, encoder: Encoder) -> Examples:
-    """The training split, prompts with their responses."""
-    found = Examples(kind, [], [])
-    for rows in rows_of(dataset, kind.task.name, "train"):
-        found.examples.extend(encoder.pairs(rows))
-        found.gold.extend(row["label"] for row in rows)
-    return found
+def training_rows(dataset: Path, task: str, answers: Path | None = None) -> Iterator[list[Row]]:
+    """What a task is learned from: its gold pairs, and those of the table `answers`, which a
+    teacher answered (see teacher/answers.py)."""
+    if answers is None:
+        return rows_of(dataset, task, "train")
+    columns = "pair_id, instruction, input, response, label"
+    return rows_in_batches(
+        f"""SELECT {columns} FROM dataset
+            WHERE task = {quoted([task])} AND split = 'train' AND response IS NOT NULL
+            UNION ALL SELECT {columns} FROM answers WHERE task = {quoted([task])} AND kept
+            ORDER BY pair_id""",
+        dataset=dataset,
+        answers=answers,
+    )
+
+
+def gold_of(row: Row) -> str:
+    """What a pair's answers are scored against."""
+    return row["response"] if row["label"] is None else row["label"]
+
+
+def training_examples(
+    kind: Kind, dataset: Path, encoder: Encoder, answers: Path | None = None
+) -> Examples:
+    """What the task is learned from, prompts with their responses."""
+    return _examples(kind, training_rows(dataset, kind.task.name, answers), encoder.pairs)
 
 
 def prompts_of(kind: Kind, dataset: Path, split: str, encoder: Encoder) -> Examples:
     """A split to predict: prompts alone."""
-    found = Examples(kind, [], [])
-    for rows in rows_of(dataset, kind.task.name, split):
-        found.examples.extend(encoder.prompts(rows))
-        found.gold.extend(row["label"] for row in rows)
+    return _examples(kind, rows_of(dataset, kind.task.name, split), encoder.prompts)
+
+
+def _examples(
+    kind: Kind, batches: Iterable[list[Row]], encode: Callable[[Sequence[Row]], list[Example]]
+) -> Examples:
+    found = Examples(kind, [], [], [])
+    for rows in batches:
+        found.examples.extend(encode(rows))
+        found.inputs.extend(row["input"] for row in rows)
+        found.gold.extend(gold_of(row) for row in rows)
     return found
 
 
@@ -201,16 +287,22 @@ def score_all(
     splits: Sequence[Examples],
     *,
     embeddings: Embeddings | None = None,
+    whole: PreTrainedModel | None = None,
     untrained: bool = False,
 ) -> list[Scored]:
-    """A model's predictions of each task, scored."""
+    """A model's predictions of each task, scored: as an epoch of training needs it.
+
+    With `embeddings`, `model` is the upper part of the `whole` one, which writes answers out.
+    """
     found = []
     for split in splits:
-        kind, examples = split.kind, split.examples
+        kind = split.kind
         if untrained:
-            predictions = kind.predict_untrained(model, encoder, examples)
+            predictions = kind.predict_untrained(model, encoder, split)
+        elif kind.answer_tokens:
+            predictions = kind.predict(model, encoder, split, embeddings=embeddings)
         else:
-            predictions = kind.predict(model, encoder, examples, embeddings=embeddings)
+            predictions = kind.predict(whole or model, encoder, split, thorough=False)
         found.append(kind.score(split.gold, predictions))
     return found
 

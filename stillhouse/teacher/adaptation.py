@@ -38,6 +38,7 @@ from stillhouse.tasks.common import (
     training_examples,
 )
 from stillhouse.tasks.kinds import kind_of, open_tasks
+from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.training.loop import (
     TrainingData,
@@ -142,7 +143,7 @@ def adapt_teacher(
         result = _train_lora(
             parts, training, validation, settings, encoder, scratch=scratch, fingerprint=fingerprint
         )
-        scored = score_all(parts.trained, encoder, validation, embeddings=parts.embeddings)
+        scored = _score(parts, encoder, validation)
     model.to(stored_dtype(weights)).save_pretrained(target)
     tokenizer.save_pretrained(target)
     info = describe(target)
@@ -154,9 +155,16 @@ def adapt_teacher(
         score=mean_score(scored),
         chance=sum(split.kind.chance(split.gold) for split in validation) / len(validation),
         scores=mean_figures(scored),
+        by_task={k.task.name: found.score for k, found in zip(kinds, scored, strict=True)},
         best_epoch=result.best_epoch,
         stopped_early=result.stopped_early,
         history=result.history,
+    )
+
+
+def _score(parts: TeacherParts, encoder: Encoder, validation: Sequence[Examples]) -> list[Scored]:
+    return score_all(
+        parts.trained, encoder, validation, embeddings=parts.embeddings, whole=parts.whole
     )
 
 
@@ -195,7 +203,7 @@ def _train_lora(
 
     def validate() -> dict[str, float]:
         rows.store()
-        return figures_of_epoch(score_all(model, encoder, validation, embeddings=parts.embeddings))
+        return figures_of_epoch(_score(parts, encoder, validation))
 
     result = train(
         model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,12 +71,14 @@ def label_pairs(
     settings: SoftLabels,
     temperatures: Sequence[float],
     *,
+    answered: Path | None = None,
     teacher_digest: str,
     max_tokens: int,
     top_layers: int | None,
     cache: Path,
 ) -> SoftLabelsFacts:
-    """Label the training pairs that have no soft label yet, below `folder`.
+    """Label the training pairs that have no soft label yet, below `folder`; those of the table
+    `answered`, which the teacher answered itself, are among them.
 
     Shards of `shard_pairs` pairs are written as they are finished, so a killed run loses at most
     one. `teacher` is the adapted teacher's folder; `teacher_digest` stands for its content and for
@@ -97,7 +99,7 @@ def label_pairs(
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     encoder = Encoder(tokenizer, max_tokens)
-    training = [training_examples(k, dataset, encoder) for k in kinds]
+    training = [training_examples(k, dataset, encoder, answered) for k in kinds]
     examples = [e for split in training for e in split.examples]
     # Answers of all tasks: one distribution then serves pairs of any of them.
     answers = answer_ids(kinds, tokenizer)
@@ -193,7 +195,7 @@ def _label_in_words(
             log_probs = np.full((len(examples), encoding.entries), -np.inf)
             with np.errstate(divide="ignore"):
                 log_probs[:, start : start + width] = np.log(
-                    split.kind.predict_untrained(model, encoder, examples)
+                    split.kind.predict_untrained(model, encoder, replace(split, examples=examples))
                 )
             records = encode_label_distribution(torch.from_numpy(log_probs), encoding.label_ids)
             yield dict(

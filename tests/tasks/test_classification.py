@@ -75,9 +75,9 @@ def test_untrained_predictions_are_the_likelihoods_of_whole_names(
 ) -> None:
     model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
     encoder = Encoder(tokenizer, 64)
-    examples = prompts_of(task, routing_dataset, "test", encoder).examples
-    found = task.predict_untrained(model, encoder, examples)
-    for example, row in zip(examples, found, strict=True):
+    asked = prompts_of(task, routing_dataset, "test", encoder)
+    found = task.predict_untrained(model, encoder, asked)
+    for example, row in zip(asked.examples, found, strict=True):
         scores = []
         for name in task.classes:
             tail = tokenizer(f" {name}").input_ids

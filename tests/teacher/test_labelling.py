@@ -254,9 +254,9 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
     model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
     encoder = Encoder(load_tokenizer(unadapted), 64)
     for place, kind in enumerate(open_tasks(dataset, tasks)):
-        examples = training_examples(kind, dataset, encoder).examples
-        names = kind.predict_untrained(model, Encoder(tokenizer, 64), examples)
-        for example, probabilities in zip(examples, names, strict=True):
+        asked = training_examples(kind, dataset, encoder)
+        names = kind.predict_untrained(model, Encoder(tokenizer, 64), asked)
+        for example, probabilities in zip(asked.examples, names, strict=True):
             targets = decode(store(facts).get(example.key), 1.0)
             expected = torch.zeros(4)
             expected[2 * place : 2 * place + 2] = torch.tensor(probabilities)
