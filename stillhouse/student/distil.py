@@ -57,7 +57,8 @@ def distil_student(
 
     `answered` is the table of pairs that the teacher answered itself. `header` says which of the
     labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
-    checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test split is never read. Resumes after a kill from `scratch`.
+    checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test split is never read.
+    Resumes after a kill from `scratch`.
 
     Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
     has no soft label.
