@@ -18,7 +18,7 @@ from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
 from stillhouse.storage.query import counts, one_row, rows_in_batches
-from stillhouse.tasks.common import Pair, Predictions, Tally, answer_ids, quoted
+from stillhouse.tasks.common import Pair, Predictions, Row, Tally, answer_ids, quoted
 from stillhouse.tasks.passages import passages_of
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
@@ -133,6 +133,17 @@ class Classification:
 
     def chance(self, gold: Sequence[str]) -> float:
         return Counter(gold).most_common(1)[0][1] / len(gold)
+
+    def baseline(self, training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
+        from stillhouse.tasks.classification_baseline import NAME, probabilities
+
+        found = probabilities(
+            [row["input"] for row in training],
+            [row["label"] for row in training],
+            [row["input"] for row in rows],
+            self.classes,
+        )
+        return NAME, found
 
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
         from stillhouse.tasks.classification_report import sections

@@ -110,6 +110,11 @@ class Kind(Protocol):
         """The score of the best answer that is always the same."""
         ...
 
+    def baseline(self, training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
+        """What the simplest method worth the name answers to `rows`, having seen `training` (pairs
+        with gold answers, at least one): what it is called in words, and its predictions."""
+        ...
+
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
         """What a report shows of models' results, by model, on pairs with these texts."""
         ...
