@@ -1,13 +1,14 @@
 """The evaluation report of each student, and the gates as checks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
-from stillhouse.evaluate.side_by_side import Candidate, side_by_side
-from stillhouse.facts import EvaluationReportFacts
+from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
+from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
 from stillhouse.report.results import ModelResult
@@ -46,14 +47,25 @@ def _report(work: Work) -> EvaluationReportFacts:
         student=student.name,
         teacher_version=work.version,
         kinds={task.name: task.kind for task in tasks},
-        results=[
-            ModelResult(c.name, c.parameters, c.bytes, found.scored[c.name]) for c in compared
-        ],
+        results=_results(compared, found),
         sections=found.sections,
         limits=work.project.gates,
         learning_curve=work.facts("checkpoint").history,
         provenance=_provenance(work),
+        baselines=found.baselines,
+        families=found.families,
     )
+
+
+def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:
+    """All that answered, in the order in which they are shown; a baseline has no weights."""
+    models = {c.name: c for c in compared}
+    return [
+        ModelResult(name, c.parameters, c.bytes, answers, c.display)
+        if (c := models.get(name))
+        else ModelResult(name, None, None, answers)
+        for name, answers in found.scored.items()
+    ]
 
 
 def _candidates(work: Work, student: Student) -> list[Candidate]:
@@ -135,12 +147,17 @@ def _gate_results(facts: EvaluationReportFacts) -> list[dg.AssetCheckResult]:
             passed=gate.passed,
             # A person decides: nothing below the report may be stopped by it yet.
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                name: round(value, 4)
-                for name, value in (("value", gate.value), ("limit", gate.limit))
-                if value is not None
-            }
-            | {"test_examples": facts.test_examples},
+            description=gate.description,
+            metadata=_gate_metadata(gate) | {"test_examples": facts.test_examples},
         )
         for gate in facts.gates
     ]
+
+
+def _gate_metadata(gate: GateFacts) -> dict[str, Any]:
+    """Numbers that the UI plots; the task that decided, and with several the values of all."""
+    numbers = {"value": gate.value, "limit": gate.limit}
+    if len(gate.by_task) > 1:
+        numbers |= {f"value_{task}": value for task, value in gate.by_task.items()}
+    found: dict[str, Any] = {k: round(v, 4) for k, v in numbers.items() if v is not None}
+    return found | ({"task": gate.task} if gate.task else {})

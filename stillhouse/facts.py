@@ -217,13 +217,18 @@ class QuantizedModelFacts:
 
 @dataclass(frozen=True)
 class GateFacts:
-    """A limit that was set beforehand, and whether `value` keeps to it."""
+    """A limit that was set beforehand, and whether `value` keeps to it.
+
+    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all.
+    """
 
     name: str
     passed: bool
     description: str
     value: float | None
     limit: float | None
+    task: str | None = None
+    by_task: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A file with sources, one task, one teacher and one student is complete; all else
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import Dedup, Privacy, Source
 from stillhouse.config.dataset import AnyTask, Splits, Task
+from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
@@ -65,6 +67,8 @@ class Project(Section):
             _known(task.sources, sources, ("tasks", number, "sources"))
         for number, student in enumerate(self.students):
             _known(student.tasks, tasks, ("students", number, "tasks"))
+        for name in self.gates.tasks:
+            _known_one(name, tasks, ("gates", "tasks", name))
         return self
 
     @model_validator(mode="after")
@@ -121,9 +125,16 @@ def _unique(names: list[str], section: str, field: str) -> None:
 
 def _known(names: list[str], known: set[str], location: tuple[str | int, ...]) -> None:
     for number, name in enumerate(names):
-        if name not in known:
-            message = f"unknown {name!r}; the file has {', '.join(sorted(known))}"
-            raise FieldError((*location, number), message)
+        _known_one(name, known, (*location, number))
+
+
+def _known_one(name: str, known: set[str], location: tuple[str | int, ...]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, sorted(known), n=1)
+        meant = f"did you mean `{close[0]}`? " if close else ""
+        raise FieldError(
+            location, f"unknown {name!r}; {meant}the file has {', '.join(sorted(known))}"
+        )
 
 
 def find_project_file(explicit: str | Path | None = None, *, or_sample: bool = False) -> Path:
@@ -150,6 +161,7 @@ def load_project(path: str | Path | None = None, *, or_sample: bool = False) -> 
     """Read and check the project file, found as `find_project_file` does; raises `ConfigError`."""
     file = find_project_file(path, or_sample=or_sample)
     values, lines = explain.read_yaml(file)
+    values = renamed(values, file, lines)
     try:
         return Project.model_validate({**values, "file": file})
     except ValidationError as error:

@@ -1,17 +1,24 @@
-"""Several models on the same held-out pairs: what a report compares."""
+"""Several models, and a baseline, on the same held-out pairs: what a report compares."""
+
+# Queries are composed of names of our own and of quoted settings.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillhouse.config.dataset import Task
 from stillhouse.evaluate.predictions import predict
-from stillhouse.tasks.common import texts_of
+from stillhouse.storage.query import rows_in_batches
+from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.tasks.results import Scored
+from stillhouse.tasks.results import BASELINE, Scored
 from stillhouse.tasks.sections import Section
+
+logger = logging.getLogger("stillhouse")
 
 SPLIT = "test"
 
@@ -19,7 +26,8 @@ SPLIT = "test"
 @dataclass(frozen=True)
 class Candidate:
     """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet file that
-    keeps its answers, `digest` what they depend on beside the pair: its content, the code."""
+    keeps its answers, `digest` what they depend on beside the pair: its content, the code.
+    `display` is what it is called in headings, if not as MODELS says."""
 
     name: str
     folder: Path
@@ -29,14 +37,18 @@ class Candidate:
     max_tokens: int
     store: Path
     zero_shot: bool = False
+    display: str | None = None
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """By candidate the scored answers of each task; by task what a report shows of them."""
+    """By model the scored answers of each task, the baseline's first; by task what a report shows
+    of them, what its baseline is, and the family of near-duplicates that each pair belongs to."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
+    baselines: dict[str, str]
+    families: dict[str, list[str]]
 
 
 def side_by_side(
@@ -44,10 +56,12 @@ def side_by_side(
 ) -> SideBySide:
     """Let each candidate answer the test split of `dataset`; what it answered before is kept.
 
-    Raises `UserError` as `predict` does.
+    The baselines have no weights, and answer anew each time. Raises `UserError` as `predict` does.
     """
-    scored = {
-        c.name: predict(
+    kinds = open_tasks(dataset, tasks)
+    scored: dict[str, dict[str, Scored]] = {}
+    for c in candidates:
+        answers = predict(
             c.folder,
             dataset,
             tasks,
@@ -57,13 +71,59 @@ def side_by_side(
             max_tokens=c.max_tokens,
             zero_shot=c.zero_shot,
         )
-        for c in candidates
-    }
-    sections = {
-        kind.task.name: kind.sections(
-            {name: found[kind.task.name] for name, found in scored.items()},
-            texts_of(dataset, kind.task.name, SPLIT),
-        )
-        for kind in open_tasks(dataset, tasks)
-    }
-    return SideBySide(scored, sections)
+        scored[c.name] = {task: replace(x, display=c.display) for task, x in answers.items()}
+    baselines, simple = _baselines(dataset, kinds)
+    scored = {BASELINE: simple, **scored} if simple else scored
+    return SideBySide(
+        scored=scored,
+        sections={
+            kind.task.name: kind.sections(
+                _of_task(scored, kind.task.name), texts_of(dataset, kind.task.name, SPLIT)
+            )
+            for kind in kinds
+        },
+        baselines=baselines,
+        families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
+    )
+
+
+def _of_task(scored: Mapping[str, Mapping[str, Scored]], task: str) -> dict[str, Scored]:
+    return {name: answers[task] for name, answers in scored.items() if task in answers}
+
+
+def _baselines(dataset: Path, kinds: Sequence[Kind]) -> tuple[dict[str, str], dict[str, Scored]]:
+    """By task, what the baseline is called, and its scored answers."""
+    names: dict[str, str] = {}
+    scored: dict[str, Scored] = {}
+    for kind in kinds:
+        task = kind.task.name
+        training = _gold(dataset, task)
+        if not training:
+            continue
+        rows = [row for batch in rows_of(dataset, task, SPLIT) for row in batch]
+        names[task], predictions = kind.baseline(training, rows)
+        scored[task] = kind.score([gold_of(row) for row in rows], predictions)
+        logger.info("Baseline of %s, %s: %.3f", task, names[task], scored[task].score)
+    return names, scored
+
+
+def _gold(dataset: Path, task: str) -> list[Row]:
+    """The training pairs whose answers come with the documents: what a teacher answered would make
+    the baseline its student."""
+    rows = rows_in_batches(
+        f"""SELECT pair_id, instruction, input, response, label FROM dataset
+            WHERE task = {quoted([task])} AND split = 'train' AND origin = 'gold'
+            ORDER BY pair_id""",
+        dataset=dataset,
+    )
+    return [row for batch in rows for row in batch]
+
+
+def _families(dataset: Path, task: str) -> list[str]:
+    """Of each pair of the split, in the order of `Scored`."""
+    rows = rows_in_batches(
+        f"""SELECT group_id FROM dataset
+            WHERE task = {quoted([task])} AND split = {quoted([SPLIT])} ORDER BY pair_id""",
+        dataset=dataset,
+    )
+    return [row["group_id"] for batch in rows for row in batch]

@@ -131,6 +131,7 @@ class Classification:
         self,
         inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
         predictions: Predictions,
+        calibration: Any = None,  # noqa: ARG002 - probabilities are taken as they are
     ) -> list[Answered]:
         """The likeliest class of each text."""
         found = []
@@ -148,6 +149,9 @@ class Classification:
         shots: Sequence[Row],  # noqa: ARG002
     ) -> list[str]:
         return [row["input"] for row in passages]
+
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        return asked if isinstance(asked, str) else asked.get("text")
 
     def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:  # noqa: ARG002
         return None
@@ -173,6 +177,17 @@ class Classification:
 
     def chance(self, gold: Sequence[str]) -> float:
         return Counter(gold).most_common(1)[0][1] / len(gold)
+
+    def baseline(self, training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
+        from stillhouse.tasks.classification_baseline import NAME, probabilities
+
+        found = probabilities(
+            [row["input"] for row in training],
+            [row["label"] for row in training],
+            [row["input"] for row in rows],
+            self.classes,
+        )
+        return NAME, found
 
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
         from stillhouse.tasks.classification_report import sections

@@ -59,13 +59,25 @@ class Pair:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a teacher answered to a pair, as a response to learn from, with its confidence 0..1;
-    `refused` says why it is not to be learned from, whatever the confidence."""
+    """What a model answered to a pair: the response to learn from, and what a person reads where
+    that is something else (`label`, or `value` as JSON). `confidence` 0..1 is that of all of it,
+    `parts` of its parts; `refused` says why it is not to be learned from, however sure."""
 
     response: str
     label: str | None
     confidence: float
     refused: str | None = None
+    value: Any = None
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        answer = self.value if self.value is not None else self.label
+        found = {
+            "answer": self.response if answer is None else answer,
+            "confidence": round(self.confidence, 4),
+        }
+        parts = {name: round(p, 4) for name, p in self.parts.items()}
+        return found | ({"confidence_of": parts} if parts else {})
 
 
 @dataclass
@@ -137,8 +149,15 @@ class Kind(Protocol):
         """
         ...
 
-    def answers(self, inputs: Sequence[str], predictions: Predictions) -> list[Answered]:
-        """What predictions say, as something to learn from."""
+    def answers(
+        self, inputs: Sequence[str], predictions: Predictions, calibration: Any = None
+    ) -> list[Answered]:
+        """What predictions say, as something to learn from and to read."""
+        ...
+
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        """The input of a pair from what a user asks: a text, or an object with its fields; None
+        where one is missing."""
         ...
 
     def write(
@@ -165,6 +184,11 @@ class Kind(Protocol):
 
     def chance(self, gold: Sequence[str]) -> float:
         """The score of the best answer that is always the same."""
+        ...
+
+    def baseline(self, training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
+        """What the simplest method worth the name answers to `rows`, having seen `training` (pairs
+        with gold answers, at least one): what it is called in words, and its predictions."""
         ...
 
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:

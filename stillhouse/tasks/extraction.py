@@ -14,9 +14,12 @@ from stillhouse.config.dataset import AnswerField, ExtractionTask, Task
 from stillhouse.metrics.extraction import extraction_metrics
 from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
 from stillhouse.tasks.extraction_grammar import canonical, grammar_of, parsed
-from stillhouse.tasks.extraction_scores import baseline, calibrated, majority, scored
+from stillhouse.tasks.extraction_scores import baseline, calibrated, majority
+from stillhouse.tasks.generative_report import extraction_sections
+from stillhouse.tasks.generative_scores import score_extraction
 from stillhouse.tasks.passages import Document, columns_of, documents_of, passages_of
 from stillhouse.tasks.results import Scored
+from stillhouse.tasks.sections import Section
 from stillhouse.tasks.writing import FREE, Writing, Written, confidence, stands_in
 
 Values = Mapping[str, Any]
@@ -62,19 +65,30 @@ class Extraction(Writing):
     def grammar(self, text: str, decoding: str) -> str:
         return grammar_of(self.task.fields, text if decoding == "grounded" else None)
 
-    def answers(self, inputs: Sequence[str], predictions: Predictions) -> list[Answered]:
+    def answers(
+        self, inputs: Sequence[str], predictions: Predictions, calibration: Any = None
+    ) -> list[Answered]:
+        known = calibration or {"answer": None, "fields": None}
         found = []
         for text, prediction in zip(inputs, predictions, strict=True):
             written = Written.of(prediction)
-            # What it said freely: constraints would make any answer look grounded.
-            values = parsed(written.as_decoded(FREE), self.task.fields)
+            # What it said freely: under constraints, any answer looks like one from the text.
+            freely = parsed(written.as_decoded(FREE), self.task.fields)
             refused = None
-            if values is None:
+            if freely is None:
                 refused = "no answer of this schema"
-            elif _missing(self.task, values, text):
+            elif _missing(self.task, freely, text):
                 refused = "not in the text"
-            response = written.text if values is None else canonical(values, self.task.fields)
-            found.append(Answered(response, None, confidence(written.log_prob, None), refused))
+            found.append(
+                Answered(
+                    written.text,
+                    None,
+                    confidence(written.log_prob, known["answer"]),
+                    refused,
+                    parsed(written.text, self.task.fields),
+                    {n: confidence(p, known["fields"]) for n, p in written.parts.items()},
+                )
+            )
         return found
 
     def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:
@@ -83,7 +97,26 @@ class Extraction(Writing):
     def score(
         self, gold: Sequence[str], predictions: Predictions, calibration: Any = None
     ) -> Scored:
-        return scored(self.task.fields, self.decodings, gold, predictions, calibration)
+        known = calibration or {"answer": None, "fields": None}
+        fields = self.task.fields
+        written = [Written.of(prediction) for prediction in predictions]
+        return score_extraction(
+            [json.loads(answer) for answer in gold],
+            [parsed(w.text, fields) for w in written],
+            fields=fields,
+            confidence=[confidence(w.log_prob, known["answer"]) for w in written],
+            field_confidence=[
+                {name: confidence(p, known["fields"]) for name, p in w.parts.items()}
+                for w in written
+            ],
+            decodings={
+                decoding: [parsed(w.as_decoded(decoding), fields) for w in written]
+                for decoding in (FREE, *self.decodings)
+            },
+        )
+
+    def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
+        return extraction_sections(results, texts)
 
     def chance(self, gold: Sequence[str]) -> float:
         """The score of each field's most common value."""

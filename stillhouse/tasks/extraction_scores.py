@@ -1,111 +1,19 @@
-"""How answers of an extraction are scored, and what it takes no model to answer."""
+"""What an extraction's confidence is worth, and what it takes no model to answer."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stillhouse.config.dataset import AnswerField
-from stillhouse.metrics.bootstrap import f1_interval
-from stillhouse.metrics.calibration import confidence_metrics
-from stillhouse.metrics.extraction import ExtractionMetrics, extraction_metrics, right_fields
+from stillhouse.metrics.extraction import extraction_metrics, right_fields
 from stillhouse.tasks.common import Predictions, Row
 from stillhouse.tasks.extraction_grammar import parsed
-from stillhouse.tasks.results import Scored
-from stillhouse.tasks.writing import FREE, Written, as_written, confidence
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from stillhouse.tasks.writing import Written, as_written
 
 Answer = dict[str, Any]
-
-HEADLINE = "field F1"
-TABLE = {
-    "Field F1 (95% CI)": "field_f1",
-    "Exact": "exact_match",
-    "Valid JSON": "valid",
-    "Field F1, free": "field_f1_free",
-    "ECE": "ece",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a `Scored` of this kind holds in `detail`.
-
-    `said` [n] are the answers as they are used, None where one is none of the schema; `confidence`
-    float [n] that all of an answer is right, `of_fields` the same for each of its fields.
-    `by_decoding` has the metrics of each way to decode, the one that is used last.
-    """
-
-    gold: list[Answer]
-    said: list[Answer | None]
-    texts: list[str]
-    metrics: ExtractionMetrics
-    by_decoding: dict[str, ExtractionMetrics]
-    confidence: NDArray[Any]
-    of_fields: list[dict[str, float]]
-
-    def fields_right(self) -> list[dict[str, bool]]:
-        return [right_fields(g, s) for g, s in zip(self.gold, self.said, strict=True)]
-
-
-def scored(
-    fields: Mapping[str, AnswerField],
-    decodings: Sequence[str],
-    gold: Sequence[str],
-    predictions: Predictions,
-    calibration: Mapping[str, Any] | None,
-) -> Scored:
-    """Score written answers against gold ones; `calibration` as `calibrated` gives it."""
-    import numpy as np
-
-    golds = [json.loads(answer) for answer in gold]
-    written = [Written.of(prediction) for prediction in predictions]
-    known = calibration or {"answer": None, "fields": None}
-    by_decoding = {
-        decoding: extraction_metrics(
-            golds, [parsed(w.as_decoded(decoding), fields) for w in written], fields
-        )
-        for decoding in (FREE, *decodings)
-    }
-    said = [parsed(w.text, fields) for w in written]
-    metrics = by_decoding[list(by_decoding)[-1]]
-    sure = np.array([confidence(w.log_prob, known["answer"]) for w in written])
-    found = Found(
-        golds,
-        said,
-        [w.text for w in written],
-        metrics,
-        by_decoding,
-        sure,
-        [{n: confidence(p, known["fields"]) for n, p in w.parts.items()} for w in written],
-    )
-    trust = confidence_metrics(sure, metrics.exact)
-    others = {
-        f"{name}_{decoding}": getattr(by_decoding[decoding], name)
-        for decoding in by_decoding
-        for name in ("field_f1", "exact_match", "valid")
-        if by_decoding[decoding] is not metrics
-    }
-    figures = {name: getattr(metrics, name) for name in ("field_f1", "exact_match", "valid")}
-    return Scored(
-        n=metrics.n,
-        score=metrics.field_f1,
-        right=metrics.exact,
-        figures=figures | {"ece": trust.ece},
-        metrics=metrics.to_json()
-        | others
-        | {"field_f1_ci": f1_interval(metrics.counts), "ece": trust.ece, "brier": trust.brier},
-        table=TABLE,
-        calibration_error=trust.ece,
-        detail=found,
-        headline=HEADLINE,
-        counts=metrics.counts,
-    )
 
 
 def calibrated(

@@ -5,7 +5,7 @@ Pairs come from records with a question, and from documents that hold questions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,13 @@ from stillhouse.lm.generation import generate
 from stillhouse.lm.prompts import Encoder
 from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
 from stillhouse.tasks.extraction_grammar import passage_grammar
+from stillhouse.tasks.generative_report import answer_sections
+from stillhouse.tasks.generative_scores import score_answers
 from stillhouse.tasks.passages import Document, columns_of, documents_of, passages_of
 from stillhouse.tasks.questions import SENTENCE, questions_in
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.retrieval import Passages, with_distractors
-from stillhouse.tasks.text_scores import score_answers
+from stillhouse.tasks.sections import Section
 from stillhouse.tasks.writing import FREE, Writing, Written, as_written, confidence, stands_in
 
 if TYPE_CHECKING:
@@ -92,20 +94,29 @@ class QuestionAnswering(Writing):
             for question, row in zip(questions, passages, strict=True)
         ]
 
-    def answers(self, inputs: Sequence[str], predictions: Predictions) -> list[Answered]:
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        if isinstance(asked, str):
+            return None
+        question, passage = asked.get("question"), asked.get("passage")
+        return posed(question, passage) if question and passage else None
+
+    def answers(
+        self, inputs: Sequence[str], predictions: Predictions, calibration: Any = None
+    ) -> list[Answered]:
         found = []
         for text, prediction in zip(inputs, predictions, strict=True):
             written = Written.of(prediction)
             # What it said freely: pieces of the passage would all look grounded.
-            answer = written.as_decoded(FREE)
+            freely = written.as_decoded(FREE)
             refused = None
             if not text:
                 refused = "no question was found"
-            elif not answer or not written.ended:
+            elif not freely or not written.ended:
                 refused = "no answer was finished"
-            elif answer != self.task.no_answer and not stands_in(answer, taken_apart(text)[1]):
+            elif freely != self.task.no_answer and not stands_in(freely, taken_apart(text)[1]):
                 refused = "not in the passage"
-            found.append(Answered(answer, None, confidence(written.log_prob, None), refused))
+            sure = confidence(written.log_prob, calibration)
+            found.append(Answered(written.text, None, sure, refused))
         return found
 
     def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:
@@ -118,13 +129,25 @@ class QuestionAnswering(Writing):
     def score(
         self, gold: Sequence[str], predictions: Predictions, calibration: Any = None
     ) -> Scored:
+        written = [Written.of(prediction) for prediction in predictions]
         return score_answers(
-            gold,
-            predictions,
-            no_answer=self.task.no_answer,
-            decodings=self.decodings,
-            calibration=calibration,
+            [self._unless_none(answer) for answer in gold],
+            [self._unless_none(w.text) for w in written],
+            confidence=[confidence(w.log_prob, calibration) for w in written],
+            decodings={
+                decoding: [self._unless_none(w.as_decoded(decoding)) for w in written]
+                for decoding in (FREE, *self.decodings)
+            }
+            if self.decodings
+            else None,
         )
+
+    def _unless_none(self, answer: str) -> str:
+        """Empty where it says that there is no answer."""
+        return "" if answer.strip().casefold() == self.task.no_answer.casefold() else answer
+
+    def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
+        return answer_sections(results, texts)
 
     def chance(self, gold: Sequence[str]) -> float:
         """The score of saying always that there is no answer."""

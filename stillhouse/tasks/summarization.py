@@ -7,17 +7,19 @@ marked, else the title, from the body.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stillhouse.config.dataset import SummarizationTask, Task
 from stillhouse.metrics.text import rouge_l
 from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
+from stillhouse.tasks.generative_report import summary_sections
+from stillhouse.tasks.generative_scores import score_summaries
 from stillhouse.tasks.passages import Document, columns_of, documents_of
 from stillhouse.tasks.questions import SENTENCE
 from stillhouse.tasks.results import Scored
-from stillhouse.tasks.text_scores import score_summaries
+from stillhouse.tasks.sections import Section
 from stillhouse.tasks.writing import Writing, Written, as_written, confidence
 
 ABSTRACTS = ("abstract", "summary", "zusammenfassung", "résumé")
@@ -49,7 +51,12 @@ class Summarization(Writing):
             asks = summary is not None or task.unlabelled == "teacher"
             yield Pair(document, body, summary, asks=asks)
 
-    def answers(self, inputs: Sequence[str], predictions: Predictions) -> list[Answered]:
+    def answers(
+        self,
+        inputs: Sequence[str],
+        predictions: Predictions,
+        calibration: Any = None,  # noqa: ARG002 - nothing says whether a summary is right
+    ) -> list[Answered]:
         found = []
         for text, prediction in zip(inputs, predictions, strict=True):
             written = Written.of(prediction)
@@ -70,7 +77,10 @@ class Summarization(Writing):
         predictions: Predictions,
         calibration: Any = None,  # noqa: ARG002 - nothing says whether a summary is right
     ) -> Scored:
-        return score_summaries(gold, predictions)
+        return score_summaries(gold, [Written.of(p).text for p in predictions])
+
+    def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
+        return summary_sections(results, texts)
 
     def chance(self, gold: Sequence[str]) -> float:
         """The score of the summary that is most like the others, for every text."""

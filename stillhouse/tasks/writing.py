@@ -21,8 +21,6 @@ from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.metrics.calibration import apply_platt
 from stillhouse.tasks.common import Examples, Predictions, Row
-from stillhouse.tasks.results import Scored
-from stillhouse.tasks.sections import Section
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -109,10 +107,6 @@ class Writing:
             for generated, before in zip(found, texts, strict=True)
         ]
 
-    # Each kind says how its answers are scored; reports are made alike.
-    def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
-        return []
-
     def predict_untrained(
         self, model: PreTrainedModel, encoder: Encoder, asked: Examples
     ) -> Predictions:
@@ -128,6 +122,9 @@ class Writing:
     ) -> list[str]:
         return [row["input"] for row in passages]
 
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        return asked if isinstance(asked, str) else asked.get("text")
+
     def _written(self, encoder: Encoder, found: Generated, before: dict[str, str]) -> Written:
         text = encoder.text_of(found.ids)
         mean = sum(found.log_probs) / max(1, len(found.log_probs))
@@ -137,7 +134,7 @@ class Writing:
         others = {name: said for name, said in before.items() if said != text}
         return Written(text, mean, found.ended, others, parts)
 
-    def parts_of(self, text: str) -> dict[str, tuple[int, int]]:
+    def parts_of(self, text: str) -> dict[str, tuple[int, int]]:  # noqa: ARG002
         """Where in an answer its parts stand that have a confidence of their own."""
         return {}
 

@@ -71,7 +71,9 @@ def adapted(
         folder / "model",
         dataset,
         [order, routing],
-        Adaptation(rank=16, epochs=60, patience=60, learning_rate=2e-2, batch_size=5, max_tokens=96),
+        Adaptation(
+            rank=16, epochs=60, patience=60, learning_rate=2e-2, batch_size=5, max_tokens=96
+        ),
         scratch=folder / "scratch",
         cache=folder / "trunk",
         fingerprint="teacher",
@@ -147,7 +149,13 @@ def test_an_answer_under_constraints_is_one_of_the_schema_from_the_text(
     """Of a model that has learned nothing, which says so freely."""
     (kind,) = open_tasks(dataset, [order])
     rows = [
-        {"pair_id": str(i), "instruction": "", "input": text, "response": json.dumps(v), "label": None}
+        {
+            "pair_id": str(i),
+            "instruction": "",
+            "input": text,
+            "response": json.dumps(v),
+            "label": None,
+        }
         for i, (text, v) in enumerate(ORDERS)
     ]
     runner = Runner(tiny_base, 96, untrained=False)
@@ -174,7 +182,9 @@ def test_validation_of_an_epoch_decodes_freely_alone(
 ) -> None:
     (kind,) = open_tasks(dataset, [order])
     runner = Runner(tiny_base, 96, untrained=False)
-    rows = [{"pair_id": "1", "instruction": "", "input": "Send it", "response": "{}", "label": None}]
+    rows = [
+        {"pair_id": "1", "instruction": "", "input": "Send it", "response": "{}", "label": None}
+    ]
     asked = Examples(kind, runner.encoder.prompts(rows), ["Send it"], ["{}"])
     (found,) = kind.predict(runner.model, runner.encoder, asked, thorough=False)
     assert found["by_decoding"] == {}

@@ -86,7 +86,9 @@ def test_answers_are_learned_from_beside_gold_ones(
     assert {r["response"] for r in rows} <= {"<|routing:billing|>", "<|routing:hardware|>"}
     assert {r["origin"] for r in rows} == {"teacher"}
     assert all(0.5 <= r["confidence"] <= 1 for r in rows)  # the likelier one of two
-    learned = [r for b in training_rows(dataset, "routing", tmp_path / "answers" / TABLE) for r in b]
+    learned = [
+        r for b in training_rows(dataset, "routing", tmp_path / "answers" / TABLE) for r in b
+    ]
     assert len(learned) == 65
     assert len([r for b in training_rows(dataset, "routing") for r in b]) == 5
 
