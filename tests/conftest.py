@@ -102,9 +102,11 @@ TEXTS = {
 @pytest.fixture(scope="session")
 def routing() -> Task:
     """The task of `routing_pairs`."""
-    from stillhouse.config.dataset import Task
+    from stillhouse.config.dataset import ClassificationTask
 
-    return Task(name="routing", kind="classification", sources=["tickets"], min_examples=1)
+    return ClassificationTask(
+        name="routing", kind="classification", sources=["tickets"], min_examples=1
+    )
 
 
 @pytest.fixture(scope="session")

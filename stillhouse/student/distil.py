@@ -17,8 +17,8 @@ from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import lift_tokens
 from stillhouse.models.importing import describe
 from stillhouse.models.loading import load_model, load_tokenizer, pick_device, stored_dtype
-from stillhouse.soft_labels.codec import LabelRecords, decode
-from stillhouse.soft_labels.store import LabelStore, header_from, open_store
+from stillhouse.soft_labels.head import Head
+from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.student.initialise import cut_student
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def distil_student(
     teacher: Path,
     soft_labels: Path,
-    header: Mapping[str, Any],
+    headers: Sequence[Mapping[str, Any]],
     target: Path,
     dataset: Path,
     tasks: Sequence[Task],
@@ -58,7 +58,7 @@ def distil_student(
 ) -> CheckpointFacts:
     """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
 
-    `header` says which of the labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds
+    `headers` say which labels lie below `soft_labels` (see `SoftLabelsFacts`). The folder holds
     the best validation checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test
     split is never read. Resumes after a kill from `scratch`.
 
@@ -69,8 +69,8 @@ def distil_student(
 
     how = settings.distillation
     require_splits(dataset, tasks)
-    store = open_store(soft_labels, header_from(header))
-    _require_labels(store, dataset, settings)
+    labels = LabelReader.open(soft_labels, headers, how.temperature)
+    _require_labels(labels, dataset, settings)
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     vocabulary = None
@@ -89,7 +89,7 @@ def distil_student(
         model,
         TrainingData(
             examples,
-            _SoftTargets(store, vocabulary, how.temperature),
+            _SoftTargets(labels, teacher, len(tokenizer), vocabulary),
             how.temperature,
             how.alpha,
         ),
@@ -120,7 +120,7 @@ def distil_student(
     )
 
 
-def _require_labels(store: LabelStore, dataset: Path, settings: Student) -> None:
+def _require_labels(labels: LabelReader, dataset: Path, settings: Student) -> None:
     keys = (
         row["pair_id"]
         for rows in rows_in_batches(
@@ -130,7 +130,7 @@ def _require_labels(store: LabelStore, dataset: Path, settings: Student) -> None
         )
         for row in rows
     )
-    if missing := len(store.missing(keys)):
+    if missing := len(labels.missing(keys)):
         raise UserError(
             f"{settings.name}: {missing:,} training pairs have no soft label",
             remedy="materialize `soft_labels` first, with the same dataset; `stillhouse run` makes "
@@ -156,19 +156,23 @@ def _vocabulary_of(
 
 
 class _SoftTargets:
-    """Soft labels of examples, renamed to the student's token ids."""
+    """Soft labels of examples under the student's token ids, whatever their encodings."""
 
     def __init__(
-        self, store: LabelStore, vocabulary: PrunedVocabulary | None, temperature: float
+        self,
+        labels: LabelReader,
+        teacher: Path,
+        teacher_tokens: int,
+        vocabulary: PrunedVocabulary | None,
     ) -> None:
         import torch
 
-        self.store, self.temperature = store, temperature
-        self.mapping = None
+        self.labels = labels
+        self.mapping = self.head = None
         if vocabulary is not None:
             self.mapping = torch.as_tensor(vocabulary.teacher_to_student)
+        if labels.needs_head:
+            self.head = Head.read(teacher, teacher_tokens, pick_device())
 
     def __call__(self, examples: Sequence[Example]) -> SparseTargets:
-        records = LabelRecords.concatenate([self.store.get(e.key) for e in examples])
-        targets = decode(records, self.temperature)
-        return targets if self.mapping is None else targets.remap(self.mapping)
+        return self.labels.targets([e.key for e in examples], mapping=self.mapping, head=self.head)
