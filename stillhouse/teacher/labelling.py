@@ -127,6 +127,8 @@ def label_pairs(
     encoder = Encoder(tokenizer, max_tokens)
     # Answers of all tasks: one distribution then serves pairs of any of them.
     answers = answer_ids(kinds, tokenizer)
+    # To an untrained teacher its answer tokens, the last to be added, mean nothing.
+    vocabulary = min(answers) if untrained and answers else len(tokenizer)
     width = read_json(teacher / "config.json")["hidden_size"]
     fingerprint = tokenizer_fingerprint(teacher)
     stores: dict[LabelEncoding, LabelStore] = {}
@@ -135,7 +137,7 @@ def label_pairs(
         named = settings.encoding_of(kind.task, adapted=not untrained)
         encodings = encodings_of(
             settings, named, temperatures,
-            answers=answers, vocabulary=len(tokenizer), width=width,
+            answers=answers, vocabulary=vocabulary, width=width,
         )  # fmt: skip
         for encoding in encodings:
             if encoding not in stores:
@@ -163,7 +165,10 @@ def label_pairs(
         for part in work:
             missing = part.missing()
             todo = [e for e in part.split.examples if e.key in missing]
-            for found in label_examples(parts, encoder, todo, list(part.stores), settings):
+            for found in label_examples(
+                parts, todo, list(part.stores), settings,
+                vocabulary=vocabulary, pad_id=tokenizer.pad_token_id,
+            ):  # fmt: skip
                 part.write(found)
     for other in folder.iterdir():
         if other.is_dir() and other not in {store.folder for store in stores.values()}:
@@ -179,18 +184,19 @@ def _shards(examples: list[Example], size: int) -> Iterator[list[Example]]:
 
 def label_examples(
     parts: TeacherParts,
-    encoder: Encoder,
     examples: list[Example],
     encodings: Sequence[LabelEncoding],
     settings: SoftLabels,
+    *,
+    vocabulary: int,
+    pad_id: int,
 ) -> Iterator[Found]:
-    """Labels of the response tokens of `examples`, whoever wrote what stands before them; a shard
-    at a time."""
+    """Labels of the response tokens of `examples`, whoever wrote what stands before them, among
+    the teacher's first `vocabulary` tokens; a shard at a time."""
     import torch
 
-    model, pad_id = parts.trained, encoder.tokenizer.pad_token_id
-    # An embedding padded beyond the tokenizer holds no tokens there.
-    head = Head(output_weight(model)[: len(encoder.tokenizer)])
+    model = parts.trained
+    head = Head(output_weight(model)[:vocabulary])
     for shard in _shards(examples, settings.shard_pairs):
         found: Found = {encoding: {} for encoding in encodings}
         for indices in plan_batches([len(e.ids) for e in shard], settings.batch_size):
