@@ -29,7 +29,7 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
             found = distil_student(
                 layout.adapted_teacher(work.version),
                 layout.soft_labels(work.version),
-                work.facts("soft_labels").header,
+                work.facts("soft_labels").headers,
                 work.folder,
                 work.dataset,
                 [work.project.task(name) for name in chosen.tasks],

@@ -11,7 +11,7 @@ from stillhouse.models.admission import admit, refuse_edited
 from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
-from stillhouse.steps import STEPS, temperatures
+from stillhouse.steps import ENCODING_SETTINGS, STEPS, temperatures
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
 from stillhouse.tasks.common import is_untrained
@@ -123,7 +123,9 @@ def soft_labels(
             answered=answers_table(work),
             # What was labelled under other settings or by other code is labelled again.
             teacher_digest=digest(
-                work.facts("adapted_teacher").digest, work.recipe.settings, work.recipe.code
+                work.facts("adapted_teacher").digest,
+                {k: v for k, v in work.recipe.settings.items() if k not in ENCODING_SETTINGS},
+                work.recipe.code,
             ),
             max_tokens=work.teacher.adapt.max_tokens,
             top_layers=trained_layers(work.teacher.adapt, work.project.tasks),

@@ -181,17 +181,24 @@ class TeacherAnswersFacts:
 
 @dataclass(frozen=True)
 class SoftLabelsFacts:
-    """`digests` is that of what a student at a temperature decodes, by temperature ("2.0")."""
+    """`digests` is that of what a student at a temperature decodes, by temperature ("2.0").
+
+    `encodings` says by task how its labels are kept; `headers` are those of the stores, one for
+    each encoding and for each temperature that `sampled` labels were drawn at. `mean_tail` is that
+    of `top_k` labels, `mean_entropy`, in nats, that of the probabilities which labels list; None
+    where there are no such labels.
+    """
 
     digest: str
     digests: dict[str, str]
-    header: dict[str, Any]
+    headers: list[dict[str, Any]]
+    encodings: dict[str, str]
     pairs_labelled: int
     pairs_reused: int
     tokens: int
     bytes: int
-    mean_tail: float
-    mean_entropy: float
+    mean_tail: float | None
+    mean_entropy: float | None
 
 
 @dataclass(frozen=True)

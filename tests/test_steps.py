@@ -24,7 +24,9 @@ name: small
 sources:
   - {name: wiki, path: wiki, kind: documents}
   - {name: tickets, path: t.jsonl, kind: records, fields: {text: body, label: queue}}
-tasks: [{name: routing, kind: classification, sources: [tickets, wiki]}]
+tasks:
+  - {name: routing, kind: classification, sources: [tickets, wiki]}
+  - {name: gist, kind: summarization, sources: [wiki]}
 teachers: [{version: v1, model: folder, license: MIT}]
 soft_labels: {encoding: top_k}
 students:
@@ -82,7 +84,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("teachers.0.adapt.patience", 3, {ADAPTED}),
     ("teachers.0.adapt.max_tokens", 64, {ADAPTED, SOFT}),
     ("teachers.0.adapt.seed", 9, {ADAPTED}),
-    ("soft_labels.encoding", "labels", {SOFT}),
+    ("soft_labels.encoding", "hidden", {SOFT}),
     ("soft_labels.k", 8, {SOFT}),
     ("students.0.init.layers", 2, {"small/checkpoint"}),
     ("students.0.init.vocabulary", "full", {"small/checkpoint"}),
@@ -113,15 +115,15 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
 ]
 
 
-def write(folder: Path, change: tuple[str, Any] | None = None) -> State:
+def write(folder: Path, *changes: tuple[str, Any]) -> State:
     values = yaml.safe_load(TEXT)
-    if change:
-        *path, last = change[0].split(".")
+    for field, value in changes:
+        *path, last = field.split(".")
         section: Any = values
         for part in path:
             key: Any = int(part) if part.isdigit() else part
             section = section[key] if isinstance(key, int) else section.setdefault(key, {})
-        section[last] = change[1]
+        section[last] = value
     (folder / "stillhouse.yaml").write_text(yaml.safe_dump(values))
     return State(load_project(folder))
 
@@ -192,6 +194,37 @@ def test_another_students_temperature_is_none_of_a_students_business(made: Path)
     assert "temperatures" in str(found[SOFT])
     assert found["small/checkpoint"] is not None
     assert found["big/checkpoint"] is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "temperatures", "draws", "k"),
+    [
+        # Classes' probabilities, or hidden states, hold at any temperature; draws don't.
+        (None, True, True, False),
+        ("hidden", False, False, False),
+        ("sampled", True, True, False),
+        ("top_k", True, False, True),
+    ],
+)
+def test_settings_of_encodings_count_where_a_task_has_them(
+    tmp_path: Path, encoding: str | None, temperatures: bool, draws: bool, k: bool
+) -> None:
+
+    def written(*changes: tuple[str, Any]) -> State:
+        return write(tmp_path, ("soft_labels.encoding", encoding), *changes)
+
+    make_all(written())
+    assert stale(written()) == set()
+    other = ("students.0.distillation.temperature", 4.0)
+    assert (SOFT in stale(written(other))) == temperatures
+    assert (SOFT in stale(written(("soft_labels.draws", 3)))) == draws
+    assert (SOFT in stale(written(("soft_labels.k", 3)))) == k
+
+
+def test_a_teacher_that_is_not_adapted_labels_classes_by_their_names(tmp_path: Path) -> None:
+    left = [("teachers.0.adapt.method", "none"), ("tasks", yaml.safe_load(TEXT)["tasks"][:1])]
+    make_all(write(tmp_path, *left, ("soft_labels.encoding", None)))
+    assert stale(write(tmp_path, *left, ("soft_labels.encoding", "labels"))) == set()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from stillhouse.config.base import AssetName, Fraction, Section, Slug
 
+Encoding = Literal["labels", "top_k", "sampled", "hidden"]
+
 
 class Task(Section):
     """One thing the student learns: what tasks of every kind are told.
@@ -27,6 +29,8 @@ class Task(Section):
 
     # Which of a kind's settings name columns of records.
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ()
+    # How soft labels of a kind's answers can be kept, the default first.
+    ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("sampled", "top_k", "hidden")
 
     @field_validator("name")
     @classmethod
@@ -53,6 +57,8 @@ class ClassificationTask(Task):
     labels: list[str] | None = Field(None, description="only these labels; all when left out")
     classes: dict[str, str] = Field({}, description="class: what it holds, for prompted teachers")
     min_examples: Annotated[int, Field(ge=1)] = 8
+
+    ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("labels", "sampled", "top_k", "hidden")
 
 
 class AnswerField(Section):

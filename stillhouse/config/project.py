@@ -72,15 +72,28 @@ class Project(Section):
         return self
 
     @model_validator(mode="after")
-    def _sampled_labels_have_one_temperature(self) -> Project:
-        found = sorted({s.distillation.temperature for s in self.students})
-        if self.soft_labels.encoding == "sampled" and len(found) > 1:
-            raise FieldError(
-                ("soft_labels", "encoding"),
-                "sampled labels are drawn at one temperature, but students have "
-                f"distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
-                "the same, or use top_k",
-            )
+    def _soft_labels_can_be_kept(self) -> Project:
+        asked = self.soft_labels.encoding
+        if asked is None:
+            return self
+        for task in self.tasks:
+            if asked not in task.ENCODINGS:
+                raise FieldError(
+                    ("soft_labels", "encoding"),
+                    f"{asked} is for answers that are classes, and those of task {task.name} are "
+                    "texts; leave it out, and each task has its own, or use one of "
+                    f"{', '.join(task.ENCODINGS)}",
+                )
+        for teacher in self.teachers:
+            adapted = teacher.adapt.method != "none"
+            kept = [self.soft_labels.encoding_of(t, adapted=adapted) for t in self.tasks]
+            if asked not in kept:
+                raise FieldError(
+                    ("soft_labels", "encoding"),
+                    f"{asked} keeps a teacher's next tokens, and {teacher.version} answers with "
+                    "the classes' names (`adapt: {method: none}`); leave it out or use labels, "
+                    "or adapt the teacher",
+                )
         return self
 
     def columns_of(self, source: str) -> list[str]:

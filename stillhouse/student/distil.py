@@ -14,8 +14,8 @@ from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import lift_tokens
 from stillhouse.models.importing import describe
 from stillhouse.models.loading import load_model, load_tokenizer, pick_device, stored_dtype
-from stillhouse.soft_labels.codec import LabelRecords, decode
-from stillhouse.soft_labels.store import LabelStore, header_from, open_store
+from stillhouse.soft_labels.head import Head
+from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def distil_student(
     teacher: Path,
     soft_labels: Path,
-    header: Mapping[str, Any],
+    headers: Sequence[Mapping[str, Any]],
     target: Path,
     dataset: Path,
     tasks: Sequence[Task],
@@ -55,8 +55,8 @@ def distil_student(
 ) -> CheckpointFacts:
     """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
 
-    `answered` is the table of pairs that the teacher answered itself. `header` says which of the
-    labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
+    `answered` is the table of pairs that the teacher answered itself. `headers` say which labels
+    lie below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
     checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test split is never read.
     Resumes after a kill from `scratch`.
 
@@ -67,8 +67,8 @@ def distil_student(
 
     how = settings.distillation
     require_splits(dataset, tasks)
-    store = open_store(soft_labels, header_from(header))
-    _require_labels(store, dataset, answered, settings)
+    labels = LabelReader.open(soft_labels, headers, how.temperature)
+    _require_labels(labels, dataset, answered, settings)
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     vocabulary = None
@@ -87,7 +87,7 @@ def distil_student(
         model,
         TrainingData(
             examples,
-            _SoftTargets(store, vocabulary, how.temperature),
+            _SoftTargets(labels, teacher, len(tokenizer), vocabulary),
             how.temperature,
             how.alpha,
         ),
@@ -119,7 +119,7 @@ def distil_student(
 
 
 def _require_labels(
-    store: LabelStore, dataset: Path, answered: Path | None, settings: Student
+    labels: LabelReader, dataset: Path, answered: Path | None, settings: Student
 ) -> None:
     keys = (
         row["pair_id"]
@@ -127,7 +127,7 @@ def _require_labels(
         for rows in training_rows(dataset, task, answered)
         for row in rows
     )
-    if missing := len(store.missing(keys)):
+    if missing := len(labels.missing(keys)):
         raise UserError(
             f"{settings.name}: {missing:,} training pairs have no soft label",
             remedy="materialize `soft_labels` first, with the same dataset; `stillhouse run` makes "
@@ -154,19 +154,23 @@ def _vocabulary_of(
 
 
 class _SoftTargets:
-    """Soft labels of examples, renamed to the student's token ids."""
+    """Soft labels of examples under the student's token ids, whatever their encodings."""
 
     def __init__(
-        self, store: LabelStore, vocabulary: PrunedVocabulary | None, temperature: float
+        self,
+        labels: LabelReader,
+        teacher: Path,
+        teacher_tokens: int,
+        vocabulary: PrunedVocabulary | None,
     ) -> None:
         import torch
 
-        self.store, self.temperature = store, temperature
-        self.mapping = None
+        self.labels = labels
+        self.mapping = self.head = None
         if vocabulary is not None:
             self.mapping = torch.as_tensor(vocabulary.teacher_to_student)
+        if labels.needs_head:
+            self.head = Head.read(teacher, teacher_tokens, pick_device())
 
     def __call__(self, examples: Sequence[Example]) -> SparseTargets:
-        records = LabelRecords.concatenate([self.store.get(e.key) for e in examples])
-        targets = decode(records, self.temperature)
-        return targets if self.mapping is None else targets.remap(self.mapping)
+        return self.labels.targets([e.key for e in examples], mapping=self.mapping, head=self.head)
