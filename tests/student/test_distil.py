@@ -17,10 +17,9 @@ from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import CheckpointFacts, SoftLabelsFacts
 from stillhouse.models.importing import describe
 from stillhouse.student.distil import distil_student
-from stillhouse.tasks.kinds import KINDS
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
-from tests.written import Written, written_pairs, written_task
+from tests.written import written_pairs, written_task
 
 Pairs = list[dict[str, Any]]
 WriteDataset = Callable[[Path, Pairs], Path]
@@ -256,7 +255,6 @@ def test_a_student_learns_tasks_of_several_kinds_at_once(
     encoding: str | None,
 ) -> None:
     """By default one from the classes' probabilities, the other from draws."""
-    monkeypatch.setitem(KINDS, "summarization", Written)
     tasks = [routing, written_task()]
     dataset = write_dataset(tmp_path / "d", [*routing_pairs, *written_pairs(routing_pairs)])
     labels = label(tiny_teacher, dataset, tasks=tasks, encoding=encoding)

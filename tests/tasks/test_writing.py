@@ -122,7 +122,7 @@ def test_a_student_learns_both_from_soft_labels(
     distil_student(
         teacher,
         tmp_path / "labels",
-        labels.header,
+        labels.headers,
         tmp_path / "student",
         dataset,
         [order, routing],

@@ -22,10 +22,10 @@ from stillhouse.soft_labels.hidden import LISTED
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
 from stillhouse.tasks.common import training_examples
-from stillhouse.tasks.kinds import KINDS, open_tasks
+from stillhouse.tasks.kinds import open_tasks
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
-from tests.written import Written, written_pairs, written_task
+from tests.written import written_pairs, written_task
 
 TEMPERATURE = 2.0
 CPU = torch.device("cpu")
@@ -280,7 +280,6 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
 @pytest.fixture
 def gist(monkeypatch: pytest.MonkeyPatch) -> Task:
     """A task whose answers are texts."""
-    monkeypatch.setitem(KINDS, "summarization", Written)
     return written_task()
 
 
