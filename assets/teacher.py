@@ -58,7 +58,7 @@ def teacher_model(
 def adapted_teacher(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
-    """The teacher with the tokens of its tasks, its top layers adapted to them by LoRA."""
+    """The teacher with the tokens of its tasks, its layers adapted to them by LoRA, or left."""
     return materialize(
         context,
         project,
@@ -71,6 +71,7 @@ def adapted_teacher(
             scratch=work.scratch,
             cache=hidden_states(work),
             fingerprint=work.recipe.fingerprint,
+            prompt=work.teacher.prompt,
         ),
         license_name=license_of(project, context.partition_key),
     )

@@ -27,6 +27,8 @@ class Task(Section):
 
     # Which of a kind's settings name columns of records.
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ()
+    # Which say in words what answers mean, to models that have not learned the task.
+    GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("name")
     @classmethod
@@ -53,6 +55,8 @@ class ClassificationTask(Task):
     labels: list[str] | None = Field(None, description="only these labels; all when left out")
     classes: dict[str, str] = Field({}, description="class: what it holds, for prompted teachers")
     min_examples: Annotated[int, Field(ge=1)] = 8
+
+    GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("classes",)
 
 
 class AnswerField(Section):
@@ -100,6 +104,8 @@ class ExtractionTask(GenerativeTask):
     instruction: str = "Extract the fields as JSON."
     fields: dict[str, AnswerField] = Field(min_length=1)
     written: Literal[0] = 0
+
+    GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("fields",)
 
     @field_validator("fields", mode="before")
     @classmethod

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.lm.prompts import Encoder
-from stillhouse.models.loading import load_model, load_tokenizer, pick_device, pick_dtype
+from stillhouse.models.loading import (
+    context_length,
+    load_model,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+)
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
@@ -17,12 +25,13 @@ from stillhouse.tasks.common import (
     Kind,
     Predictions,
     Row,
-    is_untrained,
+    answers_in_words,
     quoted,
     require_splits,
     rows_of,
 )
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
 
 if TYPE_CHECKING:
@@ -42,23 +51,23 @@ def predict(
     *,
     model_digest: str,
     max_tokens: int,
-    zero_shot: bool = False,
+    prompt: TeacherPrompt | None = None,
 ) -> dict[str, Scored]:
     """One model's answers to the pairs of a split, scored, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
-    (`model_digest`), for other answers or from prompts of another length does not count.
-    `zero_shot` is for weights as they came; a teacher that was not adapted answers alike by itself.
+    (`model_digest`), for other answers or from other prompts does not count. Weights as they came
+    are asked in words, by `prompt`; a teacher that was not adapted says itself how it is asked.
 
-    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers.
+    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers;
+    and as `Prompter` does.
     """
     require_splits(dataset, tasks, (split,))
     kinds = open_tasks(dataset, tasks)
-    untrained = zero_shot or is_untrained(model)
+    runner = _Runner(model, dataset, max_tokens, prompt)
     keys = {
-        k.task.name: digest(model_digest, untrained, max_tokens, k.task.kind, k.meaning)
-        for k in kinds
+        k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }
     stored = _read(store)
     present = _pairs_in(dataset, split)
@@ -70,7 +79,6 @@ def predict(
     }
     wanted = {pair for pair in present if pair[0] in keys}
     if wanted - known.keys():
-        runner = _Runner(model, max_tokens, untrained)
         for kind in kinds:
             missing = [
                 row
@@ -96,27 +104,55 @@ def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
 
 
 class _Runner:
-    """A model, loaded, and what it predicts of rows."""
+    """A model, read once it is needed, and what it predicts of rows."""
 
-    def __init__(self, folder: Path, max_tokens: int, untrained: bool) -> None:
-        device = pick_device()
-        self.model: PreTrainedModel = load_model(folder, device, pick_dtype(device))
-        self.encoder = Encoder(load_tokenizer(folder), max_tokens)
-        self.untrained = untrained
+    def __init__(
+        self, folder: Path, dataset: Path, max_tokens: int, prompt: TeacherPrompt | None
+    ) -> None:
+        self.folder, self.dataset, self.max_tokens = folder, dataset, max_tokens
+        in_words = answers_in_words(folder)
+        self.prompt = in_words.prompt if in_words else prompt
+        self.vocabulary = in_words.vocabulary if in_words else None
+        self._prompters: dict[str, Prompter] = {}
+
+    def asks(self, kind: Kind) -> str:
+        """What stands for all that a prompt is made of beside the pair."""
+        return self._prompter(kind).fingerprint if self.prompt else digest(self.max_tokens)
 
     def predict(self, kind: Kind, rows: Sequence[Row], key: str) -> Known:
         if not rows:
             return {}
-        examples = self.encoder.prompts(rows)
         predictions: Predictions
-        if self.untrained:
-            predictions = kind.predict_untrained(self.model, self.encoder, examples)
+        if self.prompt:
+            prompter = self._prompter(kind)
+            predictions = kind.predict_untrained(self._model, prompter.prompts(rows))
+            prompter.warn()
         else:
-            predictions = kind.predict(self.model, self.encoder, examples)
+            examples = self._encoder.prompts(rows)
+            predictions = kind.predict(self._model, self._encoder, examples)
         return {
-            (kind.task.name, example.key): (key, json.dumps(_plain(row)))
-            for example, row in zip(examples, predictions, strict=True)
+            (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(answer)))
+            for row, answer in zip(rows, predictions, strict=True)
         }
+
+    def _prompter(self, kind: Kind) -> Prompter:
+        assert self.prompt is not None  # noqa: S101 - only asked then
+        name = kind.task.name
+        if name not in self._prompters:
+            self._prompters[name] = Prompter(
+                self._encoder, self.prompt, kind, self.dataset, context_length(self.folder),
+                self.vocabulary,
+            )  # fmt: skip
+        return self._prompters[name]
+
+    @cached_property
+    def _model(self) -> PreTrainedModel:
+        device = pick_device()
+        return load_model(self.folder, device, pick_dtype(device))
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(load_tokenizer(self.folder), self.max_tokens)
 
 
 def _plain(row: Any) -> Any:

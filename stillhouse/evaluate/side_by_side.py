@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.evaluate.predictions import predict
 from stillhouse.tasks.common import texts_of
 from stillhouse.tasks.kinds import open_tasks
@@ -19,7 +20,8 @@ SPLIT = "test"
 @dataclass(frozen=True)
 class Candidate:
     """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet file that
-    keeps its answers, `digest` what they depend on beside the pair: its content, the code."""
+    keeps its answers, `digest` what they depend on beside the pair: its content, the code.
+    `prompt` says how weights as they came are asked."""
 
     name: str
     folder: Path
@@ -28,7 +30,7 @@ class Candidate:
     bytes: int
     max_tokens: int
     store: Path
-    zero_shot: bool = False
+    prompt: TeacherPrompt | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def side_by_side(
             c.store,
             model_digest=c.digest,
             max_tokens=c.max_tokens,
-            zero_shot=c.zero_shot,
+            prompt=c.prompt,
         )
         for c in candidates
     }

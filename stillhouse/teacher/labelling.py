@@ -17,6 +17,7 @@ from stillhouse.lm.batches import collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.models.importing import tokenizer_fingerprint
 from stillhouse.models.loading import (
+    context_length,
     load_model,
     load_tokenizer,
     output_weight,
@@ -34,13 +35,14 @@ from stillhouse.soft_labels.codec import (
 from stillhouse.soft_labels.store import LabelStore, ShardHeader, open_store
 from stillhouse.storage.files import digest
 from stillhouse.tasks.common import (
-    Examples,
     answer_ids,
-    is_untrained,
+    answers_in_words,
     prompts_of,
+    rows_of,
     training_examples,
 )
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import TeacherParts, split_teacher
 
 if TYPE_CHECKING:
@@ -86,8 +88,8 @@ def label_pairs(
     A teacher that was left as it came answers in words; raises `UserError` when its answers are to
     be encoded as tokens.
     """
-    untrained = is_untrained(teacher)
-    if untrained and settings.encoding not in (None, "labels"):
+    in_words = answers_in_words(teacher)
+    if in_words and settings.encoding not in (None, "labels"):
         raise UserError(
             f"soft_labels.encoding: {settings.encoding} keeps the teacher's next tokens, but a "
             "teacher with `adapt: {method: none}` answers in words",
@@ -110,8 +112,15 @@ def label_pairs(
     if missing:
         device = pick_device()
         model = load_model(teacher, device, pick_dtype(device))
-        if untrained:
-            shards = _label_in_words(model, encoder, training, missing, encoding, settings)
+        if in_words:
+            prompters = [
+                Prompter(
+                    encoder, in_words.prompt, kind, dataset, context_length(teacher),
+                    in_words.vocabulary,
+                )
+                for kind in kinds
+            ]  # fmt: skip
+            shards = _label_in_words(model, prompters, missing, encoding, settings)
         else:
             # Validation too: what the adaptation cached of it stays.
             held = [
@@ -172,8 +181,7 @@ def _label(
 
 def _label_in_words(
     model: PreTrainedModel,
-    encoder: Encoder,
-    training: Sequence[Examples],
+    prompters: Sequence[Prompter],
     missing: set[str],
     encoding: LabelEncoding,
     settings: SoftLabels,
@@ -186,19 +194,25 @@ def _label_in_words(
     import torch
 
     start = 0
-    for split in training:
-        width = len(split.kind.answer_tokens)
-        todo = [e for e in split.examples if e.key in missing]
-        for examples in _shards(todo, settings.shard_pairs):
-            log_probs = np.full((len(examples), encoding.entries), -np.inf)
+    for prompter in prompters:
+        kind = prompter.kind
+        width = len(kind.answer_tokens)
+        training = rows_of(prompter.dataset, kind.task.name, "train")
+        todo = [row for rows in training for row in rows if row["pair_id"] in missing]
+        todo.sort(key=lambda row: -len(row["input"]))
+        shards = [
+            todo[i : i + settings.shard_pairs] for i in range(0, len(todo), settings.shard_pairs)
+        ]
+        for rows in track(shards, "Labelling in words", unit="shards"):
+            found = kind.predict_untrained(model, prompter.prompts(rows))
+            log_probs = np.full((len(rows), encoding.entries), -np.inf)
             with np.errstate(divide="ignore"):
-                log_probs[:, start : start + width] = np.log(
-                    split.kind.predict_untrained(model, encoder, examples)
-                )
+                log_probs[:, start : start + width] = np.log(found)
             records = encode_label_distribution(torch.from_numpy(log_probs), encoding.label_ids)
             yield dict(
-                zip((e.key for e in examples), records.split([1] * len(examples)), strict=True)
+                zip((r["pair_id"] for r in rows), records.split([1] * len(rows)), strict=True)
             )
+        prompter.warn()
         start += width
 
 
