@@ -75,6 +75,7 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
     of_teacher, of_student = work.teacher.adapt.max_tokens, student.distillation.max_tokens
     kept_teacher = layout.teacher_predictions(version)
     kept_student = layout.student_predictions(student.name, version)
+    zero_shot = work.teacher.prompt.without_shots()
     rows = [
         ("teacher_zero_shot", "teacher_model", layout.teacher_weights(version), of_teacher),
         ("teacher", "adapted_teacher", layout.adapted_teacher(version), of_teacher),
@@ -93,7 +94,7 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
             max_tokens=max_tokens,
             store=(kept_teacher if name.startswith("teacher") else kept_student)
             / f"{name}.parquet",
-            zero_shot=name == "teacher_zero_shot",
+            prompt=zero_shot if name == "teacher_zero_shot" else None,
         )
         for name, step, folder, max_tokens in rows
     ]

@@ -14,7 +14,6 @@ from stillhouse.state import Artefact
 from stillhouse.steps import ENCODING_SETTINGS, STEPS, temperatures
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
-from stillhouse.tasks.common import is_untrained
 from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
 from stillhouse.teacher.answers import TABLE, answer_pairs
@@ -62,7 +61,7 @@ def teacher_model(
 def adapted_teacher(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
-    """The teacher with the tokens of its tasks, its top layers adapted to them by LoRA."""
+    """The teacher with the tokens of its tasks, its layers adapted to them by LoRA, or left."""
     return materialize(
         context,
         project,
@@ -75,6 +74,7 @@ def adapted_teacher(
             scratch=work.scratch,
             cache=hidden_states(work),
             fingerprint=work.recipe.fingerprint,
+            prompt=work.teacher.prompt,
         ),
         license_name=license_of(project, context.partition_key),
     )
@@ -93,7 +93,7 @@ def teacher_answers(
             work.folder,
             work.dataset,
             work.project.tasks,
-            lambda: Runner(folder, work.teacher.adapt.max_tokens, untrained=is_untrained(folder)),
+            lambda: Runner(folder, work.dataset, work.teacher.adapt.max_tokens),
             # `min_confidence` is none of it: it chooses among answers.
             teacher_digest=digest(
                 adapted.digest, settings_of(work.teacher.prompt), work.recipe.code

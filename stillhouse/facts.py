@@ -155,11 +155,19 @@ class TrainedFacts:
 @dataclass(frozen=True)
 class AdaptedTeacherFacts(TrainedFacts):
     """`chance` is what the best constant answer would score on the validation split, `by_task` the
-    headline score of each task."""
+    headline score of each task.
+
+    Of a teacher that answers in words (method "none"): `shots` and `prompt_tokens` of its prompts,
+    on average, and how many classes or fields are `undescribed`; `scores` has its figures without
+    shots too, as "zero_shot_...".
+    """
 
     method: str
     chance: float
     by_task: dict[str, float]
+    shots: float | None = None
+    prompt_tokens: float | None = None
+    undescribed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "review": (1, ("dataset/review.py",)),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (2, ("lm",)),
-    "adaptation": (2, ("teacher/adaptation.py", "teacher/trunk.py")),
+    "adaptation": (2, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
     "answers": (1, ("teacher/answers.py",)),
     "labelling": (2, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
@@ -173,6 +173,17 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
 ENCODING_SETTINGS = ("encodings", "k", "draws", "temperatures")
 
 
+def _guides(at: Where) -> dict[str, Any]:
+    return {task.name: _only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
+
+
+def _adaptation(at: Where) -> dict[str, Any]:
+    """Of a teacher that is left as it came, only how it is asked."""
+    if at.teacher.adapt.method != "none":
+        return settings_of(at.teacher.adapt)
+    return {"method": "none", "prompt": settings_of(at.teacher.prompt), "guides": _guides(at)}
+
+
 def _soft_labels(at: Where) -> dict[str, Any]:
     how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
     encodings = {t.name: how.encoding_of(t, adapted=adapt.method != "none") for t in project.tasks}
@@ -293,7 +304,7 @@ _ROWS = (
     Step(
         "adapted_teacher", "teacher", "teacher",
         reads={"teacher_model": _content, "dataset_splits": _splits("train", "validation")},
-        settings=lambda at: settings_of(at.teacher.adapt),
+        settings=_adaptation,
         facts=facts.AdaptedTeacherFacts,
         code=("tasks", "prompts", "adaptation", "training"), kinds=("huggingface", "pytorch"),
         folder=lambda layout, at: layout.adapted_teacher(str(at.version)),
@@ -364,6 +375,9 @@ _ROWS = (
             "project": at.project.name,
             "gates": settings_of(at.project.gates),
             "tasks": at.student.tasks,
+            # Of the zero-shot teacher.
+            "prompt": _without(at.teacher.prompt, "shots", "choose"),
+            "guides": {n: g for n, g in _guides(at).items() if n in at.student.tasks},
         },
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),

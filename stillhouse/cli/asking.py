@@ -14,7 +14,6 @@ from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import Model, ask, inputs_of, read_calibration
 from stillhouse.storage.layout import Layout
-from stillhouse.tasks.common import is_untrained
 from stillhouse.wording import plain
 
 
@@ -55,7 +54,6 @@ def answer(
                 "teacher",
                 teacher,
                 tokens,
-                untrained=is_untrained(teacher),
                 calibration=read_calibration(folder, "teacher"),
             )
         )

@@ -31,6 +31,8 @@ class Task(Section):
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ()
     # How soft labels of a kind's answers can be kept, the default first.
     ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("sampled", "top_k", "hidden")
+    # Which say in words what answers mean, to models that have not learned the task.
+    GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("name")
     @classmethod
@@ -59,6 +61,7 @@ class ClassificationTask(Task):
     min_examples: Annotated[int, Field(ge=1)] = 8
 
     ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("labels", "sampled", "top_k", "hidden")
+    GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("classes",)
 
 
 class AnswerField(Section):
@@ -108,6 +111,8 @@ class ExtractionTask(GenerativeTask):
     kind: Literal["extraction"]
     instruction: str = "Extract the fields as JSON."
     fields: dict[str, AnswerField] = Field(min_length=1)
+
+    GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("fields",)
 
     @field_validator("fields", mode="before")
     @classmethod

@@ -45,6 +45,9 @@ class TeacherPrompt(Section):
     calibrate: bool = False
     max_tokens: Annotated[int, Field(ge=64)] = 2048
 
+    def without_shots(self) -> TeacherPrompt:
+        return self.model_copy(update={"shots": 0, "choose": "balanced"})
+
 
 class Teacher(Section):
     version: Slug

@@ -27,7 +27,6 @@ class Model:
     name: str
     folder: Path
     max_tokens: int
-    untrained: bool = False
     calibration: Mapping[str, Any] | None = None
 
 
@@ -53,7 +52,7 @@ def ask(
     Raises `UserError` when an input has not what a task needs.
     """
     kinds = open_tasks(dataset, tasks)
-    runners = [Runner(m.folder, m.max_tokens, untrained=m.untrained) for m in models]
+    runners = [Runner(m.folder, dataset, m.max_tokens) for m in models]
     waiting = enumerate(asked, start=1)
     while batch := list(islice(waiting, BATCH)):
         said: list[dict[str, Any]] = []

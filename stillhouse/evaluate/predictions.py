@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
@@ -15,7 +16,6 @@ from stillhouse.tasks.common import (
     Kind,
     Row,
     gold_of,
-    is_untrained,
     quoted,
     require_splits,
     rows_of,
@@ -40,23 +40,23 @@ def predict(
     *,
     model_digest: str,
     max_tokens: int,
-    zero_shot: bool = False,
+    prompt: TeacherPrompt | None = None,
 ) -> dict[str, Scored]:
     """One model's answers to the pairs of a split, scored, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
-    (`model_digest`), for other answers or from prompts of another length does not count.
-    `zero_shot` is for weights as they came; a teacher that was not adapted answers alike by itself.
+    (`model_digest`), for other answers or from other prompts does not count. Weights as they came
+    are asked in words, by `prompt`; a teacher that was not adapted says itself how it is asked.
 
-    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers.
+    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers;
+    and as `Prompter` does.
     """
     require_splits(dataset, tasks, (split,))
     kinds = open_tasks(dataset, tasks)
-    untrained = zero_shot or is_untrained(model)
+    runner = Runner(model, dataset, max_tokens, prompt)
     keys = {
-        k.task.name: digest(model_digest, untrained, max_tokens, k.task.kind, k.meaning)
-        for k in kinds
+        k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }
     stored = _read(store)
     present = _pairs_in(dataset, split)
@@ -68,7 +68,6 @@ def predict(
     }
     wanted = {pair for pair in present if pair[0] in keys}
     if wanted - known.keys():
-        runner = Runner(model, max_tokens, untrained=untrained)
         for kind in kinds:
             missing = [
                 row

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.evaluate.predictions import predict
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
@@ -27,7 +28,8 @@ SPLIT = "test"
 class Candidate:
     """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet file that
     keeps its answers, `digest` what they depend on beside the pair: its content, the code.
-    `display` is what it is called in headings, if not as MODELS says."""
+    `display` is what it is called in headings, if not as MODELS says; `prompt` says how weights as
+    they came are asked."""
 
     name: str
     folder: Path
@@ -36,7 +38,7 @@ class Candidate:
     bytes: int
     max_tokens: int
     store: Path
-    zero_shot: bool = False
+    prompt: TeacherPrompt | None = None
     display: str | None = None
 
 
@@ -69,7 +71,7 @@ def side_by_side(
             c.store,
             model_digest=c.digest,
             max_tokens=c.max_tokens,
-            zero_shot=c.zero_shot,
+            prompt=c.prompt,
         )
         scored[c.name] = {task: replace(x, display=c.display) for task, x in answers.items()}
     baselines, simple = _baselines(dataset, kinds)

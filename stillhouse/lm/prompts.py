@@ -49,17 +49,17 @@ class Encoder:
     Whatever a document says, no part of it becomes one of the tokenizer's special or added
     tokens: `<|im_end|>` in a ticket is eleven characters, not the end of a turn. Texts without
     such a mark are cut into tokens as the tokenizer itself does. Making one takes as long as
-    reading the vocabulary (0.3 s for 49,152 tokens): make one a model.
+    reading the vocabulary (0.3 s for 49,152 tokens): make one a model. `marks` are those tokens.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
-        self._plain, self._barred = _without_marks(tokenizer)
+        self._plain, self.marks = _without_marks(tokenizer)
 
     def texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of plain texts."""
         found = self._plain.encode_batch(list(texts), add_special_tokens=False)
-        return [[i for i in e.ids if i not in self._barred] for e in found]
+        return [[i for i in e.ids if i not in self.marks] for e in found]
 
     def text_of(self, ids: Sequence[int]) -> str:
         """What an answer of these tokens says."""
@@ -111,6 +111,11 @@ class Encoder:
                 ids = self._shortened(pair, self.max_tokens - len(response))
             examples.append(Example(pair["pair_id"], ids + response, len(ids)))
         return examples
+
+    def beginning(self, text: str, tokens: int) -> str:
+        """As much of a text as so many tokens hold."""
+        offsets = self._plain.encode(text, add_special_tokens=False).offsets
+        return text if len(offsets) <= tokens else text[: offsets[tokens - 1][1]] * (tokens > 0)
 
     def _shortened(self, pair: dict[str, Any], budget: int) -> list[int]:
         instruction, text = pair["instruction"], pair["input"]

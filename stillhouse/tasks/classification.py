@@ -9,12 +9,15 @@ distribution over the class tokens. The classes are the labels of the task's tra
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import ClassificationTask, Task
+from stillhouse.errors import UserError
+from stillhouse.lm.chat import Asked
 from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
 from stillhouse.storage.query import counts
@@ -34,6 +37,8 @@ from stillhouse.tasks.sections import Section
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+GUIDE = "Answer with the name of one of these categories, and nothing else:"
 
 
 def class_token(task: str, name: str) -> str:
@@ -75,6 +80,7 @@ class Classification:
             f"SELECT label, count(*) FROM documents WHERE {where} AND {wanted} GROUP BY label",
             documents=documents,
         )
+        _refuse_unknown(task, list(by_class))
         few = {name: n for name, n in sorted(by_class.items()) if n < task.min_examples}
         tally.too_rare |= {f"{task.name}:{name}": n for name, n in few.items()}
         enough = set(by_class) - set(few)
@@ -115,16 +121,43 @@ class Classification:
             embeddings=embeddings,
         )
 
+    @property
+    def names(self) -> list[str]:
+        """The classes as a model is to write them: in words, where that tells them apart."""
+        words = Counter(map(readable, self.classes))
+        return [in_words if words[in_words := readable(c)] == 1 else c for c in self.classes]
+
+    def guide(self) -> str:
+        said = zip(self.names, map(self._description, self.classes), strict=True)
+        return "\n".join([GUIDE, *(": ".join(filter(None, [f"- {n}", d])) for n, d in said)])
+
+    @property
+    def undescribed(self) -> list[str]:
+        return [c for c in self.classes if not self._description(c)]
+
+    def _description(self, name: str) -> str:
+        return " ".join(self.task.classes.get(name, "").split())
+
+    def shown(self, row: Row) -> str:
+        return self.names[self.classes.index(row["label"])]
+
+    def longest_answer(self, encoder: Encoder) -> int:
+        return max(len(ids) for ids in encoder.texts([f" {name}" for name in self.names])) + 1
+
     def predict_untrained(
-        self, model: PreTrainedModel, encoder: Encoder, asked: Examples
+        self,
+        model: PreTrainedModel,
+        asked: Asked,
+        inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
     ) -> Predictions:
-        """Probabilities [examples, classes], by the classes' names as whole sequences."""
+        """Probabilities [examples, classes], by the classes' names as whole answers."""
         return sequence_probabilities(
             model,
             asked.examples,
-            encoder.texts([f" {readable(name)}" for name in self.classes]),
-            vocabulary=len(encoder.tokenizer),
-            description="Scoring zero-shot",
+            asked.form.answers(self.names),
+            vocabulary=asked.vocabulary,
+            priors=asked.priors,
+            description="Asking the teacher",
         )
 
     def answers(
@@ -193,3 +226,17 @@ class Classification:
         from stillhouse.tasks.classification_report import sections
 
         return sections(results, texts)
+
+
+def _refuse_unknown(task: ClassificationTask, found: Sequence[str]) -> None:
+    """A description of no class is a misspelt one."""
+    for name in task.classes:
+        if name in found:
+            continue
+        close = difflib.get_close_matches(name, found, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(
+            f"tasks[].classes.{name} of task {task.name}: no document that it may learn from has "
+            f"this label{meant}",
+            remedy="write the class as its documents do, or remove it.",
+        )

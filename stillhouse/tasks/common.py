@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from stillhouse.config.base import settings_of
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
+from stillhouse.lm.chat import Asked
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.storage.files import read_json, write_json
@@ -140,10 +143,28 @@ class Kind(Protocol):
         """
         ...
 
+    def guide(self) -> str:
+        """What a model is told that has not learned the task, beside its instruction; may be
+        empty."""
+        ...
+
+    @property
+    def undescribed(self) -> list[str]:
+        """Names of what the guide could describe, and the project file doesn't."""
+        ...
+
+    def shown(self, row: Row) -> str:
+        """The answer of a pair, as such a model is to write it."""
+        ...
+
+    def longest_answer(self, encoder: Encoder) -> int:
+        """How many tokens such a model may need for an answer."""
+        ...
+
     def predict_untrained(
-        self, model: PreTrainedModel, encoder: Encoder, asked: Examples
+        self, model: PreTrainedModel, asked: Asked, inputs: Sequence[str]
     ) -> Predictions:
-        """Answers of a model as it came, without the task's tokens.
+        """Answers of a model that has not learned the task, in words.
 
         Where there are answer tokens: probabilities [examples, tokens], in their order.
         """
@@ -312,18 +333,15 @@ def score_all(
     *,
     embeddings: Embeddings | None = None,
     whole: PreTrainedModel | None = None,
-    untrained: bool = False,
 ) -> list[Scored]:
-    """A model's predictions of each task, scored: as an epoch of training needs it.
+    """The predictions of a model that learned its tasks, scored: as an epoch of training needs it.
 
     With `embeddings`, `model` is the upper part of the `whole` one, which writes answers out.
     """
     found = []
     for split in splits:
         kind = split.kind
-        if untrained:
-            predictions = kind.predict_untrained(model, encoder, split)
-        elif kind.answer_tokens:
+        if kind.answer_tokens:
             predictions = kind.predict(model, encoder, split, embeddings=embeddings)
         else:
             predictions = kind.predict(whole or model, encoder, split, thorough=False)
@@ -355,12 +373,27 @@ def figures_of_epoch(scored: Sequence[Scored]) -> dict[str, float]:
     return figures | {"score": mean_score(scored) - 1e-3 * min(figures.get("nll", 0.0), 10.0)}
 
 
-def mark_untrained(folder: Path) -> None:
-    """Say beside a model that its answer tokens mean nothing: it answers in words."""
-    write_json(folder / ANSWERING, {"answers": "in words"})
+@dataclass(frozen=True)
+class InWords:
+    """How a model is asked that never learned its tasks, as a file beside it says: its answer
+    tokens mean nothing, and it answers with the first `vocabulary` tokens. `asked` stands for all
+    else that prompts are made of, by task."""
+
+    prompt: TeacherPrompt
+    vocabulary: int
+    asked: dict[str, str]
 
 
-def is_untrained(folder: Path) -> bool:
-    """Whether the model in `folder` has never learned its tasks."""
+def mark_untrained(folder: Path, how: InWords) -> None:
+    values = {"prompt": settings_of(how.prompt), "vocabulary": how.vocabulary, "asked": how.asked}
+    write_json(folder / ANSWERING, {"answers": "in words", **values})
+
+
+def answers_in_words(folder: Path) -> InWords | None:
+    """How the model in `folder` is asked; None for one that learned its tasks."""
     file = folder / ANSWERING
-    return file.exists() and read_json(file)["answers"] == "in words"
+    if not file.exists():
+        return None
+    values = read_json(file)
+    prompt = TeacherPrompt.model_validate(values["prompt"])
+    return InWords(prompt, values["vocabulary"], values["asked"])

@@ -62,6 +62,10 @@ class Extraction(Writing):
         lines = [f"- {name}: {_described(field)}" for name, field in self.task.fields.items()]
         return "\n".join(["Answer with one JSON object of these fields:", *lines])
 
+    @property
+    def undescribed(self) -> list[str]:
+        return [name for name, field in self.task.fields.items() if not field.description]
+
     def grammar(self, text: str, decoding: str) -> str:
         return grammar_of(self.task.fields, text if decoding == "grounded" else None)
 

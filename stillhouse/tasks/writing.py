@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import GenerativeTask, Task
+from stillhouse.lm.chat import Asked
 from stillhouse.lm.generation import Generated, generate, generate_guided
 from stillhouse.lm.grammar import Grammars
-from stillhouse.lm.prompts import Encoder
+from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.metrics.calibration import apply_platt
 from stillhouse.tasks.common import Examples, Predictions, Row
@@ -72,8 +73,15 @@ class Writing:
         """What a teacher is told of the task beside its instruction."""
         return ""
 
+    @property
+    def undescribed(self) -> list[str]:
+        return []
+
     def shown(self, row: Row) -> str:
         return row["response"]
+
+    def longest_answer(self, encoder: Encoder) -> int:  # noqa: ARG002 - the project file says it
+        return self.task.max_answer_tokens
 
     def predict(
         self,
@@ -85,21 +93,42 @@ class Writing:
         thorough: bool = True,
     ) -> Predictions:
         """Answers as `Written`, in JSON. Not `thorough`, they are decoded freely alone."""
-        prompts = [e.ids[: e.response_start] for e in asked.examples]
+        return self._answers(
+            model,
+            encoder,
+            asked.examples,
+            asked.inputs,
+            end_id=encoder.end_id,
+            vocabulary=len(encoder.tokenizer),
+            thorough=thorough,
+        )
+
+    def _answers(
+        self,
+        model: PreTrainedModel,
+        encoder: Encoder,
+        examples: Sequence[Example],
+        inputs: Sequence[str],
+        *,
+        end_id: int,
+        vocabulary: int,
+        thorough: bool,
+    ) -> Predictions:
+        prompts = [e.ids[: e.response_start] for e in examples]
         how: dict[str, Any] = {
-            "end_ids": [encoder.end_id],
+            "end_ids": [end_id],
             "max_new_tokens": self.task.max_answer_tokens,
-            "vocabulary": len(encoder.tokenizer),
+            "vocabulary": vocabulary,
         }
         found = generate(model, prompts, **how, description=f"Answering {self.task.name}")
         texts: list[dict[str, str]] = [{} for _ in found]
         decoding = FREE
         if thorough and self.decodings:
-            grammars = Grammars(encoder.tokenizer, how["vocabulary"], encoder.end_id)
+            grammars = Grammars(encoder.tokenizer, vocabulary, end_id)
             for following in self.decodings:
                 for text, generated in zip(texts, found, strict=True):
                     text[decoding] = encoder.text_of(generated.ids)
-                compiled = [grammars.compile(self.grammar(t, following)) for t in asked.inputs]
+                compiled = [grammars.compile(self.grammar(t, following)) for t in inputs]
                 found = generate_guided(model, prompts, found, compiled.__getitem__, **how)
                 decoding = following
         return [
@@ -108,10 +137,18 @@ class Writing:
         ]
 
     def predict_untrained(
-        self, model: PreTrainedModel, encoder: Encoder, asked: Examples
+        self, model: PreTrainedModel, asked: Asked, inputs: Sequence[str]
     ) -> Predictions:
-        """As others answer: only their prompts are longer."""
-        return self.predict(model, encoder, asked)
+        """As others answer: only their prompts are longer, and answers end as the form has it."""
+        return self._answers(
+            model,
+            asked.form.encoder,
+            asked.examples,
+            inputs,
+            end_id=asked.form.end_id,
+            vocabulary=asked.vocabulary,
+            thorough=True,
+        )
 
     def write(
         self,

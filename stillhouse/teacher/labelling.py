@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from stillhouse.lm.batches import collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.models.importing import tokenizer_fingerprint
 from stillhouse.models.loading import (
+    context_length,
     load_model,
     load_tokenizer,
     output_weight,
@@ -32,12 +33,15 @@ from stillhouse.soft_labels.store import LabelStore, ShardHeader, open_store
 from stillhouse.storage.files import digest, read_json
 from stillhouse.tasks.common import (
     Examples,
+    Row,
     answer_ids,
-    is_untrained,
+    answers_in_words,
     prompts_of,
     training_examples,
+    training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import TeacherParts, split_teacher
 
 if TYPE_CHECKING:
@@ -123,7 +127,8 @@ def label_pairs(
     A teacher that was left as it came answers in words where a task's answers are few. Raises
     `UserError`, before time is spent, as `encodings_of` does.
     """
-    untrained = is_untrained(teacher)
+    in_words = answers_in_words(teacher)
+    untrained = in_words is not None
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     encoder = Encoder(tokenizer, max_tokens)
@@ -153,10 +158,16 @@ def label_pairs(
     if labelled:
         device = pick_device()
         model = load_model(teacher, device, pick_dtype(device))
-        in_words = [part for part in work if untrained and part.split.kind.answer_tokens]
-        _label_tasks_in_words(model, encoder, in_words, settings)
+        prompters = []
+        if in_words:
+            context = context_length(teacher)
+            prompters = [
+                Prompter(encoder, in_words.prompt, kind, dataset, context, in_words.vocabulary)
+                for kind in kinds
+            ]
+        _label_tasks_in_words(model, work, prompters, answered, settings)
         parts = TeacherParts(model, model, None)
-        if not untrained:
+        if not in_words:
             # Validation too: what the adaptation cached of it stays.
             held = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
             splits = [*(part.split for part in work), *held]
@@ -164,9 +175,12 @@ def label_pairs(
                 model, [e for split in splits for e in split.examples],
                 top_layers=top_layers, cache=cache, pad_id=tokenizer.pad_token_id,
             )  # fmt: skip
-        for part in work:
+        for place, part in enumerate(work):
             missing = part.missing()
             todo = [e for e in part.split.examples if e.key in missing]
+            if prompters and todo:
+                # The same responses, after the prompts that the teacher is asked by.
+                todo = prompters[place].pairs(_rows(prompters[place], answered, missing))
             for found in label_examples(
                 parts, todo, list(part.stores), settings,
                 vocabulary=vocabulary, pad_id=tokenizer.pad_token_id,
@@ -233,24 +247,33 @@ def _shifts(examples: Sequence[Example]) -> torch.Tensor:
 
 
 def _label_tasks_in_words(
-    model: PreTrainedModel, encoder: Encoder, work: Sequence[TaskLabels], settings: SoftLabels
+    model: PreTrainedModel,
+    work: Sequence[TaskLabels],
+    prompters: Sequence[Prompter],
+    answered: Path | None,
+    settings: SoftLabels,
 ) -> None:
     """Label the pairs of tasks whose answers an untrained teacher gives in words; all are kept
     alike, in one store."""
-    if not work:
+    few = [part for part in work if part.split.kind.answer_tokens] if prompters else []
+    if not few:
         return
-    ((encoding, store),) = work[0].stores.items()
-    missing = {key for part in work for key in part.missing()}
-    splits = [part.split for part in work]
-    for labels in _label_in_words(model, encoder, splits, missing, encoding, settings):
+    ((encoding, store),) = few[0].stores.items()
+    missing = {key for part in few for key in part.missing()}
+    for labels in _label_in_words(model, prompters, missing, answered, encoding, settings):
         store.write(labels)
+
+
+def _rows(prompter: Prompter, answered: Path | None, wanted: set[str]) -> list[Row]:
+    training = training_rows(prompter.dataset, prompter.kind.task.name, answered)
+    return [row for rows in training for row in rows if row["pair_id"] in wanted]
 
 
 def _label_in_words(
     model: PreTrainedModel,
-    encoder: Encoder,
-    training: Sequence[Examples],
+    prompters: Sequence[Prompter],
     missing: set[str],
+    answered: Path | None,
     encoding: LabelEncoding,
     settings: SoftLabels,
 ) -> Iterator[dict[str, LabelRecords]]:
@@ -262,19 +285,27 @@ def _label_in_words(
     import torch
 
     start = 0
-    for split in training:
-        width = len(split.kind.answer_tokens)
-        todo = [e for e in split.examples if e.key in missing]
-        for examples in _shards(todo, settings.shard_pairs):
-            log_probs = np.full((len(examples), encoding.entries), -np.inf)
+    for prompter in prompters:
+        kind = prompter.kind
+        width = len(kind.answer_tokens)
+        if not width:
+            continue
+        todo = _rows(prompter, answered, missing)
+        todo.sort(key=lambda row: -len(row["input"]))
+        shards = [
+            todo[i : i + settings.shard_pairs] for i in range(0, len(todo), settings.shard_pairs)
+        ]
+        for rows in track(shards, "Labelling in words", unit="shards"):
+            inputs = [row["input"] for row in rows]
+            found = kind.predict_untrained(model, prompter.prompts(rows), inputs)
+            log_probs = np.full((len(rows), encoding.entries), -np.inf)
             with np.errstate(divide="ignore"):
-                log_probs[:, start : start + width] = np.log(
-                    split.kind.predict_untrained(model, encoder, replace(split, examples=examples))
-                )
+                log_probs[:, start : start + width] = np.log(found)
             records = encode_label_distribution(torch.from_numpy(log_probs), encoding.label_ids)
             yield dict(
-                zip((e.key for e in examples), records.split([1] * len(examples)), strict=True)
+                zip((r["pair_id"] for r in rows), records.split([1] * len(rows)), strict=True)
             )
+        prompter.warn()
         start += width
 
 

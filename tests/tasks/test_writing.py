@@ -158,7 +158,7 @@ def test_an_answer_under_constraints_is_one_of_the_schema_from_the_text(
         }
         for i, (text, v) in enumerate(ORDERS)
     ]
-    runner = Runner(tiny_base, 96, untrained=False)
+    runner = Runner(tiny_base, dataset, 96)
     predictions = runner.predict(kind, rows)
     texts = [row["input"] for row in rows]
     for text, answered, prediction in zip(
@@ -181,7 +181,7 @@ def test_validation_of_an_epoch_decodes_freely_alone(
     tiny_base: Path, order: ExtractionTask, dataset: Path
 ) -> None:
     (kind,) = open_tasks(dataset, [order])
-    runner = Runner(tiny_base, 96, untrained=False)
+    runner = Runner(tiny_base, dataset, 96)
     rows = [
         {"pair_id": "1", "instruction": "", "input": "Send it", "response": "{}", "label": None}
     ]

@@ -63,7 +63,7 @@ def answer(tiny_teacher: Path, tmp_path: Path) -> Answer:
             tmp_path / "answers",
             dataset,
             tasks,
-            lambda: Runner(tiny_teacher, 64, untrained=False),
+            lambda: Runner(tiny_teacher, dataset, 64),
             teacher_digest=digest,
             scores={"routing": 1.0},
             staging=tmp_path / "staging",
