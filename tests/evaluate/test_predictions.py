@@ -10,7 +10,6 @@ import pytest
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
-from stillhouse.evaluate import predictions
 from stillhouse.evaluate.predictions import predict
 from stillhouse.lm.prompts import Encoder
 from stillhouse.storage.tables import read_table
@@ -34,8 +33,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         keys.extend(row["pair_id"] for row in rows)
         return asked_in_words(self, rows)
 
-    monkeypatch.setattr(predictions.Encoder, "prompts", prompts)
-    monkeypatch.setattr(predictions.Prompter, "prompts", in_words)
+    monkeypatch.setattr(Encoder, "prompts", prompts)
+    monkeypatch.setattr(Prompter, "prompts", in_words)
     return keys
 
 

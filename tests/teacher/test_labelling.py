@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stillhouse.config.dataset import Task
-from stillhouse.config.teacher import Adaptation, SoftLabels
+from stillhouse.config.teacher import Adaptation, SoftLabels, TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.facts import SoftLabelsFacts
 from stillhouse.lm.prompts import Encoder, Example
@@ -21,8 +21,9 @@ from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.hidden import LISTED
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
-from stillhouse.tasks.common import training_examples
+from stillhouse.tasks.common import training_examples, training_rows
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 from tests.written import written_pairs, written_task
@@ -266,12 +267,14 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
     facts = label(dataset, teacher=unadapted, tasks=tasks, shard_pairs=2)
     assert 0.0 < facts.mean_entropy < 0.7
     model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
-    encoder = Encoder(load_tokenizer(unadapted), 64)
+    encoder = Encoder(tokenizer, 64)
     for place, kind in enumerate(open_tasks(dataset, tasks)):
-        asked = training_examples(kind, dataset, encoder)
-        names = kind.predict_untrained(model, Encoder(tokenizer, 64), asked)
-        for example, probabilities in zip(asked.examples, names, strict=True):
-            targets = decode(store(facts).get(example.key), 1.0)
+        rows = [row for batch in training_rows(dataset, kind.task.name) for row in batch]
+        prompter = Prompter(encoder, TeacherPrompt(), kind, dataset, vocabulary=len(tokenizer))
+        inputs = [row["input"] for row in rows]
+        names = kind.predict_untrained(model, prompter.prompts(rows), inputs)
+        for row, probabilities in zip(rows, names, strict=True):
+            targets = decode(store(facts).get(row["pair_id"]), 1.0)
             expected = torch.zeros(4)
             expected[2 * place : 2 * place + 2] = torch.tensor(probabilities)
             torch.testing.assert_close(targets.probs[0], expected, rtol=1e-3, atol=1e-6)
@@ -419,7 +422,11 @@ def test_a_teacher_that_was_left_as_it_came_labels_texts_token_by_token(
     facts = label(both, teacher=teacher, tasks=[routing, gist], encoding="top_k", k=10**6)
     assert facts.encodings == {"routing": "labels", "gist": "top_k"}
     (reader,) = readers(tmp_path, facts, TEMPERATURE)
-    for key, logits in logits_of(teacher, examples_of(teacher, gist, both)).items():
+    (kind,) = open_tasks(both, [gist])
+    encoder = Encoder(load_tokenizer(teacher), 64)
+    prompter = Prompter(encoder, TeacherPrompt(), kind, both, vocabulary=known)
+    rows = [row for batch in training_rows(both, gist.name) for row in batch]
+    for key, logits in logits_of(teacher, prompter.pairs(rows)).items():
         targets = reader.targets([key])
         assert targets.ids.shape == (len(logits), known)
         assert logits.shape[1] > known
