@@ -7,6 +7,7 @@ import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
+from stillhouse.config.teacher import Teacher
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
 from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
@@ -94,9 +95,16 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
             store=(kept_teacher if name.startswith("teacher") else kept_student)
             / f"{name}.parquet",
             zero_shot=name == "teacher_zero_shot",
+            display=_shots(work.teacher) if name == "teacher" else None,
         )
         for name, step, folder, max_tokens in rows
     ]
+
+
+def _shots(teacher: Teacher) -> str | None:
+    """What a teacher is called that nobody adapts and that is shown examples instead."""
+    shots = teacher.prompt.shots if teacher.adapt.method == "none" else 0
+    return f"Teacher, {shots} shot{'s' if shots > 1 else ''}" if shots else None
 
 
 def _provenance(work: Work) -> dict[str, Any]:
