@@ -7,13 +7,16 @@ import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
+from stillhouse.config.teacher import Teacher
+from stillhouse.evaluate.asking import CALIBRATION
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
 from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
 from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
-from stillhouse.storage.files import digest
+from stillhouse.storage.files import digest, write_json
+from stillhouse.tasks.kinds import kind_of
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
@@ -41,6 +44,7 @@ def _report(work: Work) -> EvaluationReportFacts:
     tasks = [work.project.task(name) for name in student.tasks]
     compared = _candidates(work, student)
     found = side_by_side(work.dataset, tasks, compared)
+    write_json(work.folder / CALIBRATION, found.calibrations)
     return make_report(
         folder=work.folder,
         project=work.project.name,
@@ -75,7 +79,11 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
     of_teacher, of_student = work.teacher.adapt.max_tokens, student.distillation.max_tokens
     kept_teacher = layout.teacher_predictions(version)
     kept_student = layout.student_predictions(student.name, version)
-    zero_shot = work.teacher.prompt.without_shots()
+    zero_shot, choices = work.teacher.prompt.without_shots(), None
+    if work.teacher.adapt.method != "none":
+        # What an adapted teacher wrote before it was adapted takes long to write and says little.
+        tasks = [work.project.task(name) for name in student.tasks]
+        choices = [task.name for task in tasks if kind_of(task).countable]
     rows = [
         ("teacher_zero_shot", "teacher_model", layout.teacher_weights(version), of_teacher),
         ("teacher", "adapted_teacher", layout.adapted_teacher(version), of_teacher),
@@ -95,9 +103,18 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
             store=(kept_teacher if name.startswith("teacher") else kept_student)
             / f"{name}.parquet",
             prompt=zero_shot if name == "teacher_zero_shot" else None,
+            display=_shots(work.teacher) if name == "teacher" else None,
+            tasks=choices if name == "teacher_zero_shot" else None,
         )
         for name, step, folder, max_tokens in rows
+        if name != "teacher_zero_shot" or choices != []
     ]
+
+
+def _shots(teacher: Teacher) -> str | None:
+    """What a teacher is called that nobody adapts and that is shown examples instead."""
+    shots = teacher.prompt.shots if teacher.adapt.method == "none" else 0
+    return f"Teacher, {shots} shot{'s' if shots > 1 else ''}" if shots else None
 
 
 def _provenance(work: Work) -> dict[str, Any]:

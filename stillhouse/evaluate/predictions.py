@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from stillhouse.tasks.common import (
     rows_of,
 )
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.tasks.results import Scored
 from stillhouse.tasks.running import Runner
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 # By task and pair: the key of what it was predicted with, and the prediction as JSON.
 Known = dict[tuple[str, str], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's predictions of the pairs of one task's split, and the gold answers."""
+
+    kind: Kind
+    gold: list[str]
+    predictions: list[Any]
 
 
 def predict(
@@ -41,8 +50,8 @@ def predict(
     model_digest: str,
     max_tokens: int,
     prompt: TeacherPrompt | None = None,
-) -> dict[str, Scored]:
-    """One model's answers to the pairs of a split, scored, by task.
+) -> dict[str, Answers]:
+    """One model's answers to the pairs of a split, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
@@ -78,7 +87,7 @@ def predict(
             known |= _ask(runner, kind, missing, keys[kind.task.name])
     if known != stored:
         _write(store, known)
-    return {k.task.name: _score(k, dataset, split, known) for k in kinds}
+    return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
 
 
 def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
@@ -107,12 +116,14 @@ def _plain(row: Any) -> Any:
     return row.tolist() if hasattr(row, "tolist") else row
 
 
-def _score(kind: Kind, dataset: Path, split: str, known: Known) -> Scored:
-    gold, predictions = [], []
+def _answers(kind: Kind, dataset: Path, split: str, known: Known) -> Answers:
+    found = Answers(kind, [], [])
     for rows in rows_of(dataset, kind.task.name, split):
-        gold += [gold_of(row) for row in rows]
-        predictions += [json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows]
-    return kind.score(gold, predictions)
+        found.gold.extend(gold_of(row) for row in rows)
+        found.predictions.extend(
+            json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows
+        )
+    return found
 
 
 def _schema() -> pa.Schema:

@@ -9,13 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
-from stillhouse.evaluate.predictions import predict
+from stillhouse.evaluate.predictions import Answers, predict
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
-from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.tasks.results import BASELINE, Scored
 from stillhouse.tasks.sections import Section
 
@@ -26,10 +27,10 @@ SPLIT = "test"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet file that
-    keeps its answers, `digest` what they depend on beside the pair: its content, the code.
+    """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet files that
+    keep its answers, `digest` what they depend on beside the pair: its content, the code.
     `display` is what it is called in headings, if not as MODELS says; `prompt` says how weights as
-    they came are asked."""
+    they came are asked, `tasks` names those that it answers (default: all)."""
 
     name: str
     folder: Path
@@ -40,17 +41,20 @@ class Candidate:
     store: Path
     prompt: TeacherPrompt | None = None
     display: str | None = None
+    tasks: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class SideBySide:
     """By model the scored answers of each task, the baseline's first; by task what a report shows
-    of them, what its baseline is, and the family of near-duplicates that each pair belongs to."""
+    of them, what its baseline is, and the family of near-duplicates that each pair belongs to;
+    and by model and task what its answers to the validation split teach of its confidence."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
     baselines: dict[str, str]
     families: dict[str, list[str]]
+    calibrations: dict[str, dict[str, Any]]
 
 
 def side_by_side(
@@ -58,22 +62,24 @@ def side_by_side(
 ) -> SideBySide:
     """Let each candidate answer the test split of `dataset`; what it answered before is kept.
 
-    The baselines have no weights, and answer anew each time. Raises `UserError` as `predict` does.
+    How sure a written answer is, is calibrated on the validation split. The baselines have no
+    weights, and answer anew each time. Raises `UserError` as `predict` does.
     """
     kinds = open_tasks(dataset, tasks)
     scored: dict[str, dict[str, Scored]] = {}
+    calibrations: dict[str, dict[str, Any]] = {}
     for c in candidates:
-        answers = predict(
-            c.folder,
-            dataset,
-            tasks,
-            SPLIT,
-            c.store,
-            model_digest=c.digest,
-            max_tokens=c.max_tokens,
-            prompt=c.prompt,
-        )
-        scored[c.name] = {task: replace(x, display=c.display) for task, x in answers.items()}
+        asked = [task for task in tasks if c.tasks is None or task.name in c.tasks]
+        held_out = [task for task in asked if kind_of(task).calibrates]
+        learned = {
+            task: x.kind.calibrate(x.gold, x.predictions)
+            for task, x in _answers(c, dataset, held_out, "validation").items()
+        }
+        calibrations[c.name] = learned
+        scored[c.name] = {
+            task: replace(x.kind.score(x.gold, x.predictions, learned.get(task)), display=c.display)
+            for task, x in _answers(c, dataset, asked, SPLIT).items()
+        }
     baselines, simple = _baselines(dataset, kinds)
     scored = {BASELINE: simple, **scored} if simple else scored
     return SideBySide(
@@ -86,6 +92,24 @@ def side_by_side(
         },
         baselines=baselines,
         families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
+        calibrations=calibrations,
+    )
+
+
+def _answers(
+    c: Candidate, dataset: Path, tasks: Sequence[Task], split: str
+) -> Mapping[str, Answers]:
+    if not tasks:
+        return {}
+    return predict(
+        c.folder,
+        dataset,
+        tasks,
+        split,
+        c.store.with_stem(f"{c.store.stem}.{split}"),
+        model_digest=c.digest,
+        max_tokens=c.max_tokens,
+        prompt=c.prompt,
     )
 
 

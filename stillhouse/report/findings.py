@@ -59,47 +59,46 @@ def _figure(metrics: Mapping[str, Any], name: str) -> str:
     return f"{said} ({interval[0]:.2f}–{interval[1]:.2f})" if interval else said
 
 
-def headline(evaluation: Evaluation) -> str:
-    """What there is to say first: whether the shipped model beats the baselines, then what it keeps
-    of its teacher, and at what size."""
+def headlines(evaluation: Evaluation) -> list[str]:
+    """What there is to say first, a sentence each: which baselines the shipped model doesn't beat,
+    and which it does; then what it keeps of its teacher, and at what size."""
     about = evaluation["about"]
     model = shipped(about["models"])
     if model is None or "teacher" not in about["models"]:
-        return "There is no student and teacher to compare."
-    return " ".join([*_against_baselines(evaluation, model), _against_teacher(evaluation, model)])
+        return ["There is no student and teacher to compare."]
+    unbeaten, beaten = _against_baselines(evaluation, model)
+    if beaten:
+        unbeaten.append(f"The {prose_name(model)} beats {'; '.join(beaten)}.")
+    return [*unbeaten, _against_teacher(evaluation, model)]
 
 
-def _against_baselines(evaluation: Evaluation, model: str) -> list[str]:
-    """A sentence for each task that has a baseline: first those on which it isn't beaten."""
-    tasks = evaluation["about"]["tasks"]
-    found = [
-        _against_baseline(evaluation, model, task)
-        for task in tasks
-        if task["name"] in evaluation.get(BASELINE, {}) and task["name"] in evaluation[model]
-    ]
-    return [said for _, said in sorted(found, key=lambda x: x[0])]
+def headline(evaluation: Evaluation) -> str:
+    """`headlines` as one text."""
+    return " ".join(headlines(evaluation))
 
 
-def _against_baseline(
-    evaluation: Evaluation, model: str, task: Mapping[str, Any]
-) -> tuple[bool, str]:
-    """Whether the baseline is beaten, and that in words."""
-    name, what = task["name"], task.get("baseline") or "the baseline"
-    ours, theirs = (evaluation[m][name]["score"] for m in (model, BASELINE))
-    chance = may_be_chance(comparisons_of(evaluation, name), model, BASELINE)
-    figures = f"{ours:.3f} against {theirs:.3f}"
-    if ours > theirs:
-        doubt = "; chance may explain the difference" if chance else ""
-        points = f"{(ours - theirs) * 100:.1f} points of {task['headline']}"
-        return (
-            True,
-            f"The {prose_name(model)} beats {what} on {name} by {points} ({figures}{doubt}).",
-        )
-    verdict = "as well" if chance or ours == theirs else "better"
-    return False, (
-        f"The {prose_name(model)} doesn't beat {what} on {name} ({figures}): so simple a method "
-        f"does this task {verdict}."
-    )
+def _against_baselines(evaluation: Evaluation, model: str) -> tuple[list[str], list[str]]:
+    """A sentence for each task whose baseline isn't beaten, and a phrase for each other."""
+    unbeaten, beaten = [], []
+    for task in evaluation["about"]["tasks"]:
+        name, metric = task["name"], task["headline"]
+        if name not in evaluation.get(BASELINE, {}) or name not in evaluation[model]:
+            continue
+        what = task.get("baseline") or "the baseline"
+        ours, theirs = (evaluation[m][name]["score"] for m in (model, BASELINE))
+        chance = may_be_chance(comparisons_of(evaluation, name), model, BASELINE)
+        figures = f"{ours:.3f} against {theirs:.3f}"
+        if ours > theirs:
+            doubt = "; chance may explain the difference" if chance else ""
+            points = f"{(ours - theirs) * 100:.1f} points of {metric}"
+            beaten.append(f"{what} on {name} by {points} ({figures}{doubt})")
+        else:
+            verdict = "as well" if chance or ours == theirs else "better"
+            unbeaten.append(
+                f"The {prose_name(model)} doesn't beat {what} on {name} ({figures}): so simple a "
+                f"method does this task {verdict}."
+            )
+    return unbeaten, beaten
 
 
 def _against_teacher(evaluation: Evaluation, model: str) -> str:

@@ -124,7 +124,7 @@ def may_be_chance(comparisons: Sequence[Comparison], first: str, second: str) ->
 def title(gate: GateFacts) -> str:
     """What a gate is called; with the task that decides, where there are several."""
     known = GATES[gate.name][0] if gate.name in GATES else gate.name
-    return f"{known}, {gate.task}" if gate.task and len(gate.by_task) > 1 else known
+    return f"{known} on {gate.task}" if gate.task and len(gate.by_task) > 1 else known
 
 
 def margin(gate: GateFacts) -> str:

@@ -54,7 +54,7 @@ def render_html(
         gates=gates,
         outcome=outcome,
         verdict=said,
-        headline=findings.headline(evaluation),
+        headlines=findings.headlines(evaluation),
         shipped=findings.shown_name(evaluation, shipped(about["models"]) or ""),
         tasks=[
             {
@@ -104,8 +104,9 @@ def text(value: Any) -> str:
 
 
 def breakable(value: str) -> Markup:
-    """Escaped HTML, its lines kept, in which a long label may break after its _ - / and dots."""
+    """Escaped HTML, its lines kept, in which a long label may break after its _ - / and dots, and
+    before a capital within it."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"(?<=[-_/.])(?=\S)", plain_lines(value))
+    parts = re.split(r"(?<=[-_/.])(?=\S)|(?<=[a-z])(?=[A-Z])", plain_lines(value))
     return Markup("<wbr>").join(escape(part) for part in parts)

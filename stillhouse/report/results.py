@@ -15,13 +15,12 @@ from stillhouse.metrics.paired import (
     paired_bootstrap,
     paired_bootstrap_f1,
 )
-from stillhouse.tasks.results import BASELINE, Scored
+from stillhouse.tasks.results import BASELINE, Scored, shipped
 
 COMPARED = [
     ("student", "teacher"),
     ("student_quantized", "student"),
     ("student_quantized", "teacher"),
-    ("student_quantized", BASELINE),
 ]
 Test = PairedTest | BootstrapTest
 # What a comparison of `evaluation.json` says that it is.
@@ -91,7 +90,7 @@ def check_comparable(results: Sequence[ModelResult]) -> None:
 def compare(
     results: Sequence[ModelResult], families: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, list[Comparison]]:
-    """By task, each pair of COMPARED that the report has.
+    """By task, each pair of COMPARED that the report has, and what is shipped with the baseline.
 
     By McNemar's test where the score is the share of right answers, else by bootstrap, in which
     examples of one family (by task, in the order of the examples) are drawn together.
@@ -102,7 +101,7 @@ def compare(
         groups = (families or {}).get(task)
         found[task] = [
             Comparison(first, second, _test(scored[first], scored[second], groups))
-            for first, second in COMPARED
+            for first, second in [*COMPARED, (shipped(scored), BASELINE)]
             if first in scored and second in scored
         ]
     return found

@@ -55,6 +55,7 @@ class Classification:
     """A classification task; `classes` are sorted by name."""
 
     countable = True
+    calibrates = False
 
     task: ClassificationTask
 

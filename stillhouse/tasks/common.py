@@ -111,6 +111,8 @@ class Kind(Protocol):
 
     countable: bool
     """Whether answers are few and come again, so that counting pairs by answer says something."""
+    calibrates: bool
+    """Whether its confidence is learned on held-out answers."""
     answer_tokens: dict[str, str]
     """Tokens to add to a model, each one an answer, and what they mean in words; may be empty."""
 

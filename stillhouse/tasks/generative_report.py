@@ -30,16 +30,14 @@ EXTRACTION_MEANS = (
     "An answer is an object of fields. Field F1 counts pairs of a field and a value over all "
     "texts: it is the balance of finding what a text says and not claiming what it doesn't; each "
     "item of a list counts. Values must match to the letter, upper and lower case included. Exact "
-    "is the share of texts with every field right and none too many. Valid is the share of answers "
-    f"that keep to the schema; one that doesn't finds nothing. {INTERVAL}"
+    "is the share of texts with every field right and none too many. An answer that is no JSON of "
+    f"the schema finds nothing. {INTERVAL}"
 )
 ANSWERS_MEAN = (
     "F1 weighs the words that an answer and the gold answer share against those that only one of "
     "them has, and is the mean over all questions; case, punctuation and articles don't count. "
-    "Exact is the share of answers that are the gold answer. Some questions have no answer in "
-    "their passage: Abst. P, the precision of abstaining, is the share of those among the "
-    "questions that a model left unanswered; Abst. R, the recall, is the share of those that it "
-    f"left unanswered. {INTERVAL}"
+    "Exact is the share of answers that are the gold answer. Where a passage holds no answer, no "
+    f"answer is the right one. {INTERVAL}"
 )
 SUMMARIES_MEAN = (
     "ROUGE-L is the longest sequence of words, gaps allowed, that a summary and its reference "
@@ -73,7 +71,8 @@ def extraction_sections(results: Mapping[str, Scored], texts: Sequence[str]) -> 
         )
     shown += decoding_sections(results, {"Field F1": "field_f1", "Valid": "valid"})
     shown += _calibration(found, names, "fields")
-    return shown + _samples(compared, names, texts)
+    says = "of a wrong answer, what differs from gold (–: nothing was found)"
+    return shown + _samples(compared, names, texts, says)
 
 
 def answer_sections(results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
@@ -83,6 +82,7 @@ def answer_sections(results: Mapping[str, Scored], texts: Sequence[str]) -> list
     return [
         _help(ANSWERS_MEAN, found, "answers"),
         *_distribution(found, names, "F1"),
+        *_abstention(results, names),
         *decoding_sections(results, {"F1": "f1", "Exact": "exact_match"}),
         *_calibration(found, names, "answers"),
         *_samples(compared, names, texts),
@@ -106,8 +106,34 @@ def summary_sections(results: Mapping[str, Scored], texts: Sequence[str]) -> lis
         _help(SUMMARIES_MEAN, found, ""),
         *_distribution(found, names, "ROUGE-L"),
         Section("How long the summaries are", tables=[lengths]),
-        *_samples(compared, names, texts, instead="its ROUGE-L"),
+        *_samples(compared, names, texts, "with its ROUGE-L", marked=False),
     ]
+
+
+def _abstention(results: Mapping[str, Scored], names: Mapping[str, str]) -> list[Section]:
+    """How often no answer was given, and rightly so; nothing where it never was nor should be."""
+    metrics = {model: x.metrics for model, x in results.items()}
+    counted = ("without_answer", "left_unanswered")
+    if not any(x[name] for x in metrics.values() for name in counted):
+        return []
+    table = Table(
+        ["Model", "Left unanswered", "Of these, no answer to find", "Unanswerable ones left so"],
+        [
+            [
+                names[model],
+                f"{x['left_unanswered']:,}",
+                _number(x["abstention_precision"]),
+                _number(x["abstention_recall"]),
+            ]
+            for model, x in metrics.items()
+        ],
+        "The last two columns are the precision and the recall of abstaining.",
+    )
+    first = next(iter(metrics.values()))
+    says = (
+        f"{first['without_answer']:,} of {first['n']:,} questions have no answer in their passage."
+    )
+    return [Section("Does it know when there is no answer?", [says], tables=[table])]
 
 
 def decoding_sections(results: Mapping[str, Scored], metrics: Mapping[str, str]) -> list[Section]:
@@ -199,27 +225,29 @@ def _samples(
     compared: Mapping[str, Written],
     names: Mapping[str, str],
     texts: Sequence[str],
+    says: str = "",
     *,
-    instead: str = "",
+    marked: bool = True,
 ) -> list[Section]:
-    """`instead` names what is shown in place of right or wrong: the values of answers."""
+    """`says` adds how to read them; where answers aren't `marked` right or wrong, their values are
+    shown."""
     if not compared:
         return []
     given = {
-        names[model]: Given(x.given, None, values=x.values)
-        if instead
-        else Given(x.given, x.right, confidence=x.confidence)
+        names[model]: Given(x.given, x.right, confidence=x.confidence)
+        if marked
+        else Given(x.given, None, values=x.values)
         for model, x in compared.items()
     }
-    says = f"with {instead}" if instead else "✓ right, ✗ wrong"
+    how = ["✓ right, ✗ wrong"] if marked else []
     if any(x.confidence is not None for x in given.values()):
-        says += ", with the model's confidence"
+        how.append("with the model's confidence")
+    how += [says] if says else []
+    gold = next(iter(compared.values())).gold
     return [
         Section(
             "Sample answers",
-            [f"Test examples, in the masked form that the models saw: {says}."],
-            samples=sample_groups(
-                texts, next(iter(compared.values())).gold, given, text_length=LONG_TEXT
-            ),
+            [f"Test examples, in the masked form that the models saw: {', '.join(how)}."],
+            samples=sample_groups(texts, gold, given, text_length=LONG_TEXT),
         )
     ]

@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.metrics import text
 from stillhouse.metrics.bootstrap import f1_interval, mean_interval
 from stillhouse.metrics.calibration import confidence_metrics
-from stillhouse.metrics.extraction import FieldScores, extraction_metrics, right_fields
+from stillhouse.metrics.extraction import (
+    FieldScores,
+    extraction_metrics,
+    right_fields,
+    values_of,
+)
 from stillhouse.tasks.results import Scored
+from stillhouse.wording import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,22 +35,15 @@ DECODINGS = {
 NO_JSON = "(no valid JSON)"
 NO_ANSWER = "(no answer)"
 NOTHING = "(no field)"
+ALL_RIGHT, OTHERS_RIGHT = "(all right)", "(others right)"
 
-# Column title of the report's table -> metric.
-EXTRACTION_TABLE = {
-    "Field F1 (95% CI)": "field_f1",
-    "Exact": "exact_match",
-    "Valid": "valid",
-    "ECE": "ece",
-}
-ANSWER_TABLE = {
-    "F1 (95% CI)": "f1",
-    "Exact": "exact_match",
-    "Abst. P": "abstention_precision",
-    "Abst. R": "abstention_recall",
-    "ECE": "ece",
-}
+# Column title of the report's table -> metric; as many as a terminal has room for.
+EXTRACTION_TABLE = {"Field F1 (95% CI)": "field_f1", "Exact": "exact_match", "ECE": "ece"}
+ANSWER_TABLE = {"F1 (95% CI)": "f1", "Exact": "exact_match", "ECE": "ece"}
 SUMMARY_TABLE = {"ROUGE-L (95% CI)": "rouge_l", "chrF": "chrf"}
+# What is said of each way of decoding.
+OF_EXTRACTION = ("field_f1", "exact_match", "valid")
+OF_ANSWERS = ("f1", "exact_match", "abstention_precision", "abstention_recall")
 
 Object = Mapping[str, Any]
 
@@ -53,10 +52,10 @@ Object = Mapping[str, Any]
 class Written:
     """What a `Scored` of written answers holds in `detail`.
 
-    `gold` and `given` are texts as a person reads them; `right` bool [n] says which are the same.
-    `confidence` float [n] is that of whole answers, NaN where there is none. `trusted` holds
-    confidences and whether each was right: of answers, or of the fields that answers fill.
-    `values` float [n] where some answers are better than others.
+    `gold` and `given` are texts as a person reads them side by side; `right` bool [n] says which
+    answers are right. `confidence` float [n] is that of whole answers, NaN where there is none.
+    `trusted` holds confidences and whether each was right: of answers, or of the fields that
+    answers fill. `values` float [n] where some answers are better than others.
     """
 
     gold: list[str]
@@ -93,7 +92,7 @@ def score_extraction(
         if confidence is None:  # an answer is no surer than its least sure field
             confidence = [min(x.values(), default=float("nan")) for x in field_confidence]
     modes = {
-        mode: _only(extraction_metrics(gold, other, names), EXTRACTION_TABLE)
+        mode: _only(extraction_metrics(gold, other, names).to_json(), OF_EXTRACTION)
         for mode, other in (decodings or {}).items()
     }
     metrics = found.to_json() | {"field_f1_ci": list(f1_interval(found.counts))}
@@ -108,7 +107,7 @@ def score_extraction(
         table=EXTRACTION_TABLE,
         detail=Written(
             [in_words(x, names) for x in gold],
-            [in_words(x, names) for x in predicted],
+            [difference(x, y, names) for x, y in zip(gold, predicted, strict=True)],
             found.exact,
             None if confidence is None else np.asarray(confidence, float),
             trusted,
@@ -131,10 +130,8 @@ def score_answers(
     sure = None if confidence is None else np.asarray(confidence, float)
     trusted = None if sure is None else (sure, right)
     modes = {
-        mode: {name: other[name] for name in ANSWER_TABLE.values() if name in other}
-        for mode, (other, *_) in (
-            (mode, _answers(gold, answers)) for mode, answers in (decodings or {}).items()
-        )
+        mode: _only(_answers(gold, other)[0], OF_ANSWERS)
+        for mode, other in (decodings or {}).items()
     }
     return _scored(
         found | {"f1_ci": list(mean_interval(values))},
@@ -237,9 +234,8 @@ def _scored(
     )
 
 
-def _only(found: Any, table: Mapping[str, str]) -> dict[str, Any]:
-    values = found.to_json()
-    return {name: values[name] for name in table.values() if name in values}
+def _only(metrics: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: metrics[name] for name in names}
 
 
 def _of_fields(
@@ -266,9 +262,26 @@ def in_words(answer: Object | None, fields: Sequence[str] = ()) -> str:
     """
     if answer is None:
         return NO_JSON
-    order = [*(name for name in fields if name in answer), *answer]
-    said = {name: answer[name] for name in order if answer[name] not in (None, "", [])}
+    said = {name: answer[name] for name in [*fields, *answer] if values_of(answer.get(name))}
     return "\n".join(f"{name}: {_value(value)}" for name, value in said.items()) or NOTHING
+
+
+def difference(gold: Object, said: Object | None, fields: Sequence[str] = ()) -> str:
+    """What an answer says otherwise than the gold one, a line a field: in a report both stand side
+    by side, and equal fields would hide what is wrong."""
+    if said is None:
+        return NO_JSON
+    wrong, right = {}, 0
+    for name in dict.fromkeys([*fields, *gold, *said]):
+        wanted, found = values_of(gold.get(name)), values_of(said.get(name))
+        if wanted != found:
+            wrong[name] = _value(said[name]) if found else MISSING
+        elif wanted:
+            right += 1
+    if not wrong:
+        return ALL_RIGHT
+    lines = [f"{name}: {value}" for name, value in wrong.items()]
+    return "\n".join([*lines, *([OTHERS_RIGHT] if right else [])])
 
 
 def _value(value: Any) -> str:

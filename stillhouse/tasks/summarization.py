@@ -32,6 +32,7 @@ class Summarization(Writing):
     """A summarization task."""
 
     task: SummarizationTask
+    calibrates = False
 
     @staticmethod
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:

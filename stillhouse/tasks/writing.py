@@ -53,6 +53,7 @@ class Writing:
     """The shared part of a kind; `decodings` are its constraints, the one that is used last."""
 
     countable = False
+    calibrates = True
     decodings: tuple[str, ...] = ()
 
     def __init__(self, task: Task, dataset: Path) -> None:

@@ -46,7 +46,8 @@ def ask(tiny_teacher: Path, routing: Task, tmp_path: Path) -> Ask:
     def call(dataset: Path, tasks: list[Task] | None = None, **changes: Any) -> dict[str, Scored]:
         settings = {"model_digest": "one", "max_tokens": 64, **changes}
         store = tmp_path / "predictions" / "teacher.parquet"
-        return predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        found = predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        return {task: x.kind.score(x.gold, x.predictions) for task, x in found.items()}
 
     return call
 

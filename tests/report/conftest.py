@@ -116,6 +116,11 @@ def _answers() -> Callable[..., Scored]:
     return answers
 
 
+@pytest.fixture(scope="session", name="by_value")
+def _by_value() -> Callable[..., Scored]:
+    return by_value
+
+
 @pytest.fixture(scope="session", name="models")
 def _models() -> Callable[..., list[ModelResult]]:
     return models

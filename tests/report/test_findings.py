@@ -4,7 +4,6 @@ import pytest
 from stillhouse.metrics.paired import mcnemar_exact, paired_bootstrap
 from stillhouse.report import findings
 from stillhouse.report.results import compare, evaluation
-from tests.report.conftest import by_value
 
 
 def reading(n: int, only_first: int, only_second: int) -> str:
@@ -143,15 +142,25 @@ def test_tasks_whose_baseline_is_not_beaten_come_first(models):
     assert said.index("on bad") < said.index("beats one on good") < said.index("keeps")
 
 
+def test_beaten_baselines_share_a_sentence(models):
+    tasks = {"one": "a guess", "two": "the first sentence"}
+    results = models({"baseline": [1, 0], "teacher": [1, 1], "student": [1, 1]}, tuple(tasks))
+    assert headline_of(results, tasks).startswith(
+        "The student beats a guess on one by 50.0 points of overlap (1.000 against 0.500; chance "
+        "may explain the difference); the first sentence on two by 50.0 points of overlap"
+    )
+
+
 def test_a_task_without_a_baseline_is_not_compared(models):
     results = models({"baseline": [1, 0], "teacher": [1, 1], "student": [1, 1]}, ("one", "two"))
     del results[0].tasks["two"]
     said = headline_of(results, {"one": "a guess"})
     assert "beats a guess on one" in said
+    assert "on two by" not in said
     assert said.count("beat") == 1
 
 
-def test_comparisons_survive_being_written(models):
+def test_comparisons_survive_being_written(models, by_value):
     from stillhouse.report.results import Comparison
 
     values, counts = np.linspace(0, 1, 20), np.random.default_rng(0).integers(0, 3, (20, 3))
@@ -170,7 +179,7 @@ def test_comparisons_survive_being_written(models):
     assert Comparison.of_json(written) == found
 
 
-def test_families_are_drawn_together(models):
+def test_families_are_drawn_together(models, by_value):
     rng = np.random.default_rng(3)
     results = models({"teacher": by_value(rng.random(60)), "student": by_value(rng.random(60))})
     (apart,) = compare(results)["digest"]

@@ -51,7 +51,7 @@ def test_a_task_may_have_limits_of_its_own(models, answers):
     # Both lose 0.25: what is much for the one is allowed to the other.
     assert (student.task, student.limit, student.passed) == ("easy", 0.2, False)
     assert student.by_task == {"easy": 0.25, "hard": 0.25}
-    assert title(student) == "Student, easy"
+    assert title(student) == "Student on easy"
     assert quantized.limit == 0.1  # what a task doesn't say is the project's
     results[1].tasks["easy"] = answers([1, 1, 1, 1])
     student, *_ = gates_of(by_name, lenient)

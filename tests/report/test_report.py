@@ -113,6 +113,15 @@ def test_summary_is_rendered_from_the_numbers_alone(reported, tmp_path):
     assert "data:" not in summary
 
 
+def test_summary_of_several_tasks_says_what_its_readings_are_of(made, tmp_path, models):
+    right = {name: [1, 0, 1] for name in ("teacher", "student", "student_quantized")}
+    tasks = ("digest", "order_form")
+    made(results=models(right, tasks), kinds=dict.fromkeys(tasks, "summarization"), sections={})
+    readings = markdown_of(tmp_path).partition("Margin")[2]
+    for task in tasks:
+        assert f"\n\n{task}\n\n- The student and the teacher" in readings
+
+
 def test_models_may_be_called_otherwise(made, tmp_path, models):
     right = {name: [1, 0, 1] for name in ("teacher_zero_shot", "teacher", "student_quantized")}
     zero_shot, teacher, quantized = models(right)
