@@ -156,8 +156,10 @@ _OF_FILES = ("path", "kind", "confidentiality", "label_from")
 
 def _parsing(at: Where) -> dict[str, Any]:
     sources = at.project.sources
+    read = {s.name: at.project.reading(s.name) for s in sources if s.kind == "records"}
     return {
         "sources": {s.name: _without(s, *_OF_FILES) for s in sources},
+        "columns": {name: [settings_of(c) for c in columns] for name, columns in read.items()},
         "nlp_model": at.project.privacy.nlp_model,
     }
 

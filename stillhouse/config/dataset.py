@@ -9,6 +9,16 @@ from pydantic import Field, field_validator, model_validator
 from stillhouse.config.base import AssetName, Fraction, Section, Slug
 
 Encoding = Literal["labels", "top_k", "sampled", "hidden"]
+Role = Literal["answer", "question", "passage"]
+
+
+class Column(Section):
+    """A column of records that tasks read. Where it holds JSON, `keys` are those of objects that
+    count; without any it is text."""
+
+    name: str
+    role: Role
+    keys: tuple[str, ...] = ()
 
 
 class Task(Section):
@@ -42,13 +52,28 @@ class Task(Section):
         return name
 
     @property
-    def columns(self) -> list[str]:
-        """Columns of records that this task reads, beside those that a source maps."""
-        found: list[str] = []
+    def named_columns(self) -> list[tuple[str, str]]:
+        """The settings that name columns of records, each with a column."""
+        found: list[tuple[str, str]] = []
         for setting in self.COLUMN_SETTINGS:
             named = getattr(self, setting)
-            found += [named] if isinstance(named, str) else named or []
+            found += [(setting, c) for c in ([named] if isinstance(named, str) else named or [])]
         return found
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of records that this task reads, beside those that a source maps."""
+        return [column for _, column in self.named_columns]
+
+    @property
+    def keys(self) -> list[str]:
+        """Where those columns hold JSON, the keys of objects that this task reads."""
+        return []
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Which of those columns hold no answers, and what instead."""
+        return {}
 
 
 class ClassificationTask(Task):
@@ -126,6 +151,10 @@ class ExtractionTask(GenerativeTask):
     def columns(self) -> list[str]:
         return super().columns or list(self.fields)
 
+    @property
+    def keys(self) -> list[str]:
+        return list(self.fields)
+
 
 class Retrieval(Section):
     """Questions are put to the `passages` that BM25 finds best for them, the one with the answer
@@ -153,6 +182,11 @@ class QuestionAnsweringTask(WritableTask):
     retrieval: Retrieval | None = None
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers", "question", "passage")
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        named: dict[str | None, Role] = {self.question: "question", self.passage: "passage"}
+        return {column: role for column, role in named.items() if column is not None}
 
 
 class SummarizationTask(WritableTask):

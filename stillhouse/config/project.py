@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import Dedup, Privacy, Source
-from stillhouse.config.dataset import AnyTask, Splits, Task
+from stillhouse.config.dataset import AnyTask, Column, Role, Splits, Task
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
@@ -100,6 +100,19 @@ class Project(Section):
         """Columns of a source's records that tasks read, beside those that `fields` maps."""
         named = [c for task in self.tasks if source in task.sources for c in task.columns]
         return sorted(set(named))
+
+    def reading(self, source: str) -> list[Column]:
+        """Those columns, with what they are to the tasks; what one asks about is no answer of
+        another."""
+        tasks = [task for task in self.tasks if source in task.sources]
+        found = []
+        for column in self.columns_of(source):
+            readers = [task for task in tasks if column in task.columns]
+            roles = {task.roles.get(column, "answer") for task in readers}
+            role: Role = next(r for r in ("passage", "question", "answer") if r in roles)
+            keys = sorted({key for task in readers for key in task.keys})
+            found.append(Column(name=column, role=role, keys=tuple(keys)))
+        return found
 
     def source(self, name: str) -> Source:
         return next(s for s in self.sources if s.name == name)
