@@ -48,7 +48,7 @@ from distillation_quality_data import TASK, banking77
 from numpy.typing import NDArray
 
 from stillhouse.config.student import Distillation, Student, StudentInit
-from stillhouse.config.teacher import Adaptation, SoftLabels
+from stillhouse.config.teacher import Adaptation, SoftLabels, TeacherPrompt
 from stillhouse.dataset.pairs import pair_schema
 from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import SoftLabelsFacts
@@ -137,7 +137,9 @@ class Benchmark:
         self.answered = self._answered()
         arms = [(arm, seed) for seed in range(self.options.seeds) for arm in self.options.arms]
         predicted: dict[str, list[NDArray[Any]]] = {
-            "teacher, zero-shot": [self._predictions("zero_shot", self.base, zero_shot=True)],
+            "teacher, zero-shot": [
+                self._predictions("zero_shot", self.base, prompt=TeacherPrompt(shots=0))
+            ],
             "teacher": [self._predictions("teacher", self.adapted)],
         }
         for number, (arm, seed) in enumerate(arms, 1):
@@ -186,7 +188,8 @@ class Benchmark:
         if not self.unlabelled:
             return []
         labels = self._labels("labels", [*self.labelled, *self.unlabelled])
-        store, rows = open_store(self.folder / "labels" / "labels", header_from(labels.header)), []
+        (header,) = labels.headers
+        store, rows = open_store(self.folder / "labels" / "labels", header_from(header)), []
         intents = sorted({row["label"] for row in self.labelled})
         for row in self.unlabelled:
             log_probs = store.get(row["pair_id"]).arrays["log_probs"]
@@ -247,7 +250,7 @@ class Benchmark:
             distil_student(
                 self.adapted,
                 self.folder / "labels" / arm,
-                labels.header,
+                labels.headers,
                 target,
                 self._dataset(named([*self.labelled, *answered])),
                 [TASK],
@@ -260,7 +263,9 @@ class Benchmark:
     def _file(self, name: str) -> Path:
         return self.folder / "predictions" / f"{name}.parquet"
 
-    def _predictions(self, name: str, model: Path, *, zero_shot: bool = False) -> NDArray[Any]:
+    def _predictions(
+        self, name: str, model: Path, *, prompt: TeacherPrompt | None = None
+    ) -> NDArray[Any]:
         """Test probabilities [queries, intents], in the order of `gold`; from its file, if any."""
         found = predict(
             model,
@@ -270,7 +275,7 @@ class Benchmark:
             self._file(name),
             model_digest=name,
             max_tokens=MAX_TOKENS,
-            zero_shot=zero_shot,
+            prompt=prompt,
         )[TASK.name].detail
         self.gold, self.intents = found.gold, found.labels
         probabilities: NDArray[Any] = found.probabilities

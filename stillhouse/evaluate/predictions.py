@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
-from stillhouse.lm.prompts import Encoder
-from stillhouse.models.loading import load_model, load_tokenizer, pick_device, pick_dtype
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
 from stillhouse.tasks.common import (
     Kind,
-    Predictions,
     Row,
-    is_untrained,
+    gold_of,
     quoted,
     require_splits,
     rows_of,
 )
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.tasks.results import Scored
+from stillhouse.tasks.running import Runner
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedModel
 
 # By task and pair: the key of what it was predicted with, and the prediction as JSON.
 Known = dict[tuple[str, str], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's predictions of the pairs of one task's split, and the gold answers."""
+
+    kind: Kind
+    gold: list[str]
+    predictions: list[Any]
 
 
 def predict(
@@ -42,23 +49,23 @@ def predict(
     *,
     model_digest: str,
     max_tokens: int,
-    zero_shot: bool = False,
-) -> dict[str, Scored]:
-    """One model's answers to the pairs of a split, scored, by task.
+    prompt: TeacherPrompt | None = None,
+) -> dict[str, Answers]:
+    """One model's answers to the pairs of a split, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
-    (`model_digest`), for other answers or from prompts of another length does not count.
-    `zero_shot` is for weights as they came; a teacher that was not adapted answers alike by itself.
+    (`model_digest`), for other answers or from other prompts does not count. Weights as they came
+    are asked in words, by `prompt`; a teacher that was not adapted says itself how it is asked.
 
-    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers.
+    Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers;
+    and as `Prompter` does.
     """
     require_splits(dataset, tasks, (split,))
     kinds = open_tasks(dataset, tasks)
-    untrained = zero_shot or is_untrained(model)
+    runner = Runner(model, dataset, max_tokens, prompt)
     keys = {
-        k.task.name: digest(model_digest, untrained, max_tokens, k.task.kind, k.meaning)
-        for k in kinds
+        k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }
     stored = _read(store)
     present = _pairs_in(dataset, split)
@@ -70,7 +77,6 @@ def predict(
     }
     wanted = {pair for pair in present if pair[0] in keys}
     if wanted - known.keys():
-        runner = _Runner(model, max_tokens, untrained)
         for kind in kinds:
             missing = [
                 row
@@ -78,57 +84,46 @@ def predict(
                 for row in rows
                 if (kind.task.name, row["pair_id"]) not in known
             ]
-            known |= runner.predict(kind, missing, keys[kind.task.name])
+            known |= _ask(runner, kind, missing, keys[kind.task.name])
     if known != stored:
         _write(store, known)
-    return {k.task.name: _score(k, dataset, split, known) for k in kinds}
+    return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
 
 
 def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
     return {
         (row["task"], row["pair_id"])
         for rows in rows_in_batches(
-            f"SELECT task, pair_id FROM dataset WHERE split = {quoted([split])}",  # noqa: S608
+            f"""SELECT task, pair_id FROM dataset
+                WHERE split = {quoted([split])} AND response IS NOT NULL""",  # noqa: S608
             dataset=dataset,
         )
         for row in rows
     }
 
 
-class _Runner:
-    """A model, loaded, and what it predicts of rows."""
-
-    def __init__(self, folder: Path, max_tokens: int, untrained: bool) -> None:
-        device = pick_device()
-        self.model: PreTrainedModel = load_model(folder, device, pick_dtype(device))
-        self.encoder = Encoder(load_tokenizer(folder), max_tokens)
-        self.untrained = untrained
-
-    def predict(self, kind: Kind, rows: Sequence[Row], key: str) -> Known:
-        if not rows:
-            return {}
-        examples = self.encoder.prompts(rows)
-        predictions: Predictions
-        if self.untrained:
-            predictions = kind.predict_untrained(self.model, self.encoder, examples)
-        else:
-            predictions = kind.predict(self.model, self.encoder, examples)
-        return {
-            (kind.task.name, example.key): (key, json.dumps(_plain(row)))
-            for example, row in zip(examples, predictions, strict=True)
-        }
+def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str) -> Known:
+    if not rows:
+        return {}
+    predictions = runner.predict(kind, rows)
+    return {
+        (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(prediction)))
+        for row, prediction in zip(rows, predictions, strict=True)
+    }
 
 
 def _plain(row: Any) -> Any:
     return row.tolist() if hasattr(row, "tolist") else row
 
 
-def _score(kind: Kind, dataset: Path, split: str, known: Known) -> Scored:
-    gold, predictions = [], []
+def _answers(kind: Kind, dataset: Path, split: str, known: Known) -> Answers:
+    found = Answers(kind, [], [])
     for rows in rows_of(dataset, kind.task.name, split):
-        gold += [row["label"] for row in rows]
-        predictions += [json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows]
-    return kind.score(gold, predictions)
+        found.gold.extend(gold_of(row) for row in rows)
+        found.predictions.extend(
+            json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows
+        )
+    return found
 
 
 def _schema() -> pa.Schema:

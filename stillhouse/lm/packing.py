@@ -108,7 +108,8 @@ def run_packed(
     multiple = ROWS_OF_16_BITS if rounded else 1
     packing = packing.rounded(multiple)
     name = "inputs_embeds" if inputs.is_floating_point() else "input_ids"
-    with _packed_attention(decoder.config), _reading_only(decoder.layers[-1], needed, multiple):
+    reading = _reading_only(decoder.layers[-1], needed, len(packing.places), multiple)
+    with _packed_attention(decoder.config), reading:
         found = decoder(
             **{name: inputs[packing.first][None]},
             position_ids=packing.positions[None],
@@ -190,24 +191,21 @@ def _attend(
 
 @contextmanager
 def _reading_only(
-    layer: torch.nn.Module, needed: torch.Tensor | None, multiple: int
+    layer: torch.nn.Module, needed: torch.Tensor | None, rows: int, multiple: int
 ) -> Iterator[None]:
-    """Let what works on each row alone in `layer` work on the rows that are needed."""
+    """Let what works on each of `rows` alone in `layer` work on those that are needed."""
     if needed is None:
         yield
         return
-    taken = _extended(needed, multiple)
+    taken, hooks = _extended(needed, multiple), []
 
     def take(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        nonlocal rows
-        rows = inputs[0].shape[1]
         return (inputs[0][:, taken], *inputs[1:])
 
     def give(_: torch.nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
         whole = output.new_zeros(1, rows, output.shape[2])
         return whole.index_copy(1, needed, output[:, : len(needed)])
 
-    rows, hooks = 0, []
     attention: Any = layer.self_attn
     for module in (getattr(attention, "q_proj", None), attention.o_proj, layer.mlp):
         if module is not None:

@@ -58,6 +58,13 @@ def stored_dtype(folder: Path) -> torch.dtype:
     return found
 
 
+def context_length(folder: Path) -> int | None:
+    """How many tokens the model in `folder` takes at most, where its configuration says so."""
+    config = read_json(folder / "config.json")
+    found = {**config, **config.get("text_config", {})}.get("max_position_embeddings")
+    return int(found) if found else None
+
+
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 

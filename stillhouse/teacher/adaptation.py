@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.config.dataset import Task
-from stillhouse.config.teacher import Adaptation
+from stillhouse.config.teacher import Adaptation, TeacherPrompt
 from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings, lift_tokens
 from stillhouse.lm.tokens import add_tokens
 from stillhouse.models.importing import describe
 from stillhouse.models.loading import (
+    context_length,
     load_model,
     load_tokenizer,
     output_weight,
@@ -29,7 +30,6 @@ from stillhouse.tasks.common import (
     Examples,
     answer_ids,
     figures_of_epoch,
-    mark_untrained,
     mean_figures,
     mean_score,
     prompts_of,
@@ -38,7 +38,10 @@ from stillhouse.tasks.common import (
     training_examples,
 )
 from stillhouse.tasks.kinds import kind_of, open_tasks
+from stillhouse.tasks.prompting import Prompter
+from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
+from stillhouse.teacher.unadapted import leave_as_it_came
 from stillhouse.training.loop import TrainingResult, train
 from stillhouse.training.losses import TrainedRows
 from stillhouse.training.step import TrainingData
@@ -104,42 +107,45 @@ def adapt_teacher(
     scratch: Path,
     cache: Path,
     fingerprint: str,
+    prompt: TeacherPrompt | None = None,
 ) -> AdaptedTeacherFacts:
     """Fill `target` with the adapted teacher: safetensors, and a tokenizer with answer tokens.
 
-    With `method: none` the answer tokens are only added, and a file beside the weights says that
-    this teacher answers in words. The same training and validation pairs, settings and weights
-    give the same bytes; the test split is never read. `cache` holds hidden states of the frozen
-    layers; its name should say which weights they are from. Resumes after a kill from `scratch`.
+    With `method: none` the answer tokens are only added, and a file beside the weights says how
+    this teacher is asked, in words, by `prompt` (see teacher/unadapted.py). The same training and
+    validation pairs, settings and weights give the same bytes; the test split is never read.
+    `cache` holds hidden states of the frozen layers; its name should say which weights they are
+    from. Resumes after a kill from `scratch`.
 
-    Raises `UserError` when a split of a task is empty.
+    Raises `UserError` when a split of a task is empty; and as `Prompter` does, because a report
+    asks the weights as they came.
     """
     require_splits(dataset, tasks)
-    kinds = open_tasks(dataset, tasks)
+    kinds, prompt = open_tasks(dataset, tasks), prompt or TeacherPrompt()
+    if settings.method == "none":
+        return leave_as_it_came(weights, target, dataset, kinds, prompt)
+    tokenizer = load_tokenizer(weights)
+    encoder = Encoder(tokenizer, settings.max_tokens)
+    for kind in kinds:
+        Prompter(encoder, prompt.without_shots(), kind, dataset, context_length(weights))
     device = pick_device()
     model = load_model(weights, device, pick_dtype(device))
-    tokenizer = load_tokenizer(weights)
     for kind in kinds:
         add_tokens(model, tokenizer, kind.answer_tokens)
-    encoder = Encoder(tokenizer, settings.max_tokens)
+    encoder = Encoder(tokenizer, settings.max_tokens)  # knows the answer tokens now
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
-    result = TrainingResult()
-    if settings.method == "none":
-        scored = score_all(model, encoder, validation, untrained=True)
-        mark_untrained(target)
-    else:
-        training = [training_examples(k, dataset, encoder) for k in kinds]
-        parts = split_teacher(
-            model,
-            [e for split in (*training, *validation) for e in split.examples],
-            top_layers=trained_layers(settings, tasks),
-            cache=cache,
-            pad_id=tokenizer.pad_token_id,
-        )
-        result = _train_lora(
-            parts, training, validation, settings, encoder, scratch=scratch, fingerprint=fingerprint
-        )
-        scored = score_all(parts.trained, encoder, validation, embeddings=parts.embeddings)
+    training = [training_examples(k, dataset, encoder) for k in kinds]
+    parts = split_teacher(
+        model,
+        [e for split in (*training, *validation) for e in split.examples],
+        top_layers=trained_layers(settings, tasks),
+        cache=cache,
+        pad_id=tokenizer.pad_token_id,
+    )
+    result = _train_lora(
+        parts, training, validation, settings, encoder, scratch=scratch, fingerprint=fingerprint
+    )
+    scored = _score(parts, encoder, validation)
     model.to(stored_dtype(weights)).save_pretrained(target)
     tokenizer.save_pretrained(target)
     info = describe(target)
@@ -151,9 +157,16 @@ def adapt_teacher(
         score=mean_score(scored),
         chance=sum(split.kind.chance(split.gold) for split in validation) / len(validation),
         scores=mean_figures(scored),
+        by_task={k.task.name: found.score for k, found in zip(kinds, scored, strict=True)},
         best_epoch=result.best_epoch,
         stopped_early=result.stopped_early,
         history=result.history,
+    )
+
+
+def _score(parts: TeacherParts, encoder: Encoder, validation: Sequence[Examples]) -> list[Scored]:
+    return score_all(
+        parts.trained, encoder, validation, embeddings=parts.embeddings, whole=parts.whole
     )
 
 
@@ -192,7 +205,7 @@ def _train_lora(
 
     def validate() -> dict[str, float]:
         rows.stored()
-        return figures_of_epoch(score_all(model, encoder, validation, embeddings=parts.embeddings))
+        return figures_of_epoch(_score(parts, encoder, validation))
 
     result = train(
         model,

@@ -8,25 +8,33 @@ import numpy as np
 import pytest
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
-from stillhouse.evaluate import predictions
 from stillhouse.evaluate.predictions import predict
 from stillhouse.lm.prompts import Encoder
 from stillhouse.storage.tables import read_table
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
+
+ZERO_SHOT = TeacherPrompt(shots=0, max_tokens=256)
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The pairs that models were asked."""
     keys: list[str] = []
-    original = Encoder.prompts
+    original, asked_in_words = Encoder.prompts, Prompter.prompts
 
     def prompts(self: Encoder, rows: Any) -> Any:
         keys.extend(row["pair_id"] for row in rows)
         return original(self, rows)
 
-    monkeypatch.setattr(predictions.Encoder, "prompts", prompts)
+    def in_words(self: Prompter, rows: Any) -> Any:
+        keys.extend(row["pair_id"] for row in rows)
+        return asked_in_words(self, rows)
+
+    monkeypatch.setattr(Encoder, "prompts", prompts)
+    monkeypatch.setattr(Prompter, "prompts", in_words)
     return keys
 
 
@@ -38,7 +46,8 @@ def ask(tiny_teacher: Path, routing: Task, tmp_path: Path) -> Ask:
     def call(dataset: Path, tasks: list[Task] | None = None, **changes: Any) -> dict[str, Scored]:
         settings = {"model_digest": "one", "max_tokens": 64, **changes}
         store = tmp_path / "predictions" / "teacher.parquet"
-        return predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        found = predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        return {task: x.kind.score(x.gold, x.predictions) for task, x in found.items()}
 
     return call
 
@@ -70,7 +79,7 @@ def test_each_pair_is_asked_once(
 
 
 @pytest.mark.parametrize(
-    "change", [{"model_digest": "two"}, {"max_tokens": 65}, {"zero_shot": True}]
+    "change", [{"model_digest": "two"}, {"max_tokens": 65}, {"prompt": ZERO_SHOT}]
 )
 def test_what_another_model_said_does_not_count(
     ask: Ask, asked: list[str], routing_dataset: Path, change: dict[str, Any]
@@ -92,10 +101,10 @@ def test_answers_of_other_tasks_stay(
     rows = [r | {"task": "other"} for r in routing_pairs]
     dataset = write_dataset(tmp_path / "d", [*routing_pairs, *rows])
     ask(dataset)
-    ask(dataset, [other], zero_shot=True)
+    ask(dataset, [other], prompt=ZERO_SHOT)
     asked.clear()
     ask(dataset)
-    ask(dataset, [other], zero_shot=True)
+    ask(dataset, [other], prompt=ZERO_SHOT)
     assert asked == []
 
 

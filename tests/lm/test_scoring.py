@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from stillhouse.lm import scoring
 from stillhouse.lm.prompts import Example
-from stillhouse.lm.scoring import _score_sequences, token_probabilities
+from stillhouse.lm.scoring import _score_sequences, sequence_probabilities, token_probabilities
 from stillhouse.teacher.trunk import Trunk, upper_part
 
 
@@ -54,6 +56,89 @@ def test_sequences_are_scored_as_whole_sequences_apart_from_each_other(
                 log_probs = model(torch.tensor([prompt + name])).logits[0].log_softmax(-1)
                 expected = sum(log_probs[len(prompt) - 1 + i, t] for i, t in enumerate(name))
                 assert float(found[row, column]) == pytest.approx(float(expected), abs=1e-4)
+
+
+SHARED = list(range(30, 60))
+AFTER_SHARED = [
+    Example(f"s{n}", [*SHARED, *range(3 + n, 5 + 2 * n), 90], len(SHARED) + 2 + n) for n in range(6)
+]
+NAMES = [[20, 21, 22], [20, 21], [24]]  # one is how another begins
+
+
+def test_what_all_prompts_begin_with_is_read_once_and_changes_nothing(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [e.ids[: e.response_start] for e in AFTER_SHARED]
+    read: list[tuple[int, ...]] = []
+    run = model.model.forward
+    monkeypatch.setattr(
+        model.model,
+        "forward",
+        lambda **given: (read.append(given["input_ids"].shape), run(**given))[1],
+    )
+    score = partial(
+        scoring._sequence_scores,
+        model,
+        sequences=NAMES,
+        vocabulary=97,
+        batch_size=2,
+        description="",
+    )
+    found = score(prompts)
+    assert read[0] == (1, len(SHARED))
+    assert max(length for _, length in read[1:]) < len(SHARED)
+    read.clear()
+    np.testing.assert_allclose(found, score(prompts, share=False), atol=1e-4)
+    assert min(length for _, length in read) > len(SHARED)
+    for row, prompt in zip(found, prompts, strict=True):
+        np.testing.assert_allclose(row, _one_by_one(model, prompt, NAMES), atol=1e-4)
+
+
+def _one_by_one(model: LlamaForCausalLM, prompt: list[int], names: list[list[int]]) -> list[float]:
+    found = []
+    for name in names:
+        with torch.no_grad():
+            log_probs = model(torch.tensor([prompt + name])).logits[0].log_softmax(-1)
+        found.append(sum(float(log_probs[len(prompt) - 1 + i, t]) for i, t in enumerate(name)))
+    return found
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [[[5, 6, 7]], [[5, 6, 7], [5, 6, 7]], [[5, 6], [5, 6, 7]], [[5, 6, 7], [5, 8]], [[5], [6]]],
+)
+def test_prompts_that_begin_alike_keep_a_token_of_their_own(
+    model: LlamaForCausalLM, prompts: list[list[int]]
+) -> None:
+    examples = [Example(f"p{n}", [*ids, 0], len(ids)) for n, ids in enumerate(prompts)]
+    found = sequence_probabilities(model, examples, NAMES, vocabulary=97)
+    for row, prompt in zip(found, prompts, strict=True):
+        expected = torch.tensor(_one_by_one(model, prompt, NAMES)).softmax(0)
+        np.testing.assert_allclose(row, expected.numpy(), atol=1e-5)
+
+
+def test_few_positions_of_the_vocabulary_at_a_time_give_the_same(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sequence_probabilities(model, AFTER_SHARED, NAMES, vocabulary=97)
+    monkeypatch.setattr(scoring, "LOGITS_HELD", 97)
+    found = sequence_probabilities(model, AFTER_SHARED, NAMES, vocabulary=97)
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+def test_what_is_said_of_no_text_is_divided_out(model: LlamaForCausalLM) -> None:
+    """p(answer | text) / p(answer | nothing), normalised: Zhao et al., 2021."""
+    empty = [
+        Example(e.key, [*SHARED, 7 + n % 2, 0], len(SHARED) + 1) for n, e in enumerate(EXAMPLES)
+    ]
+    plain = sequence_probabilities(model, EXAMPLES, NAMES, vocabulary=97)
+    prior = sequence_probabilities(model, empty, NAMES, vocabulary=97)
+    found = sequence_probabilities(model, EXAMPLES, NAMES, vocabulary=97, priors=empty)
+    expected = plain / prior
+    np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), rtol=1e-4)
+    # Of a prompt that is as empty itself, nothing is left to know.
+    even = sequence_probabilities(model, empty, NAMES, vocabulary=97, priors=empty)
+    np.testing.assert_allclose(even, np.full_like(even, 1 / 3), atol=1e-6)
 
 
 def test_the_upper_part_on_cached_states_is_the_whole_model(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.lm.prompts import Encoder, render_prompt
 from stillhouse.lm.tokens import add_tokens
@@ -21,10 +22,12 @@ from stillhouse.tasks.common import (
     figures_of_epoch,
     prompts_of,
     require_splits,
+    rows_of,
     texts_of,
     training_examples,
 )
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.prompting import Prompter
 
 CPU = torch.device("cpu")
 
@@ -75,12 +78,13 @@ def test_untrained_predictions_are_the_likelihoods_of_whole_names(
 ) -> None:
     model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
     encoder = Encoder(tokenizer, 64)
-    examples = prompts_of(task, routing_dataset, "test", encoder).examples
-    found = task.predict_untrained(model, encoder, examples)
-    for example, row in zip(examples, found, strict=True):
+    rows = [row for batch in rows_of(routing_dataset, "routing", "test") for row in batch]
+    prompter = Prompter(encoder, TeacherPrompt(shots=2), task, routing_dataset)
+    asked = prompter.prompts(rows)
+    found = task.predict_untrained(model, asked, [row["input"] for row in rows])
+    for example, row in zip(asked.examples, found, strict=True):
         scores = []
-        for name in task.classes:
-            tail = tokenizer(f" {name}").input_ids
+        for tail in asked.form.answers(task.names):
             ids = example.ids[: example.response_start] + tail
             with torch.inference_mode():
                 log_probs = model(torch.tensor([ids])).logits[0].log_softmax(-1)

@@ -15,7 +15,7 @@ from stillhouse.config.teacher import Adaptation
 from stillhouse.errors import UserError
 from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.models.importing import describe
-from stillhouse.tasks.common import is_untrained
+from stillhouse.tasks.common import answers_in_words
 from stillhouse.teacher.adaptation import adapt_teacher
 
 Pairs = list[dict[str, Any]]
@@ -84,7 +84,7 @@ def test_the_teacher_learns_and_says_how_well(adapt: Adapt, tiny_base: Path) -> 
     assert facts.chance == 0.6
     assert len(facts.history) == 8
     assert facts.history[facts.best_epoch - 1]["validation_accuracy"] == 1.0
-    assert not is_untrained(folder)
+    assert answers_in_words(folder) is None
     assert "answer_rows" not in " ".join(load_file(folder / "model.safetensors"))
     assert facts.parameters == describe(tiny_base).parameters + 2 * 32
 
@@ -96,7 +96,7 @@ def test_a_teacher_left_as_it_came_has_the_weights_it_came_with(
     before, after = (load_file(f / "model.safetensors") for f in (tiny_base, folder))
     for name, weight in before.items():
         assert (after[name][: len(weight)] == weight).all()
-    assert is_untrained(folder)
+    assert answers_in_words(folder) is not None
     assert (facts.method, facts.best_epoch, facts.history) == ("none", 0, [])
     assert 0.0 <= facts.score <= 1.0
 
