@@ -43,7 +43,7 @@ from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.teacher.unadapted import leave_as_it_came
 from stillhouse.training.loop import TrainingResult, train
-from stillhouse.training.losses import TrainedRows
+from stillhouse.training.objective import TrainedRows
 from stillhouse.training.step import TrainingData
 
 if TYPE_CHECKING:

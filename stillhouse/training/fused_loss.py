@@ -31,8 +31,7 @@ from stillhouse.training.objective import NO_GOLD
 
 if TYPE_CHECKING:
     from stillhouse.soft_labels.targets import SparseTargets
-    from stillhouse.training.losses import TrainedRows
-    from stillhouse.training.objective import Divergence
+    from stillhouse.training.objective import Divergence, TrainedRows
 
 # Logits held at once by default. Every chunk reads the whole embedding and adds to the whole of its
 # gradient, so that small chunks cost time; large ones cost memory.

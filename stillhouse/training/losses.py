@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stillhouse.training.objective import NO_GOLD, Divergence
+from stillhouse.training.objective import NO_GOLD, Divergence, TrainedRows
 
 if TYPE_CHECKING:
     import torch
@@ -31,17 +31,6 @@ class LossParts:
     loss: torch.Tensor
     kl: torch.Tensor
     ce: torch.Tensor
-
-
-@dataclass(frozen=True)
-class TrainedRows:
-    """Rows of an output embedding that are trained while the others are frozen.
-
-    `values` [rows, width] get the gradients; the embedding holds the same numbers at `ids`.
-    """
-
-    ids: torch.Tensor
-    values: torch.Tensor
 
 
 def distillation_loss(

@@ -11,7 +11,8 @@ from stillhouse.lm.batches import collate, layered_hidden, response_hidden
 from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.models.loading import output_weight
-from stillhouse.training.losses import TrainedRows, distillation_loss, hidden_distance
+from stillhouse.training.losses import distillation_loss, hidden_distance
+from stillhouse.training.objective import TrainedRows
 
 if TYPE_CHECKING:
     import torch
