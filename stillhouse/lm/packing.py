@@ -51,9 +51,7 @@ class Packing:
 
     def rounded(self, multiple: int) -> Packing:
         """With copies of the first row that nobody reads, up to a multiple of rows."""
-        return Packing(
-            self.grid, _extended(self.places, multiple), _extended(self.first, multiple)
-        )
+        return Packing(self.grid, _extended(self.places, multiple), _extended(self.first, multiple))
 
 
 def pack(texts: Sequence[Sequence[int]]) -> Packing:
