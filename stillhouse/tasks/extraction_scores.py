@@ -15,6 +15,8 @@ from stillhouse.tasks.writing import Written, as_written
 
 Answer = dict[str, Any]
 
+ROWS_AT_ONCE = 1024
+
 
 def calibrated(
     fields: Mapping[str, AnswerField], gold: Sequence[str], predictions: Predictions
@@ -23,17 +25,20 @@ def calibrated(
     single fields (None where no answer has one); see `metrics.calibration.fit_platt`."""
     from stillhouse.metrics.calibration import fit_platt
 
-    answers, fields_seen = [], []
-    for answer, prediction in zip(gold, predictions, strict=True):
-        wanted, written = json.loads(answer), Written.of(prediction)
-        said = parsed(written.text, fields)
-        right = right_fields(wanted, said)
-        exact = said is not None and all(right.values()) and right.keys() == wanted.keys()
-        answers.append((written.log_prob, exact))
-        fields_seen += [(p, right[name]) for name, p in written.parts.items() if name in right]
+    written = [Written.of(prediction) for prediction in predictions]
+    golds = [json.loads(answer) for answer in gold]
+    said = [parsed(w.text, fields) for w in written]
+    exact = extraction_metrics(golds, said).exact
+    rights = [right_fields(g, s) for g, s in zip(golds, said, strict=True)]
+    seen = [
+        (log_prob, right[name])
+        for w, right in zip(written, rights, strict=True)
+        for name, log_prob in w.parts.items()
+        if name in right
+    ]
     return {
-        "answer": fit_platt(*zip(*answers, strict=True)),
-        "fields": fit_platt(*zip(*fields_seen, strict=True)) if fields_seen else None,
+        "answer": fit_platt([w.log_prob for w in written], exact),
+        "fields": fit_platt(*zip(*seen, strict=True)) if seen else None,
     }
 
 
@@ -52,22 +57,34 @@ def majority(answers: Sequence[Answer]) -> Answer:
 def baseline(training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
     """The nearest training text's answer, or each field's most common value: whichever does better
     on the training texts, each left out once. Nearest by the cosine of TF-IDF."""
-    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     answers = [json.loads(row["response"]) for row in training]
     constant = majority(answers)
-    tfidf = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    # A text of marks alone has a word as well.
+    tfidf = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]+"
+    )
     known = tfidf.fit_transform(row["input"] for row in training)
-    among = (known @ known.T).toarray()
-    np.fill_diagonal(among, -1.0)
-    left_out = [answers[i] for i in among.argmax(axis=1)]
+    left_out = [answers[i] for i in _nearest(known, known, others=True)]
     by_nearest = extraction_metrics(answers, left_out).field_f1
     by_majority = extraction_metrics(answers, [constant] * len(answers)).field_f1
     if by_majority >= by_nearest:
         return "each field's most common value", [_written(constant) for _ in rows]
-    nearest = (tfidf.transform(row["input"] for row in rows) @ known.T).toarray().argmax(axis=1)
+    nearest = _nearest(tfidf.transform(row["input"] for row in rows), known)
     return "the nearest text's answer", [_written(answers[i]) for i in nearest]
+
+
+def _nearest(texts: Any, known: Any, *, others: bool = False) -> list[int]:
+    """The row of `known` nearest to each of `texts`, some at a time; with `others`, not itself."""
+    found: list[int] = []
+    for start in range(0, texts.shape[0], ROWS_AT_ONCE):
+        near = (texts[start : start + ROWS_AT_ONCE] @ known.T).toarray()
+        if others:
+            for row in range(len(near)):
+                near[row, start + row] = -1.0
+        found += near.argmax(axis=1).tolist()
+    return found
 
 
 def _written(answer: Answer) -> dict[str, Any]:

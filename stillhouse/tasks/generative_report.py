@@ -12,7 +12,7 @@ from typing import Any
 
 from stillhouse.tasks.generative_scores import DECODINGS, Written
 from stillhouse.tasks.plots import share_reached
-from stillhouse.tasks.results import Scored, names_of
+from stillhouse.tasks.results import BASELINE, Scored, names_of
 from stillhouse.tasks.samples import Given, sample_groups
 from stillhouse.tasks.section_builders import (
     COMPARED_MODELS,
@@ -138,10 +138,13 @@ def _abstention(results: Mapping[str, Scored], names: Mapping[str, str]) -> list
 
 def decoding_sections(results: Mapping[str, Scored], metrics: Mapping[str, str]) -> list[Section]:
     """The same models decoded in other ways, side by side: a table for each of `metrics` (title ->
-    name), from `metrics["decodings"]` of each model; nothing where no model has that."""
+    name), from `metrics["decodings"]` of each model; nothing where no model has that. A baseline
+    writes nothing that a constraint could change."""
     names = names_of(results)
     found: dict[str, Any] = {
-        model: x.metrics["decodings"] for model, x in results.items() if "decodings" in x.metrics
+        model: x.metrics["decodings"]
+        for model, x in results.items()
+        if "decodings" in x.metrics and model != BASELINE
     }
     modes = [m for m in DECODINGS if any(m in of for of in found.values())]
     modes += [m for of in found.values() for m in of if m not in modes]

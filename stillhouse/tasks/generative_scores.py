@@ -1,6 +1,7 @@
 """Written answers scored, one function a kind: what their modules need beyond the answers.
 
-Confidences are calibrated probabilities of being right, 0..1 (`metrics.calibration.apply_platt`).
+Confidences are calibrated probabilities of being right, 0..1 (`metrics.calibration.apply_platt`);
+NaN where nothing says how sure an answer is.
 `decodings` holds the answers of the same model decoded in other ways, by the names of DECODINGS, so
 that a grammar cannot hide what was not learned.
 """
@@ -86,7 +87,7 @@ def score_extraction(
 
     names = list(fields)
     found = extraction_metrics(gold, predicted, names)
-    trusted = None if confidence is None else (np.asarray(confidence, float), found.exact)
+    trusted = _of_answers(confidence, found.exact)
     if field_confidence is not None:
         trusted = _of_fields(gold, predicted, field_confidence)
         if confidence is None:  # an answer is no surer than its least sure field
@@ -127,8 +128,7 @@ def score_answers(
     import numpy as np
 
     found, right, values = _answers(gold, predicted)
-    sure = None if confidence is None else np.asarray(confidence, float)
-    trusted = None if sure is None else (sure, right)
+    trusted = _of_answers(confidence, right)
     modes = {
         mode: _only(_answers(gold, other)[0], OF_ANSWERS)
         for mode, other in (decodings or {}).items()
@@ -146,7 +146,7 @@ def score_answers(
             [x.strip() or NO_ANSWER for x in gold],
             [x.strip() or NO_ANSWER for x in predicted],
             right,
-            sure,
+            None if confidence is None else np.asarray(confidence, float),
             trusted,
             values,
         ),
@@ -236,6 +236,19 @@ def _scored(
 
 def _only(metrics: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: metrics[name] for name in names}
+
+
+def _of_answers(
+    confidence: ArrayLike | None, right: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Those that have a confidence, and whether they are right."""
+    import numpy as np
+
+    if confidence is None:
+        return None
+    sure = np.asarray(confidence, float)
+    known = ~np.isnan(sure)
+    return sure[known], right[known]
 
 
 def _of_fields(

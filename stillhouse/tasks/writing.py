@@ -190,8 +190,8 @@ def part_log_probs(
 
 
 def as_written(text: str) -> dict[str, Any]:
-    """An answer that no model wrote, as one."""
-    return asdict(Written(text, 0.0, True))
+    """An answer that no model wrote, as one; nothing says how sure it is."""
+    return asdict(Written(text, math.nan, True))
 
 
 def stands_in(answer: str, text: str) -> bool:

@@ -113,6 +113,17 @@ def test_where_every_question_has_an_answer_abstention_is_not_measured():
     assert "abstention_precision" not in found.figures
 
 
+@pytest.mark.parametrize("score", [score_answers, score_extraction])
+def test_answers_of_unknown_confidence_are_not_calibrated(score):
+    gold = ["a", "b"] if score is score_answers else [{"a": 1}, {"a": 2}]
+    found = score(gold, gold, confidence=[0.75, np.nan])
+    whole(found)
+    assert found.calibration_error == pytest.approx(0.25)
+    unknown = score(gold, gold, confidence=[np.nan] * 2)
+    whole(unknown)
+    assert unknown.calibration_error is None
+
+
 def test_summaries():
     gold = ["police killed the gunman", "two words"]
     found = score_summaries(gold, ["police kill the gunman", "Two  words"], confidence=[0.1, 0.2])

@@ -171,7 +171,7 @@ def test_an_answer_under_constraints_is_one_of_the_schema_from_the_text(
             assert answered.value["item"] in text
             assert answered.parts.keys() == answered.value.keys()
     scored = kind.score([row["response"] for row in rows], predictions)
-    assert scored.metrics["valid_free"] == 0
+    assert scored.metrics["decodings"]["free"]["valid"] == 0
     assert scored.metrics["valid"] > 0
     calibration = kind.calibrate([row["response"] for row in rows], predictions)
     again = kind.score([row["response"] for row in rows], predictions, calibration)
