@@ -184,7 +184,7 @@ def _train_lora(
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(settings.seed)  # LoRA's first matrices are random
-    pad_id = encoder.tokenizer.pad_token_id
+    pad_id, dtype = encoder.tokenizer.pad_token_id, parts.whole.dtype
     # An upper part is trained as a whole; of a whole model, its top layers.
     layers = trained_layers(settings, [split.kind.task for split in training])
     top = layers if parts.embeddings is None else None
@@ -217,7 +217,7 @@ def _train_lora(
         pad_id=pad_id,
         vocabulary=len(encoder.tokenizer),
         description="Adapting the teacher",
-        dtype=parts.whole.dtype,
+        dtype=dtype,
     )
     rows.stored()
     rows.remove()

@@ -15,6 +15,9 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stillhouse.errors import UserError
+from stillhouse.lm.prompts import Example
+from stillhouse.lm.scoring import token_probabilities
+from stillhouse.models.loading import load_model
 from stillhouse.models.weights import count_parameters, weight_bytes
 from stillhouse.quantize.gptq import (
     QuantizationInfo,
@@ -247,3 +250,19 @@ def test_batches_hold_the_ends_of_all_texts_without_padding(
     assert all(whole[-len(end) :] == end for whole, end in zip(ordered, cut, strict=True))
     shortest = [batch[0] for batch in batches]
     assert all(ids in texts for ids in shortest)  # one of each batch is whole
+
+
+def test_a_quantized_model_scores_the_same_in_bfloat16(
+    four_bits_info: QuantizationInfo, four_bits: Path, calibration: list[list[int]]
+) -> None:
+    """Where that is faster it is unpacked and run in it."""
+    examples = [Example(str(n), [*ids, 5], len(ids)) for n, ids in enumerate(calibration)]
+    exact, rounded = (
+        token_probabilities(
+            load_model(four_bits, torch.device("cpu"), dtype), examples, range(5, 12), pad_id=0
+        )
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert exact.max() > 0.8
+    assert 0 < abs(exact - rounded).max() < 0.1
+    assert abs(exact - rounded).mean() < 0.01

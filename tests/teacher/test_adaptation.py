@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from stillhouse.config.dataset import Task
@@ -56,8 +57,6 @@ def content(folder: Path) -> dict[str, str]:
 def test_the_same_data_and_seed_give_the_same_bytes(
     adapt: Adapt, routing_pairs: Pairs, write_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:
-    import torch
-
     folder, facts = adapt()
     torch.rand(7)  # whatever else the process drew
     turned, again = adapt(write_dataset(tmp_path / "turned", routing_pairs[::-1]))
@@ -128,3 +127,69 @@ def test_only_the_layers_asked_for_change_cached_or_not(
             if ".layers." in name and not weight.equal(after[name])
         }
         assert changed == set(range(max(0, 3 - layers), 3)), (layers, fits)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_in_bfloat16_a_teacher_learns_as_in_float32(
+    adapt: Adapt, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, fits: bool
+) -> None:
+    """Its own weights are rounded, the trained ones kept in float32 until they are merged."""
+    from stillhouse.models import precision
+    from stillhouse.teacher import adaptation
+
+    monkeypatch.setattr(adaptation, "fits_cache", lambda *_: fits)
+    settings = {"epochs": 8, "patience": 8, "batch_size": 1}
+    _, exact = adapt(**settings)
+    kept: set[str] = set()
+    monkeypatch.setattr(precision, "fast_dtype", lambda _: torch.bfloat16)
+    original = adaptation._AnswerRows.stored
+    monkeypatch.setattr(
+        adaptation._AnswerRows,
+        "stored",
+        lambda rows: (kept.add(str(rows.rows.dtype)), original(rows))[1],
+    )
+    folder, rounded = adapt(**settings)
+    assert kept == {"torch.bfloat16", "torch.float32"}  # in training, and when all is done
+    assert rounded.score == exact.score == 1.0
+    for ours, theirs in zip(rounded.history, exact.history, strict=True):
+        assert ours["ce"] == pytest.approx(theirs["ce"], rel=0.05, abs=0.02)
+    stored = {w.dtype for w in load_file(folder / "model.safetensors").values()}
+    assert stored == {w.dtype for w in load_file(tiny_base / "model.safetensors").values()}
+
+
+def test_a_killed_adaptation_in_bfloat16_goes_on_to_the_same_teacher(
+    tiny_base: Path,
+    routing: Task,
+    routing_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from stillhouse.models import precision
+    from stillhouse.teacher import adaptation
+
+    monkeypatch.setattr(precision, "fast_dtype", lambda _: torch.bfloat16)
+    settings = Adaptation.model_validate(
+        {"layers": 2, "epochs": 3, "patience": 3, "batch_size": 2, "max_tokens": 64}
+    )
+
+    def run(name: str) -> str:
+        (tmp_path / name / "adapted").mkdir(parents=True, exist_ok=True)
+        return adapt_teacher(
+            tiny_base, tmp_path / name / "adapted", routing_dataset, [routing], settings,
+            scratch=tmp_path / name / "scratch", cache=tmp_path / name / "trunk",
+            fingerprint="teacher",
+        ).digest  # fmt: skip
+
+    whole = run("whole")
+    scored, calls = adaptation.figures_of_epoch, []
+
+    def dies(found: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return scored(found)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(adaptation, "figures_of_epoch", dies)
+        run("broken")
+    assert run("broken") == whole
