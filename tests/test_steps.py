@@ -28,7 +28,8 @@ tasks:
   - {name: routing, kind: classification, sources: [tickets, wiki]}
   - {name: gist, kind: summarization, sources: [wiki, tickets]}
   - {name: qa, kind: question_answering, sources: [wiki, tickets], answers: answer}
-  - {name: order, kind: extraction, sources: [tickets], answers: order, fields: {item: {type: string}}}
+  - {name: order, kind: extraction, sources: [tickets], answers: order,
+     fields: {item: {type: string}}}
 teachers: [{version: v1, model: folder, license: MIT}]
 soft_labels: {encoding: top_k}
 students:

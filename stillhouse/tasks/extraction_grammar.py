@@ -75,12 +75,12 @@ def grammar_of(fields: Mapping[str, AnswerField], text: str | None) -> str:
     return "".join(f"{name}: {rule}\n" for name, rule in (rules | terminals).items())
 
 
-def passage_grammar(passage: str) -> str:
-    """Answers that are a piece of the passage, as it stands there, or empty: there is none."""
-    pieces = _pieces(passage, in_json=False)
+def passage_grammar(passage: str, no_answer: str) -> str:
+    """Answers that are a piece of the passage, as it stands there, or say that there is none."""
+    none, pieces = _literal(no_answer), _pieces(passage, in_json=False)
     if not pieces:
-        return 'start: ""\n'
-    return f'start: " "? LINKS?\nLINKS: {pieces}\n'
+        return f'start: " "? {none}\n'
+    return f'start: " "? (LINKS | NONE)\nNONE: {none}\nLINKS: {pieces}\n'
 
 
 def canonical(answer: Mapping[str, Any], fields: Mapping[str, AnswerField]) -> str:
