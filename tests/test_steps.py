@@ -65,6 +65,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("tasks.0.min_examples", 2, {PAIRS}),
     ("tasks.0.passage_words", 99, {PAIRS}),
     ("tasks.0.max_passages", 9, {PAIRS}),
+    ("tasks.0.classes", {"billing": "invoices"}, {PAIRS, *REPORTS}),  # the zero-shot teacher's
     ("splits.validation", 0.2, {SPLITS}),
     ("splits.test", 0.1, {SPLITS}),
     ("splits.seed", 8, {SPLITS}),
@@ -82,6 +83,9 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("teachers.0.adapt.patience", 3, {ADAPTED}),
     ("teachers.0.adapt.max_tokens", 64, {ADAPTED, SOFT}),
     ("teachers.0.adapt.seed", 9, {ADAPTED}),
+    ("teachers.0.prompt.form", "plain", REPORTS),
+    ("teachers.0.prompt.calibrate", True, REPORTS),
+    ("teachers.0.prompt.max_tokens", 999, REPORTS),
     ("soft_labels.encoding", "labels", {SOFT}),
     ("soft_labels.k", 8, {SOFT}),
     ("students.0.init.layers", 2, {"small/checkpoint"}),
@@ -102,6 +106,9 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.max_accuracy_drop", 0.1, REPORTS),
     ("gates.max_quantization_drop", 0.1, REPORTS),
     ("gates.max_ece", 0.2, REPORTS),
+    # Of a teacher that is adapted, only the zero-shot answers in words.
+    ("teachers.0.prompt.shots", 9, set()),
+    ("teachers.0.prompt.choose", "nearest", set()),
     # How it runs: nothing stale.
     ("dedup.memory_limit", "1GB", set()),
     ("soft_labels.shard_pairs", 3, set()),
@@ -113,15 +120,15 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
 ]
 
 
-def write(folder: Path, change: tuple[str, Any] | None = None) -> State:
+def write(folder: Path, *changes: tuple[str, Any]) -> State:
     values = yaml.safe_load(TEXT)
-    if change:
-        *path, last = change[0].split(".")
+    for field, value in changes:
+        *path, last = field.split(".")
         section: Any = values
         for part in path:
             key: Any = int(part) if part.isdigit() else part
             section = section[key] if isinstance(key, int) else section.setdefault(key, {})
-        section[last] = change[1]
+        section[last] = value
     (folder / "stillhouse.yaml").write_text(yaml.safe_dump(values))
     return State(load_project(folder))
 
@@ -143,6 +150,32 @@ def test_a_setting_makes_exactly_these_steps_stale(
 ) -> None:
     assert stale(write(made)) == set()
     assert stale(write(made, (field, value))) == expected
+
+
+# The same of a teacher that nobody adapts. Labels and students follow its digest, which is that of
+# its prompts too (see teacher/unadapted.py).
+SHAPES_UNADAPTED: list[tuple[str, Any, set[str]]] = [
+    ("teachers.0.prompt.form", "plain", {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.calibrate", True, {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.max_tokens", 999, {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.shots", 9, {ADAPTED}),
+    ("teachers.0.prompt.choose", "nearest", {ADAPTED}),
+    ("tasks.0.classes", {"billing": "invoices"}, {PAIRS, ADAPTED, *REPORTS}),
+    ("teachers.0.adapt.rank", 4, set()),
+    ("teachers.0.adapt.seed", 9, set()),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"), SHAPES_UNADAPTED, ids=[s[0] for s in SHAPES_UNADAPTED]
+)
+def test_a_setting_makes_exactly_these_stale_of_a_teacher_that_is_not_adapted(
+    tmp_path: Path, field: str, value: Any, expected: set[str]
+) -> None:
+    unadapted = ("teachers.0.adapt", {"method": "none"})
+    make_all(write(tmp_path, unadapted))
+    assert stale(write(tmp_path, unadapted)) == set()
+    assert stale(write(tmp_path, unadapted, (field, value))) == expected
 
 
 def test_every_setting_is_in_the_table() -> None:

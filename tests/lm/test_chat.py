@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_ordinary_texts_are_cut_as_by_the_tokenizers_own_template(
     texts = [json.loads(line)["body"].strip() for line in lines]
     asked = [
         Conversation("Name the department.", [(shot, "it support"), (text, "billing")], text)
-        for text, shot in zip(texts, texts[1:], strict=False)
+        for text, shot in pairwise(texts)
     ]
     tokenizer = form.encoder.tokenizer
     whole = [rendered(tokenizer, a) for a in asked]
@@ -182,7 +183,8 @@ def test_an_answer_goes_on_where_the_prompt_ends_and_ends_itself(
     form = make(template)
     tokenizer = form.encoder.tokenizer
     (prompt,) = form.prompts([CONVERSATION])
-    for name, ids in zip(("card", "card arrival"), form.answers(["card", "card arrival"])):
+    names = ["card", "card arrival"]
+    for name, ids in zip(names, form.answers(names), strict=True):
         assert tokenizer.decode(ids[:-1]) == f"{lead}{name}"
         assert ids[-1] == form.end_id
         # Cut as within a conversation that goes on.

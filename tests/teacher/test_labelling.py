@@ -11,19 +11,21 @@ import pytest
 import torch
 
 from stillhouse.config.dataset import Task
-from stillhouse.config.teacher import Adaptation, SoftLabels
+from stillhouse.config.teacher import Adaptation, SoftLabels, TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.facts import SoftLabelsFacts
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.soft_labels.codec import decode
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
-from stillhouse.tasks.common import training_examples
+from stillhouse.tasks.common import rows_of, training_examples
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
 TEMPERATURE = 2.0
+ASKED = TeacherPrompt(shots=2, choose="nearest", calibrate=True)
 CPU = torch.device("cpu")
 Pairs = list[dict[str, Any]]
 Labeller = Callable[..., SoftLabelsFacts]
@@ -248,16 +250,22 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
     adapt_teacher(
         tiny_base, unadapted, dataset, tasks, Adaptation(method="none", max_tokens=64),
         scratch=tmp_path / "scratch", cache=tmp_path / "trunk", fingerprint="teacher",
+        prompt=ASKED,
     )  # fmt: skip
     facts = label(dataset, teacher=unadapted, tasks=tasks, shard_pairs=2)
     assert 0.0 < facts.mean_entropy < 0.7
-    model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
-    encoder = Encoder(load_tokenizer(unadapted), 64)
+    assert facts.pairs_labelled == 10
+    # What it says is what the weights say as they came, without the tokens that were added.
+    model, encoder = (
+        load_model(tiny_base, CPU, torch.float32),
+        Encoder(load_tokenizer(tiny_base), 64),
+    )
     for place, kind in enumerate(open_tasks(dataset, tasks)):
-        examples = training_examples(kind, dataset, encoder).examples
-        names = kind.predict_untrained(model, Encoder(tokenizer, 64), examples)
-        for example, probabilities in zip(examples, names, strict=True):
-            targets = decode(store(facts).get(example.key), 1.0)
+        rows = [r for batch in rows_of(dataset, kind.task.name, "train") for r in batch]
+        asked = Prompter(encoder, ASKED, kind, dataset).prompts(rows)
+        found = kind.predict_untrained(model, asked)
+        for row, probabilities in zip(rows, found, strict=True):
+            targets = decode(store(facts).get(row["pair_id"]), 1.0)
             expected = torch.zeros(4)
             expected[2 * place : 2 * place + 2] = torch.tensor(probabilities)
             torch.testing.assert_close(targets.probs[0], expected, rtol=1e-3, atol=1e-6)
