@@ -179,6 +179,32 @@ def test_a_setting_makes_exactly_these_steps_stale(
     assert stale(write(made, (field, value))) == expected
 
 
+# The same of a teacher that nobody adapts. Labels and students follow its digest, which is that of
+# its prompts too (see teacher/unadapted.py).
+SHAPES_UNADAPTED: list[tuple[str, Any, set[str]]] = [
+    ("teachers.0.prompt.form", "plain", {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.calibrate", True, {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.max_tokens", 999, {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.shots", 9, {ADAPTED}),
+    ("teachers.0.prompt.choose", "nearest", {ADAPTED}),
+    ("tasks.0.classes", {"billing": "invoices"}, {PAIRS, ADAPTED, *REPORTS}),
+    ("teachers.0.adapt.rank", 4, set()),
+    ("teachers.0.adapt.seed", 9, set()),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"), SHAPES_UNADAPTED, ids=[s[0] for s in SHAPES_UNADAPTED]
+)
+def test_a_setting_makes_exactly_these_stale_of_a_teacher_that_is_not_adapted(
+    tmp_path: Path, field: str, value: Any, expected: set[str]
+) -> None:
+    unadapted = ("teachers.0.adapt", {"method": "none"})
+    make_all(write(tmp_path, unadapted))
+    assert stale(write(tmp_path, unadapted)) == set()
+    assert stale(write(tmp_path, unadapted, (field, value))) == expected
+
+
 def test_every_setting_is_in_the_table() -> None:
     """A new setting must say what it makes stale."""
     from stillhouse.config.project import Project

@@ -117,6 +117,21 @@ def test_prompts_that_begin_alike_keep_a_token_of_their_own(
         np.testing.assert_allclose(row, expected.numpy(), atol=1e-5)
 
 
+def test_with_their_ends_a_longer_answer_can_win_over_its_own_beginning(
+    model: LlamaForCausalLM,
+) -> None:
+    short, long, prompt = [20], [20, 21], [[3, 4, 5]]
+    score = partial(
+        scoring._sequence_scores, model, prompt, vocabulary=97, batch_size=1, description=""
+    )
+    (never,) = score(sequences=[short, long])
+    assert never[0] > never[1]
+    ends = range(97)
+    (found,) = score(sequences=[[*name, end] for name in (short, long) for end in ends])
+    wins = found[97:] > found[:97]
+    assert 0 < wins.sum() < 97
+
+
 def test_few_positions_of_the_vocabulary_at_a_time_give_the_same(
     model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
