@@ -245,6 +245,36 @@ def steps_models(annotation: Any) -> list[Any]:
     return [m for inner in getattr(annotation, "__args__", ()) for m in steps_models(inner)]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("answers", "truth", {PARSED, PAIRS}),
+        ("fields", {"product": "string"}, {PARSED, PAIRS}),
+        ("sources", ["tickets"], {PARSED, PAIRS}),
+        # Documents have no columns.
+        ("sources", ["tickets", "mails", "wiki"], {PAIRS}),
+        ("instruction", "As JSON.", {PAIRS}),
+    ],
+)
+def test_what_tasks_read_of_records_shapes_parsing(
+    tmp_path: Path, field: str, value: Any, expected: set[str]
+) -> None:
+    def settings(**changes: Any) -> dict[str, Any]:
+        values = yaml.safe_load(TEXT)
+        values["sources"].append({**values["sources"][1], "name": "mails"})
+        task = {"name": "order", "kind": "extraction", "sources": ["tickets", "mails"]}
+        task |= {"answers": "order", "fields": {"number": "string"}}
+        values["tasks"].append(task | changes)
+        (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
+        where = steps.Where(load_project(tmp_path))
+        return {s.name: s.settings(where) for s in STEPS.values() if s.scope == "project"}
+
+    before, after = settings(), settings(**{field: value})
+    assert {name for name in before if before[name] != after[name]} == expected
+    # As it comes back from the record.
+    assert json.loads(json.dumps(before)) == before
+
+
 def test_another_students_temperature_is_none_of_a_students_business(made: Path) -> None:
     state = write(made, ("students.0.distillation.temperature", 4.0))
     # The soft labels are kept for its temperature too; the other student's are what they were.
