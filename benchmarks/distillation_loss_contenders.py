@@ -118,7 +118,8 @@ def train_ours(folder: Path, steps: int, case: str) -> list[float]:
     from stillhouse.soft_labels.codec import decode
     from stillhouse.soft_labels.records import LabelRecords
     from stillhouse.soft_labels.store import LabelStore
-    from stillhouse.training.loop import TrainingData, train
+    from stillhouse.training.loop import train
+    from stillhouse.training.step import TrainingData
 
     # The first and the last step are seen in part only: marks lie within a step.
     tokens = torch.load(folder / "tokens.pt")[: (steps + 1) * BATCH]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillhouse.lm.packing import Packing, can_pack, pack, run_packed
 from stillhouse.lm.prompts import Example
@@ -113,10 +113,47 @@ def collate(
 
 def response_hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Last hidden states [supervised, hidden] at the positions that predict response tokens."""
+    return _supervised(batch, _last_hidden(model, batch, batch.needed))
+
+
+def layered_hidden(
+    model: PreTrainedModel, batch: Batch, layers: Sequence[int] | None = None
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """`response_hidden`, and what each of `layers` (all by default) gives: [packed rows, hidden],
+    before the norm that follows the last one."""
     decoder = model.base_model
-    if not can_pack(decoder):
-        hidden = decoder(**batch.inputs, use_cache=False).last_hidden_state
-        found: torch.Tensor = hidden[batch.rows, batch.columns]
-        return found
-    hidden = run_packed(decoder, batch.tokens, batch.packing, needed=batch.needed)
+    found: dict[int, torch.Tensor] = {}
+    numbers = range(len(decoder.layers)) if layers is None else layers
+
+    def keep(number: int) -> Callable[..., None]:
+        def hook(_: Any, __: Any, output: torch.Tensor) -> None:
+            found[number] = _packed(batch, output)
+
+        return hook
+
+    hooks = [decoder.layers[number].register_forward_hook(keep(number)) for number in numbers]
+    try:
+        hidden = _last_hidden(model, batch, None)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return _supervised(batch, hidden), [found[number] for number in numbers]
+
+
+def _last_hidden(model: PreTrainedModel, batch: Batch, needed: torch.Tensor | None) -> torch.Tensor:
+    """[packed rows, hidden]"""
+    decoder = model.base_model
+    if can_pack(decoder):
+        return run_packed(decoder, batch.tokens, batch.packing, needed=needed)
+    return _packed(batch, decoder(**batch.inputs, use_cache=False).last_hidden_state)
+
+
+def _supervised(batch: Batch, hidden: torch.Tensor) -> torch.Tensor:
     return hidden[batch.packing.grid[batch.rows, batch.columns]]
+
+
+def _packed(batch: Batch, output: torch.Tensor) -> torch.Tensor:
+    """Rows [rows, hidden] of a packed output [1, rows, hidden], maybe rounded up, or of a padded
+    one [batch, length, hidden]."""
+    places = batch.packing.places
+    return output[0, : len(places)] if len(output) == 1 else output.flatten(0, 1)[places]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ class Packing:
 
     `grid` [texts, longest] holds the row of each token, and anything beyond a text's end. `places`
     [rows] says where in the flattened grid a row stands first, `first` [rows] the same in the
-    texts one after another.
+    texts one after another, and `counts` [rows] in how many texts it stands.
     """
 
     grid: torch.Tensor
     places: torch.Tensor
     first: torch.Tensor
+    counts: torch.Tensor
 
     @property
     def positions(self) -> torch.Tensor:
@@ -47,11 +48,16 @@ class Packing:
         return self.places % self.grid.shape[1]
 
     def to(self, device: torch.device) -> Packing:
-        return Packing(self.grid.to(device), self.places.to(device), self.first.to(device))
+        return Packing(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     def rounded(self, multiple: int) -> Packing:
         """With copies of the first row that nobody reads, up to a multiple of rows."""
-        return Packing(self.grid, _extended(self.places, multiple), _extended(self.first, multiple))
+        return replace(
+            self,
+            places=_extended(self.places, multiple),
+            first=_extended(self.first, multiple),
+            counts=_extended(self.counts, multiple),
+        )
 
 
 def pack(texts: Sequence[Sequence[int]]) -> Packing:
@@ -60,7 +66,11 @@ def pack(texts: Sequence[Sequence[int]]) -> Packing:
 
     longest = max(len(text) for text in texts)
     rows: dict[tuple[int, int], int] = {}  # by the row of the token before and the token
-    grid, places, first, start = [], [], [], 0
+    grid: list[list[int]] = []
+    places: list[int] = []
+    first: list[int] = []
+    counts: list[int] = []
+    start = 0
     for number, text in enumerate(texts):
         before, line = -1, []
         for column, token in enumerate(text):
@@ -68,11 +78,13 @@ def pack(texts: Sequence[Sequence[int]]) -> Packing:
             if row == len(places):
                 places.append(number * longest + column)
                 first.append(start + column)
+                counts.append(0)
+            counts[row] += 1
             line.append(row)
             before = row
         grid.append(line + [0] * (longest - len(line)))
         start += len(text)
-    return Packing(torch.tensor(grid), torch.tensor(places), torch.tensor(first))
+    return Packing(*map(torch.tensor, (grid, places, first, counts)))
 
 
 def can_pack(decoder: PreTrainedModel) -> bool:
@@ -96,7 +108,8 @@ def run_packed(
     multiple = ROWS_OF_16_BITS if rounded else 1
     packing = packing.rounded(multiple)
     name = "inputs_embeds" if inputs.is_floating_point() else "input_ids"
-    with _packed_attention(decoder.config), _reading_only(decoder.layers[-1], needed, multiple):
+    reading = _reading_only(decoder.layers[-1], needed, len(packing.places), multiple)
+    with _packed_attention(decoder.config), reading:
         found = decoder(
             **{name: inputs[packing.first][None]},
             position_ids=packing.positions[None],
@@ -178,24 +191,21 @@ def _attend(
 
 @contextmanager
 def _reading_only(
-    layer: torch.nn.Module, needed: torch.Tensor | None, multiple: int
+    layer: torch.nn.Module, needed: torch.Tensor | None, rows: int, multiple: int
 ) -> Iterator[None]:
-    """Let what works on each row alone in `layer` work on the rows that are needed."""
+    """Let what works on each of `rows` alone in `layer` work on those that are needed."""
     if needed is None:
         yield
         return
-    taken = _extended(needed, multiple)
+    taken, hooks = _extended(needed, multiple), []
 
     def take(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        nonlocal rows
-        rows = inputs[0].shape[1]
         return (inputs[0][:, taken], *inputs[1:])
 
     def give(_: torch.nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
         whole = output.new_zeros(1, rows, output.shape[2])
         return whole.index_copy(1, needed, output[:, : len(needed)])
 
-    rows, hooks = 0, []
     attention: Any = layer.self_attn
     for module in (getattr(attention, "q_proj", None), attention.o_proj, layer.mlp):
         if module is not None:

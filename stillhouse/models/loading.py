@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.errors import UserError
+from stillhouse.models import precision
 from stillhouse.progress import no_bars
 from stillhouse.storage.files import read_json
 
@@ -22,10 +23,8 @@ def pick_device() -> torch.device:
 
 
 def pick_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on a GPU; float32 on a CPU, where most have no fast bfloat16 product."""
-    import torch
-
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
+    """What to compute in: bfloat16 where it is faster, else float32 (see `precision`)."""
+    return precision.fast_dtype(device)
 
 
 def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:

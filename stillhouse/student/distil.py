@@ -13,7 +13,13 @@ from stillhouse.facts import CheckpointFacts
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import lift_tokens
 from stillhouse.models.importing import describe
-from stillhouse.models.loading import load_model, load_tokenizer, pick_device, stored_dtype
+from stillhouse.models.loading import (
+    load_model,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+    stored_dtype,
+)
 from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json
@@ -32,7 +38,8 @@ from stillhouse.tasks.common import (
     training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.training.loop import TrainingData, train
+from stillhouse.training.loop import train
+from stillhouse.training.step import TrainingData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,8 +86,9 @@ def distil_student(
     encoder = Encoder(student_tokenizer, how.max_tokens)
     examples = [e for k in kinds for e in training_examples(k, dataset, encoder, answered).examples]
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
-    # Trained in float32 on every device: bfloat16 weights lose small updates.
-    model = load_model(target, pick_device(), torch.float32)
+    device = pick_device()
+    # In float32, and computed with in what is fastest: bfloat16 weights lose small updates.
+    model = load_model(target, device, torch.float32)
     pad_id = student_tokenizer.pad_token_id
     lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
     result = train(
@@ -98,6 +106,7 @@ def distil_student(
         pad_id=pad_id,
         vocabulary=len(student_tokenizer),
         description=f"Distilling {settings.name}",
+        dtype=pick_dtype(device),
     )
     scored = score_all(model, encoder, validation)
     model.to(stored_dtype(target)).save_pretrained(target)

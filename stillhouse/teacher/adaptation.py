@@ -42,10 +42,11 @@ from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.teacher.unadapted import leave_as_it_came
-from stillhouse.training.loop import TrainingData, TrainingResult, train
+from stillhouse.training.loop import TrainingResult, train
+from stillhouse.training.objective import TrainedRows
+from stillhouse.training.step import TrainingData
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 
@@ -203,12 +204,12 @@ def _train_lora(
     rows = _AnswerRows(model, ids)
 
     def validate() -> dict[str, float]:
-        rows.store()
+        rows.stored()
         return figures_of_epoch(_score(parts, encoder, validation))
 
     result = train(
         model,
-        TrainingData(examples, embeddings=parts.embeddings, head=rows.head),
+        TrainingData(examples, embeddings=parts.embeddings, rows=rows.stored),
         settings,
         evaluate=validate,
         state_folder=scratch,
@@ -216,8 +217,9 @@ def _train_lora(
         pad_id=pad_id,
         vocabulary=len(encoder.tokenizer),
         description="Adapting the teacher",
+        dtype=parts.whole.dtype,
     )
-    rows.store()
+    rows.stored()
     rows.remove()
     lora.merge_and_unload()
     return result
@@ -256,16 +258,13 @@ class _AnswerRows:
         self.rows = torch.nn.Parameter(start)
         model.register_parameter(self.NAME, self.rows)
 
-    def head(self) -> torch.Tensor:
-        """The whole output embedding, with gradients for the answer tokens' rows alone."""
-        return self.weight.index_copy(0, self.ids, self.rows.to(self.weight.dtype))
-
-    def store(self) -> None:
-        """Write the rows as they are now into the model's embedding."""
+    def stored(self) -> TrainedRows:
+        """Themselves, written as they are now into the model's embedding."""
         import torch
 
         with torch.no_grad():
             self.weight[self.ids] = self.rows.to(self.weight.dtype)
+        return TrainedRows(self.ids, self.rows)
 
     def remove(self) -> None:
         delattr(self.model, self.NAME)

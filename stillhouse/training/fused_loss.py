@@ -31,7 +31,7 @@ from stillhouse.training.objective import NO_GOLD
 
 if TYPE_CHECKING:
     from stillhouse.soft_labels.targets import SparseTargets
-    from stillhouse.training.objective import Divergence
+    from stillhouse.training.objective import Divergence, TrainedRows
 
 # Logits held at once by default. Every chunk reads the whole embedding and adds to the whole of its
 # gradient, so that small chunks cost time; large ones cost memory.
@@ -60,10 +60,12 @@ def fused_loss(
     gold: Tensor,
     targets: SparseTargets | None,
     settings: LossSettings,
+    rows: TrainedRows | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, and without gradient divergence and cross-entropy, of inputs that fit together."""
+    ids, values = (None, None) if rows is None else (rows.ids, rows.values)
     loss, kl, ce = _FusedLoss.apply(
-        hidden, weight, bias, gold, targets, settings, torch.is_grad_enabled()
+        hidden, weight, bias, values, ids, gold, targets, settings, torch.is_grad_enabled()
     )
     return loss, kl, ce
 
@@ -75,17 +77,18 @@ class _FusedLoss(torch.autograd.Function):
         hidden: Tensor,
         weight: Tensor,
         bias: Tensor | None,
+        values: Tensor | None,
+        ids: Tensor | None,
         gold: Tensor,
         targets: SparseTargets | None,
         settings: LossSettings,
         differentiate: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        exact = torch.promote_types(hidden.dtype, torch.float32)
-        # A CPU multiplies float32 faster than 16 bits; a GPU the other way round, and adds up in
-        # float32 by itself.
-        factor = hidden.dtype if hidden.is_cuda else exact
-        need_hidden, need_weight, need_bias = (
-            differentiate and needed for needed in ctx.needs_input_grad[:3]
+        # Whoever computes in 16 bits does so where they multiply faster; they are added up in
+        # float32 all the same.
+        factor, exact = hidden.dtype, torch.promote_types(hidden.dtype, torch.float32)
+        need_hidden, need_weight, need_bias, need_values = (
+            differentiate and needed for needed in ctx.needs_input_grad[:4]
         )
         rows, vocab = len(hidden), settings.vocab
         step = settings.chunk_rows or max(1, CHUNK_ELEMENTS // vocab)
@@ -93,6 +96,7 @@ class _FusedLoss(torch.autograd.Function):
         grad_hidden = hidden.new_empty(hidden.shape, dtype=exact) if need_hidden else None
         grad_weight = torch.zeros_like(weight, dtype=exact) if need_weight else None
         grad_bias = torch.zeros_like(bias, dtype=exact) if need_bias else None
+        grad_values = torch.zeros_like(values, dtype=exact) if need_values else None
         sums = hidden.new_zeros(2, dtype=exact)
         scale = 1 / settings.denominator
         # Memory used over and over: fresh pages cost a CPU more than the arithmetic on them.
@@ -115,6 +119,8 @@ class _FusedLoss(torch.autograd.Function):
                     sums += _logits_to_gradient(z, spare[: len(z)], gold[few], labels, settings)
                 if grad_bias is not None:
                     grad_bias[:vocab] += scale * logits.sum(0)
+                if grad_values is not None:
+                    grad_values.addmm_(logits[:, ids].t(), h.to(exact), alpha=scale)
                 dz = logits.to(factor)
                 if grad_hidden is not None:
                     _multiply(dz, w, out=grad_hidden[part])
@@ -125,11 +131,11 @@ class _FusedLoss(torch.autograd.Function):
         kl, ce = sums[0] * scale, sums[1] * scale
         if grad_hidden is not None:
             grad_hidden *= scale
-        grads = (grad_hidden, grad_weight, grad_bias)
+        grads = (grad_hidden, grad_weight, grad_bias, grad_values)
         ctx.save_for_backward(
             *(
                 None if grad is None else grad.to(like.dtype)
-                for grad, like in zip(grads, (hidden, weight, bias), strict=True)
+                for grad, like in zip(grads, (hidden, weight, bias, values), strict=True)
             )
         )
         ctx.mark_non_differentiable(kl, ce)
@@ -143,7 +149,7 @@ class _FusedLoss(torch.autograd.Function):
         # The usual upstream gradient is 1; a GPU would have to be waited for to know.
         if upstream.device.type != "cpu" or upstream.item() != 1:
             grads = tuple(None if grad is None else grad * upstream for grad in grads)
-        return *grads, None, None, None, None
+        return *grads, None, None, None, None, None
 
 
 def _slices(start: int, stop: int, size: int) -> list[slice]:

@@ -7,10 +7,11 @@ et al., 2015). Both take rows, not sequences: gather the supervised positions fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stillhouse.training.objective import NO_GOLD, Divergence
+from stillhouse.training.objective import NO_GOLD, Divergence, TrainedRows
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +46,7 @@ def distillation_loss(
     bias: torch.Tensor | None = None,
     divergence: Divergence = "forward_kl",
     chunk_rows: int | None = None,
+    rows: TrainedRows | None = None,
 ) -> LossParts:
     """Loss and gradients of supervised rows, without ever holding all their logits.
 
@@ -63,6 +65,8 @@ def distillation_loss(
         divergence: between the ids listed, and all others as one more bucket when the label gives
             the others' mass. Sampled labels are an estimate for `forward_kl` alone.
         chunk_rows: rows worked on at once; by default as many as make 64 MiB of logits.
+        rows: the part of a frozen `weight` that has gradients all the same. They cost next to
+            nothing, those of the whole weight as much as the rest of the loss.
 
     Gradients are computed along with the loss and kept until backward, once in float32 (float64
     for float64 input), whatever the input's type. Raises ValueError for inputs that do not fit
@@ -80,7 +84,7 @@ def distillation_loss(
         divergence=divergence,
         chunk_rows=chunk_rows,
     )
-    return LossParts(*fused_loss(hidden, weight, bias, gold, targets, settings))
+    return LossParts(*fused_loss(hidden, weight, bias, gold, targets, settings, rows))
 
 
 def reference_loss(
@@ -96,11 +100,14 @@ def reference_loss(
     bias: torch.Tensor | None = None,
     divergence: Divergence = "forward_kl",
     chunk_rows: int | None = None,  # noqa: ARG001 (one signature for both)
+    rows: TrainedRows | None = None,
 ) -> LossParts:
     """`distillation_loss` as plain autograd over all logits at once."""
     import torch
     from torch.nn.functional import cross_entropy, linear
 
+    if rows is not None:
+        weight = weight.detach().index_copy(0, rows.ids, rows.values.to(weight.dtype))
     targets = _checked(hidden, weight, gold, targets, temperature, valid_vocab, divergence)
     exact = torch.promote_types(hidden.dtype, torch.float32)
     logits = linear(hidden.to(exact), weight.to(exact), None if bias is None else bias.to(exact))
@@ -133,6 +140,26 @@ def reference_loss(
     kl = terms.sum() / denominator
     loss = alpha * temperature**2 * kl + (1 - alpha) * ce
     return LossParts(loss, kl.detach(), ce.detach())
+
+
+def hidden_distance(
+    hidden: Sequence[torch.Tensor], goal: torch.Tensor, share: torch.Tensor
+) -> torch.Tensor:
+    """How far the outputs of layers, each [rows, width], are from their `goal` [layers, rows,
+    width]: the squared distance over the goal's own squared length, averaged over layers and over
+    rows by their `share` [rows].
+
+    Each position is measured by its own length. A few tokens, the first above all, have hidden
+    states thousands of times as long as the others: measured by the layer's mean, they alone would
+    count.
+    """
+    import torch
+
+    total = goal.new_zeros((), dtype=torch.float32)
+    for ours, theirs in zip(hidden, goal.float(), strict=True):
+        length = theirs.square().sum(-1).clamp_min(torch.finfo(torch.float32).tiny)
+        total = total + ((ours.float() - theirs).square().sum(-1) / length * share).sum()
+    return total / len(goal)
 
 
 def _checked(

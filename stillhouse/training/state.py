@@ -69,9 +69,10 @@ class TrainingState:
     def finish_epoch(self, rate: float, validation: Mapping[str, float]) -> dict[str, float]:
         """Close the epoch; remember its weights when its validation score is the best so far."""
         tokens = self.sums.pop("tokens")
+        of_term = {"alignment": self.sums.pop("aligned", 0.0)}  # not all steps have it
         self.epoch += 1
         record = {"epoch": float(self.epoch), "learning_rate": rate}
-        record.update({name: total / tokens for name, total in self.sums.items()})
+        record.update({n: total / of_term.get(n, tokens) for n, total in self.sums.items()})
         record.update({f"validation_{name}": value for name, value in validation.items()})
         self.seconds += time.monotonic() - self._since
         record["seconds"] = self.seconds

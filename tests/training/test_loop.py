@@ -16,7 +16,8 @@ from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import token_probabilities
 from stillhouse.storage.files import read_json
 from stillhouse.training import loop
-from stillhouse.training.loop import TrainingData, train
+from stillhouse.training.loop import train
+from stillhouse.training.step import TrainingData
 
 VOCABULARY = 32
 LABELS = [30, 31]
