@@ -27,11 +27,11 @@ def records() -> Iterator[dict[str, Any]]:
         place = PLACES[number // 4 % 3]
         row: dict[str, Any] = {
             "id": f"r{number}",
-            "body": f"Case {number * 37 % 100}: send {count} {item} to the {place} gate",
+            "body": f"Case {number * 37 % 100}: {count} {item} to {place} gate",
         }
         if number % 4:
             row |= {"queue": "parts" if item in ("pump", "valve") else "stores"}
-            row |= {"order": {"item": item, "count": count}}
+            row |= {"order": {"item": item, "gate": place}}
         if number % 3 == 0:
             row |= {"ask": f"Which gate, {number * 37 % 100}?", "reply": place}
         yield row
@@ -60,7 +60,7 @@ tasks:
     sources: [tickets]
     instruction: "JSON:"
     answers: order
-    fields: {{item: string, count: integer}}
+    fields: {{item: {{values: [{", ".join(ITEMS)}]}}, gate: string}}
     unlabelled: teacher
     min_confidence: 0.1
     max_answer_tokens: 40
@@ -71,7 +71,7 @@ teachers:
   - version: tiny-1
     model: {tiny_base}
     license: MIT
-    adapt: {{epochs: 40, patience: 40, rank: 16, learning_rate: 0.03, max_tokens: 96}}
+    adapt: {{epochs: 24, patience: 24, rank: 16, learning_rate: 0.015, batch_size: 8, max_tokens: 96}}
 students:
   - name: all
     tasks: [routing, order, gate]
@@ -129,22 +129,22 @@ def ask(project: Path, *arguments: str, stdin: str | None = None) -> list[dict[s
 
 
 def test_the_student_answers_with_confidence(project: Path) -> None:
-    text = "Case 5: send 3 valve to the east gate"
+    text = "Case 5: 3 valve to east gate"
     found = ask(project, text, "--task", "order", "--beside-teacher")
     (said,) = found
-    assert said["answer"]["item"] in text
+    assert said["answer"]["gate"] in text
     assert 0 <= said["confidence"] <= 1
     assert said["confidence_of"].keys() == said["answer"].keys()
-    assert said["teacher"]["answer"].keys() == {"item", "count"}
+    assert said["teacher"]["answer"].keys() == {"item", "gate"}
 
 
 def test_json_lines_go_in_and_come_out(project: Path) -> None:
-    lines = [{"text": "Case 5: send 3 valve to the east gate", "number": 1}]
-    lines += [{"text": "Case 6: send 2 seal to the north gate", "number": 2}]
+    lines = [{"text": "Case 5: 3 valve to east gate", "number": 1}]
+    lines += [{"text": "Case 6: 2 seal to north gate", "number": 2}]
     asked = "\n".join(map(json.dumps, lines))
     found = ask(project, "--task", "routing", stdin=asked)
     assert [row["number"] for row in found] == [1, 2]
     assert {row["answer"] for row in found} <= {"parts", "stores"}
-    question = {"question": "Which gate?", "passage": "Case 5: send 3 valve to the east gate"}
+    question = {"question": "Which gate?", "passage": "Case 5: 3 valve to east gate"}
     (answered,) = ask(project, "--task", "gate", stdin=json.dumps(question))
     assert isinstance(answered["answer"], str)
