@@ -1,18 +1,22 @@
 """The evaluation report of each student, and the gates as checks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
-from stillhouse.evaluate.side_by_side import Candidate, side_by_side
-from stillhouse.facts import EvaluationReportFacts
+from stillhouse.config.teacher import Teacher
+from stillhouse.evaluate.asking import CALIBRATION
+from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
+from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
 from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
-from stillhouse.storage.files import digest
+from stillhouse.storage.files import digest, write_json
+from stillhouse.tasks.kinds import kind_of
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
@@ -40,20 +44,32 @@ def _report(work: Work) -> EvaluationReportFacts:
     tasks = [work.project.task(name) for name in student.tasks]
     compared = _candidates(work, student)
     found = side_by_side(work.dataset, tasks, compared)
+    write_json(work.folder / CALIBRATION, found.calibrations)
     return make_report(
         folder=work.folder,
         project=work.project.name,
         student=student.name,
         teacher_version=work.version,
         kinds={task.name: task.kind for task in tasks},
-        results=[
-            ModelResult(c.name, c.parameters, c.bytes, found.scored[c.name]) for c in compared
-        ],
+        results=_results(compared, found),
         sections=found.sections,
         limits=work.project.gates,
         learning_curve=work.facts("checkpoint").history,
         provenance=_provenance(work),
+        baselines=found.baselines,
+        families=found.families,
     )
+
+
+def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:
+    """All that answered, in the order in which they are shown; a baseline has no weights."""
+    models = {c.name: c for c in compared}
+    return [
+        ModelResult(name, c.parameters, c.bytes, answers, c.display)
+        if (c := models.get(name))
+        else ModelResult(name, None, None, answers)
+        for name, answers in found.scored.items()
+    ]
 
 
 def _candidates(work: Work, student: Student) -> list[Candidate]:
@@ -63,7 +79,11 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
     of_teacher, of_student = work.teacher.adapt.max_tokens, student.distillation.max_tokens
     kept_teacher = layout.teacher_predictions(version)
     kept_student = layout.student_predictions(student.name, version)
-    zero_shot = work.teacher.prompt.without_shots()
+    zero_shot, choices = work.teacher.prompt.without_shots(), None
+    if work.teacher.adapt.method != "none":
+        # What an adapted teacher wrote before it was adapted takes long to write and says little.
+        tasks = [work.project.task(name) for name in student.tasks]
+        choices = [task.name for task in tasks if kind_of(task).countable]
     rows = [
         ("teacher_zero_shot", "teacher_model", layout.teacher_weights(version), of_teacher),
         ("teacher", "adapted_teacher", layout.adapted_teacher(version), of_teacher),
@@ -83,9 +103,18 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
             store=(kept_teacher if name.startswith("teacher") else kept_student)
             / f"{name}.parquet",
             prompt=zero_shot if name == "teacher_zero_shot" else None,
+            display=_shots(work.teacher) if name == "teacher" else None,
+            tasks=choices if name == "teacher_zero_shot" else None,
         )
         for name, step, folder, max_tokens in rows
+        if name != "teacher_zero_shot" or choices != []
     ]
+
+
+def _shots(teacher: Teacher) -> str | None:
+    """What a teacher is called that nobody adapts and that is shown examples instead."""
+    shots = teacher.prompt.shots if teacher.adapt.method == "none" else 0
+    return f"Teacher, {shots} shot{'s' if shots > 1 else ''}" if shots else None
 
 
 def _provenance(work: Work) -> dict[str, Any]:
@@ -136,12 +165,17 @@ def _gate_results(facts: EvaluationReportFacts) -> list[dg.AssetCheckResult]:
             passed=gate.passed,
             # A person decides: nothing below the report may be stopped by it yet.
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                name: round(value, 4)
-                for name, value in (("value", gate.value), ("limit", gate.limit))
-                if value is not None
-            }
-            | {"test_examples": facts.test_examples},
+            description=gate.description,
+            metadata=_gate_metadata(gate) | {"test_examples": facts.test_examples},
         )
         for gate in facts.gates
     ]
+
+
+def _gate_metadata(gate: GateFacts) -> dict[str, Any]:
+    """Numbers that the UI plots; the task that decided, and with several the values of all."""
+    numbers = {"value": gate.value, "limit": gate.limit}
+    if len(gate.by_task) > 1:
+        numbers |= {f"value_{task}": value for task, value in gate.by_task.items()}
+    found: dict[str, Any] = {k: round(v, 4) for k, v in numbers.items() if v is not None}
+    return found | ({"task": gate.task} if gate.task else {})

@@ -21,7 +21,7 @@ Shown = dict[str, Any]
 
 PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
-HIDDEN = {"digest", "digests", "history", "header", "figures", "gates", "scores"}
+HIDDEN = {"digest", "digests", "history", "headers", "figures", "gates", "scores"}
 
 
 def describe(

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize
-from stillhouse.assets.teacher import license_of
+from stillhouse.assets.teacher import answers_table, license_of
 from stillhouse.config.student import Student
 from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
 from stillhouse.facts import CheckpointFacts
@@ -29,15 +29,22 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
             found = distil_student(
                 layout.adapted_teacher(work.version),
                 layout.soft_labels(work.version),
-                work.facts("soft_labels").header,
+                work.facts("soft_labels").headers,
                 work.folder,
                 work.dataset,
                 [work.project.task(name) for name in chosen.tasks],
                 chosen,
+                answered=answers_table(work),
                 scratch=work.scratch,
                 fingerprint=work.recipe.fingerprint,
             )
-            write_learned_from(work.dataset, work.lineage, chosen.tasks, work.folder / LEARNED_FROM)
+            write_learned_from(
+                work.dataset,
+                answers_table(work),
+                work.lineage,
+                chosen.tasks,
+                work.folder / LEARNED_FROM,
+            )
             return found
 
         license_name = license_of(project, context.partition_key)

@@ -5,15 +5,18 @@ from pathlib import Path
 import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize, teacher_versions, user_errors
-from stillhouse.facts import TeacherModelFacts
+from stillhouse.config.base import settings_of
+from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
 from stillhouse.models.admission import admit, refuse_edited
 from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact
-from stillhouse.steps import STEPS, temperatures
+from stillhouse.steps import ENCODING_SETTINGS, STEPS, temperatures
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
+from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
+from stillhouse.teacher.answers import TABLE, answer_pairs
 from stillhouse.teacher.labelling import label_pairs
 
 
@@ -77,6 +80,31 @@ def adapted_teacher(
     )
 
 
+@asset_of("teacher_answers")
+def teacher_answers(
+    context: dg.AssetExecutionContext, project: ProjectResource
+) -> dg.MaterializeResult:
+    """The teacher's answers to texts that have none, and the pairs that it writes itself: those
+    that it is sure of, and that stand in their text where they have to, are learned from."""
+
+    def make(work: Work) -> TeacherAnswersFacts:
+        folder, adapted = work.layout.adapted_teacher(work.version), work.facts("adapted_teacher")
+        return answer_pairs(
+            work.folder,
+            work.dataset,
+            work.project.tasks,
+            lambda: Runner(folder, work.dataset, work.teacher.adapt.max_tokens),
+            # `min_confidence` is none of it: it chooses among answers.
+            teacher_digest=digest(
+                adapted.digest, settings_of(work.teacher.prompt), work.recipe.code
+            ),
+            scores=adapted.by_task,
+            staging=work.scratch,
+        )
+
+    return materialize(context, project, make)
+
+
 @asset_of("soft_labels")
 def soft_labels(
     context: dg.AssetExecutionContext, project: ProjectResource
@@ -92,15 +120,22 @@ def soft_labels(
             work.project.tasks,
             work.project.soft_labels,
             temperatures(work.project),
+            answered=answers_table(work),
             # What was labelled under other settings or by other code is labelled again.
             teacher_digest=digest(
-                work.facts("adapted_teacher").digest, work.recipe.settings, work.recipe.code
+                work.facts("adapted_teacher").digest,
+                {k: v for k, v in work.recipe.settings.items() if k not in ENCODING_SETTINGS},
+                work.recipe.code,
             ),
             max_tokens=work.teacher.adapt.max_tokens,
             top_layers=trained_layers(work.teacher.adapt, work.project.tasks),
             cache=hidden_states(work),
         ),
     )
+
+
+def answers_table(work: Work) -> Path:
+    return work.layout.teacher_answers(work.version) / TABLE
 
 
 def hidden_states(work: Work) -> Path:

@@ -184,7 +184,8 @@ def unmasked(_: Project, layout: Layout) -> None:
         table_writer(layout.table("masked_documents"), schema) as write,
     ):
         rows = db.sql(
-            """SELECT doc_id, 'none' AS version, title, text, NULL AS entities, NULL AS residual
+            """SELECT doc_id, 'none' AS version, title, text, columns, NULL AS entities,
+                      NULL AS residual
             FROM parsed WHERE status = 'parsed'"""
         )
         for batch in rows.select(*schema.names).to_arrow_reader(BATCH_ROWS):

@@ -53,7 +53,7 @@ def prepare(folder: Path, steps: int) -> dict[str, Any]:
     """Sequences, and the teacher's soft labels of their supervised tokens."""
     import torch
 
-    from stillhouse.soft_labels.codec import encode_sampled
+    from stillhouse.soft_labels.sampled import encode_sampled
     from stillhouse.soft_labels.store import LabelStore
 
     generator = torch.Generator().manual_seed(0)
@@ -66,7 +66,8 @@ def prepare(folder: Path, steps: int) -> dict[str, Any]:
         for first in range(0, len(tokens), BATCH):
             logits = teacher(input_ids=tokens[first : first + BATCH]).logits[:, :-1]
             for index, rows in enumerate(logits):
-                held = encode_sampled(rows, TEMPERATURE, generator=generator)
+                shifts = torch.rand(len(rows), generator=generator, dtype=torch.float64)
+                held = encode_sampled(rows, TEMPERATURE, shifts=shifts)
                 for case, supervised in SUPERVISED.items():
                     skipped = held.rows - supervised
                     labels[case][str(first + index)] = held.split([skipped, supervised])[1]
@@ -85,7 +86,7 @@ def prepare(folder: Path, steps: int) -> dict[str, Any]:
 
 
 def label_header() -> Any:
-    from stillhouse.soft_labels.codec import LabelEncoding
+    from stillhouse.soft_labels.records import LabelEncoding
     from stillhouse.soft_labels.store import ShardHeader
 
     return ShardHeader("random teacher", "none", LabelEncoding("sampled", 12, (TEMPERATURE,)))
@@ -114,7 +115,8 @@ def train_ours(folder: Path, steps: int, case: str) -> list[float]:
 
     from stillhouse.config.training import TrainingSettings
     from stillhouse.lm.prompts import Example
-    from stillhouse.soft_labels.codec import LabelRecords, decode
+    from stillhouse.soft_labels.codec import decode
+    from stillhouse.soft_labels.records import LabelRecords
     from stillhouse.soft_labels.store import LabelStore
     from stillhouse.training.loop import TrainingData, train
 

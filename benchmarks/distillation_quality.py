@@ -188,7 +188,8 @@ class Benchmark:
         if not self.unlabelled:
             return []
         labels = self._labels("labels", [*self.labelled, *self.unlabelled])
-        store, rows = open_store(self.folder / "labels" / "labels", header_from(labels.header)), []
+        (header,) = labels.headers
+        store, rows = open_store(self.folder / "labels" / "labels", header_from(header)), []
         intents = sorted({row["label"] for row in self.labelled})
         for row in self.unlabelled:
             log_probs = store.get(row["pair_id"]).arrays["log_probs"]
@@ -249,7 +250,7 @@ class Benchmark:
             distil_student(
                 self.adapted,
                 self.folder / "labels" / arm,
-                labels.header,
+                labels.headers,
                 target,
                 self._dataset(named([*self.labelled, *answered])),
                 [TASK],

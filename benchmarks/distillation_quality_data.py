@@ -7,11 +7,11 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
-from stillhouse.config.dataset import Task
+from stillhouse.config.dataset import ClassificationTask
 from stillhouse.tasks.classification import class_token
 from stillhouse.tasks.common import Row
 
-TASK = Task(
+TASK = ClassificationTask(
     name="intent",
     kind="classification",
     sources=["banking77"],

@@ -71,24 +71,37 @@ class UniqueDocumentsFacts:
 
 @dataclass(frozen=True)
 class InstructionPairsFacts:
-    """`by_answer` counts pairs by "task:answer" where a kind of task has countable answers."""
+    """`by_answer` counts pairs by "task:answer" where a kind of task has countable answers.
+
+    `unlabelled` counts documents that give no pair; those that the teacher is to answer are in
+    `by_origin`. `unfit` counts gold answers that are none of the task, by reason, `not_in_text`
+    those that were to stand in the text and don't. `retrieval_recall` is how often the passage with
+    the answer is among those that are found for the question.
+    """
 
     digest: str
     pairs: int
     words: int
     by_answer: dict[str, int]
     by_source: dict[str, int]
+    by_origin: dict[str, int]
     too_confidential: int
     unlabelled: int
     too_rare: dict[str, int]
     passages_left_out: int
+    unfit: dict[str, int]
+    not_in_text: int
+    retrieval_recall: float | None
 
 
 @dataclass(frozen=True)
 class DatasetSplitsFacts:
-    """`digests` has one for each split: a new test pair leaves what was trained on as it was.
+    """`digests` has one for the gold pairs of each split, and one for those without an answer: a
+    new test pair leaves what was trained on as it was.
 
-    `moved` counts families whose split changed since the last time, to keep the test split clean.
+    `train`, `validation` and `test` count gold pairs, `unlabelled` pairs to learn from that have no
+    answer yet. `moved` counts families whose split changed since the last time, to keep the test
+    split clean.
     """
 
     digest: str
@@ -96,6 +109,7 @@ class DatasetSplitsFacts:
     train: int
     validation: int
     test: int
+    unlabelled: int
     moved: int
     unlearnable: list[str]
 
@@ -140,7 +154,8 @@ class TrainedFacts:
 
 @dataclass(frozen=True)
 class AdaptedTeacherFacts(TrainedFacts):
-    """`chance` is what the best constant answer would score on the validation split.
+    """`chance` is what the best constant answer would score on the validation split, `by_task` the
+    headline score of each task.
 
     Of a teacher that answers in words (method "none"): `shots` and `prompt_tokens` of its prompts,
     on average, and how many classes or fields are `undescribed`; `scores` has its figures without
@@ -149,24 +164,49 @@ class AdaptedTeacherFacts(TrainedFacts):
 
     method: str
     chance: float
+    by_task: dict[str, float]
     shots: float | None = None
     prompt_tokens: float | None = None
     undescribed: int | None = None
 
 
 @dataclass(frozen=True)
+class TeacherAnswersFacts:
+    """What a teacher answered where there was no gold answer. `kept` are learned from; `dropped`
+    counts the others by "task: reason", `shares` the origins of what each task is learned from.
+    `computed` and `reused` count pairs."""
+
+    digest: str
+    asked: int
+    kept: int
+    dropped: dict[str, int]
+    shares: dict[str, dict[str, float]]
+    mean_confidence: dict[str, float]
+    not_written: dict[str, str]
+    computed: int
+    reused: int
+
+
+@dataclass(frozen=True)
 class SoftLabelsFacts:
-    """`digests` is that of what a student at a temperature decodes, by temperature ("2.0")."""
+    """`digests` is that of what a student at a temperature decodes, by temperature ("2.0").
+
+    `encodings` says by task how its labels are kept; `headers` are those of the stores, one for
+    each encoding and for each temperature that `sampled` labels were drawn at. `mean_tail` is that
+    of `top_k` labels, `mean_entropy`, in nats, that of the probabilities which labels list; None
+    where there are no such labels.
+    """
 
     digest: str
     digests: dict[str, str]
-    header: dict[str, Any]
+    headers: list[dict[str, Any]]
+    encodings: dict[str, str]
     pairs_labelled: int
     pairs_reused: int
     tokens: int
     bytes: int
-    mean_tail: float
-    mean_entropy: float
+    mean_tail: float | None
+    mean_entropy: float | None
 
 
 @dataclass(frozen=True)
@@ -192,13 +232,18 @@ class QuantizedModelFacts:
 
 @dataclass(frozen=True)
 class GateFacts:
-    """A limit that was set beforehand, and whether `value` keeps to it."""
+    """A limit that was set beforehand, and whether `value` keeps to it.
+
+    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all.
+    """
 
     name: str
     passed: bool
     description: str
     value: float | None
     limit: float | None
+    task: str | None = None
+    by_task: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,22 +30,23 @@ Scope = Literal["project", "teacher", "student"]
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
-    "parsing": (2, ("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py")),
-    "masking": (3, ("corpus/masked.py", "corpus/pii")),
-    "deduplication": (2, ("corpus/unique.py", "corpus/dedup")),
-    "tasks": (2, ("tasks", "dataset/pairs.py")),
-    "splits": (2, ("dataset/splits.py",)),
-    "review": (1, ("dataset/review.py",)),
+    "parsing": (3, ("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py")),
+    "masking": (4, ("corpus/masked.py", "corpus/pii")),
+    "deduplication": (3, ("corpus/unique.py", "corpus/dedup")),
+    "tasks": (3, ("tasks", "dataset/pairs.py")),
+    "splits": (3, ("dataset/splits.py",)),
+    "review": (2, ("dataset/review.py",)),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
-    "prompts": (2, ("lm",)),
-    "adaptation": (2, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
-    "labelling": (2, ("teacher/labelling.py", "soft_labels")),
+    "prompts": (3, ("lm",)),
+    "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
+    "answers": (1, ("teacher/answers.py",)),
+    "labelling": (3, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
-    "distillation": (1, ("student/distil.py",)),
-    "training": (2, ("training",)),
+    "distillation": (2, ("student/distil.py",)),
+    "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
-    "evaluation": (2, ("evaluate", "metrics")),
-    "report": (2, ("report",)),
+    "evaluation": (3, ("evaluate", "metrics")),
+    "report": (3, ("report",)),
 }
 
 
@@ -155,8 +156,10 @@ _OF_FILES = ("path", "kind", "confidentiality", "label_from")
 
 def _parsing(at: Where) -> dict[str, Any]:
     sources = at.project.sources
+    read = {s.name: at.project.reading(s.name) for s in sources if s.kind == "records"}
     return {
         "sources": {s.name: _without(s, *_OF_FILES) for s in sources},
+        "columns": {name: [settings_of(c) for c in columns] for name, columns in read.items()},
         "nlp_model": at.project.privacy.nlp_model,
     }
 
@@ -167,30 +170,59 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
     return f"{files} files could not be read and are tried again" if files else None
 
 
+# Those of the settings below that stores of soft labels say themselves, each its own: one more
+# temperature, or another task's encoding, leaves what the others hold.
+ENCODING_SETTINGS = ("encodings", "k", "draws", "temperatures")
+
+
 def _guides(at: Where) -> dict[str, Any]:
     return {task.name: _only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
 
 
+def _of_tasks(at: Where, *names: str) -> dict[str, Any]:
+    """Settings of the tasks that an artefact is about: those of its student, or all."""
+    learned = at.student.tasks if at.student_name else [t.name for t in at.project.tasks]
+    return {name: _only(at.project.task(name), *names) for name in learned}
+
+
+# How an answer may look, and how it is decoded.
+_ANSWERS = ("fields", "max_answer_tokens", "grounded", "no_answer")
+
+
 def _adaptation(at: Where) -> dict[str, Any]:
     """Of a teacher that is left as it came, only how it is asked."""
+    written = {"answers": _of_tasks(at, "max_answer_tokens")}
     if at.teacher.adapt.method != "none":
-        return settings_of(at.teacher.adapt)
-    return {"method": "none", "prompt": settings_of(at.teacher.prompt), "guides": _guides(at)}
+        return {**settings_of(at.teacher.adapt), **written}
+    prompt = settings_of(at.teacher.prompt)
+    return {"method": "none", "prompt": prompt, "guides": _guides(at), **written}
 
 
 def _soft_labels(at: Where) -> dict[str, Any]:
-    how, project = at.project.soft_labels, at.project
+    how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
+    encodings = {t.name: how.encoding_of(t, adapted=adapt.method != "none") for t in project.tasks}
     found: dict[str, Any] = {
-        "encoding": how.encoding,
+        "encodings": encodings,
+        "method": adapt.method,
+        "max_tokens": adapt.max_tokens,
+    }
+    # The classes' probabilities and hidden states hold at every temperature; the others are kept
+    # for those asked.
+    for encoding, setting in (("top_k", "k"), ("sampled", "draws")):
+        if encoding in encodings.values():
+            found[setting] = getattr(how, setting)
+            found["temperatures"] = temperatures(project)
+    return found
+
+
+def _answers(at: Where) -> dict[str, Any]:
+    """What is asked of the teacher, and what of it is kept."""
+    asked = ("kind", "unlabelled", "min_confidence", "written")
+    return {
+        "tasks": _of_tasks(at, *asked, *_ANSWERS),
         "method": at.teacher.adapt.method,
         "max_tokens": at.teacher.adapt.max_tokens,
     }
-    # The classes' probabilities hold at every temperature; the others are kept for those asked.
-    kept = {"top_k": "k", "sampled": "draws"}.get(str(how.encoding))
-    if kept:
-        found[kept] = getattr(how, kept)
-        found["temperatures"] = temperatures(project)
-    return found
 
 
 def temperatures(project: Project) -> list[float]:
@@ -247,7 +279,10 @@ _ROWS = (
         "instruction_pairs", "dataset", "project",
         reads={"unique_documents": _content},
         settings=lambda at: {
-            "tasks": [settings_of(task) for task in at.project.tasks],
+            # What is kept of a teacher's answers, and how long they may be, is no matter of pairs.
+            "tasks": [
+                _without(task, "min_confidence", "max_answer_tokens") for task in at.project.tasks
+            ],
             "train_up_to": at.project.privacy.train_up_to,
         },
         facts=facts.InstructionPairsFacts,
@@ -290,8 +325,21 @@ _ROWS = (
         replaced=True, heavy=True,
     ),
     Step(
+        "teacher_answers", "teacher", "teacher",
+        reads={"adapted_teacher": _content, "dataset_splits": _splits("train", "unlabelled")},
+        settings=_answers,
+        facts=facts.TeacherAnswersFacts,
+        code=("tasks", "prompts", "answers"), kinds=("pytorch", "parquet"),
+        folder=lambda layout, at: layout.teacher_answers(str(at.version)),
+        heavy=True,
+    ),
+    Step(
         "soft_labels", "teacher", "teacher",
-        reads={"adapted_teacher": _content, "dataset_splits": _splits("train")},
+        reads={
+            "adapted_teacher": _content,
+            "teacher_answers": _content,
+            "dataset_splits": _splits("train"),
+        },
         settings=_soft_labels,
         facts=facts.SoftLabelsFacts,
         code=("tasks", "prompts", "labelling"), kinds=("pytorch", "safetensors"),
@@ -302,6 +350,7 @@ _ROWS = (
         "checkpoint", "students", "student",
         reads={
             "adapted_teacher": _content,
+            "teacher_answers": _content,
             "soft_labels": _at_temperature,
             "dataset_splits": _splits("train", "validation"),
         },
@@ -309,6 +358,7 @@ _ROWS = (
             **settings_of(at.student.distillation),
             "init": settings_of(at.student.init),
             "tasks": at.student.tasks,
+            "answers": _of_tasks(at, "max_answer_tokens"),
         },
         facts=facts.CheckpointFacts,
         code=("tasks", "prompts", "initialisation", "distillation", "training"),
@@ -340,6 +390,7 @@ _ROWS = (
             "project": at.project.name,
             "gates": settings_of(at.project.gates),
             "tasks": at.student.tasks,
+            "answers": _of_tasks(at, *_ANSWERS),
             # Of the zero-shot teacher.
             "prompt": _without(at.teacher.prompt, "shots", "choose"),
             "guides": {n: g for n, g in _guides(at).items() if n in at.student.tasks},

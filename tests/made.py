@@ -34,7 +34,9 @@ def make_all(state: State, outside: dict[str, str] | None = None) -> State:
     for artefact in state.artefacts():
         values: dict[str, Any] = {"digest": f"digest of {artefact}"}
         if artefact.step.name == "dataset_splits":
-            values["digests"] = {s: f"digest of {s}" for s in ("train", "validation", "test")}
+            values["digests"] = {
+                s: f"digest of {s}" for s in ("train", "validation", "test", "unlabelled")
+            }
         if artefact.step.name == "soft_labels":
             students = state.project.students
             values["digests"] = {str(s.distillation.temperature): "soft" for s in students}

@@ -234,7 +234,8 @@ def test_models_of_different_datasets_are_never_mixed(state: State) -> None:
 
 
 def test_a_new_test_pair_leaves_what_was_trained_as_it_is(state: State) -> None:
-    digests = {"train": "digest of train", "validation": "digest of validation"}
+    names = ("train", "validation", "unlabelled")
+    digests = {name: f"digest of {name}" for name in names}
     snapshot_of(state.layout, "two", **digests, test="one more")
     now = state_of(state.project, {})
     assert {a.name for a in now.artefacts() if now.why_stale(a)} == {

@@ -1,4 +1,4 @@
-"""The command line, thin over Dagster: run, status, files, teachers, doctor, init, dev."""
+"""The command line, thin over Dagster: run, ask, status, files, teachers, doctor, init, dev."""
 
 from __future__ import annotations
 
@@ -115,6 +115,32 @@ def run(
                 printing.print_failures(outcome)
                 raise typer.Exit(1)
     printing.print_run(settings, version, total, finished=until is None)
+
+
+@app.command()
+def ask(
+    student: Annotated[str, typer.Argument(help="A student of the project file.")],
+    text: Annotated[
+        str | None, typer.Argument(help="What to ask it; standard input when left out.")
+    ] = None,
+    project: ProjectOption = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A text, or JSON lines with a field `text`.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Teacher version; the last of the project file by default.")
+    ] = None,
+    beside_teacher: Annotated[
+        bool, typer.Option("--beside-teacher", help="Show what the teacher says as well.")
+    ] = False,
+) -> None:
+    """Let the quantized student answer, with its confidence: a text, a file or standard input."""
+    from stillhouse.cli.asking import answer
+
+    settings = load_project(project)
+    version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
+    answer(settings, student, version, text, file, task=task, beside_teacher=beside_teacher)
 
 
 @app.command()

@@ -8,6 +8,18 @@ from pydantic import Field, field_validator, model_validator
 
 from stillhouse.config.base import AssetName, Fraction, Section, Slug
 
+Encoding = Literal["labels", "top_k", "sampled", "hidden"]
+Role = Literal["answer", "question", "passage"]
+
+
+class Column(Section):
+    """A column of records that tasks read. Where it holds JSON, `keys` are those of objects that
+    count; without any it is text."""
+
+    name: str
+    role: Role
+    keys: tuple[str, ...] = ()
+
 
 class Task(Section):
     """One thing the student learns: what tasks of every kind are told.
@@ -27,6 +39,8 @@ class Task(Section):
 
     # Which of a kind's settings name columns of records.
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ()
+    # How soft labels of a kind's answers can be kept, the default first.
+    ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("sampled", "top_k", "hidden")
     # Which say in words what answers mean, to models that have not learned the task.
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ()
 
@@ -38,13 +52,28 @@ class Task(Section):
         return name
 
     @property
-    def columns(self) -> list[str]:
-        """Columns of records that this task reads, beside those that a source maps."""
-        found: list[str] = []
+    def named_columns(self) -> list[tuple[str, str]]:
+        """The settings that name columns of records, each with a column."""
+        found: list[tuple[str, str]] = []
         for setting in self.COLUMN_SETTINGS:
             named = getattr(self, setting)
-            found += [named] if isinstance(named, str) else named or []
+            found += [(setting, c) for c in ([named] if isinstance(named, str) else named or [])]
         return found
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of records that this task reads, beside those that a source maps."""
+        return [column for _, column in self.named_columns]
+
+    @property
+    def keys(self) -> list[str]:
+        """Where those columns hold JSON, the keys of objects that this task reads."""
+        return []
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Which of those columns hold no answers, and what instead."""
+        return {}
 
 
 class ClassificationTask(Task):
@@ -56,6 +85,7 @@ class ClassificationTask(Task):
     classes: dict[str, str] = Field({}, description="class: what it holds, for prompted teachers")
     min_examples: Annotated[int, Field(ge=1)] = 8
 
+    ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("labels", "sampled", "top_k", "hidden")
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("classes",)
 
 
@@ -89,11 +119,14 @@ class GenerativeTask(Task):
 
     answers: str | list[str] | None = None
     max_answer_tokens: Annotated[int, Field(ge=4)] = 128
-    written: Annotated[int, Field(ge=0)] = Field(
-        0, description="so many more pairs that the teacher writes itself, from unused passages"
-    )
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers",)
+
+
+class WritableTask(GenerativeTask):
+    """`written`: so many more pairs that the teacher writes itself, from passages without one."""
+
+    written: Annotated[int, Field(ge=0)] = 0
 
 
 class ExtractionTask(GenerativeTask):
@@ -103,7 +136,6 @@ class ExtractionTask(GenerativeTask):
     kind: Literal["extraction"]
     instruction: str = "Extract the fields as JSON."
     fields: dict[str, AnswerField] = Field(min_length=1)
-    written: Literal[0] = 0
 
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("fields",)
 
@@ -119,33 +151,45 @@ class ExtractionTask(GenerativeTask):
     def columns(self) -> list[str]:
         return super().columns or list(self.fields)
 
+    @property
+    def keys(self) -> list[str]:
+        return list(self.fields)
+
 
 class Retrieval(Section):
-    """Passages found with BM25 stand in for the one that holds the answer: the `passages` best,
-    the right one among them in training."""
+    """Questions are put to the `passages` that BM25 finds best for them, the one with the answer
+    always among them, in an order that says nothing."""
 
-    passages: Annotated[int, Field(ge=1)] = 3
+    passages: Annotated[int, Field(ge=2)] = 3
 
 
-class QuestionAnsweringTask(GenerativeTask):
+class QuestionAnsweringTask(WritableTask):
     """`question` and `passage` name columns of records; left out, the passage is the record's text.
-    An empty answer says that the passage holds none."""
+
+    Documents give questions too: those of FAQ pages, headings, and tables of key and value.
+    """
 
     kind: Literal["question_answering"]
-    instruction: str = "Answer the question from the passage, or say that it has no answer."
+    instruction: str = (
+        'Answer the question from the passage. If it does not say, write "no answer".'
+    )
     question: str | None = None
     passage: str | None = None
-    passage_words: Annotated[int, Field(ge=20)] = 120
+    no_answer: str = Field("no answer", min_length=1, description="what gold and models write then")
+    questions_from: list[Literal["faq", "headings", "tables"]] = ["faq", "headings", "tables"]
     grounded: bool = Field(False, description="answers are pieces of the passage, word for word")
-    unanswerable: Fraction = Field(
-        0.1, description="questions put to a wrong passage, as a share, to learn that there is none"
-    )
+    passage_words: Annotated[int, Field(ge=20)] = 120
     retrieval: Retrieval | None = None
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers", "question", "passage")
 
+    @property
+    def roles(self) -> dict[str, Role]:
+        named: dict[str | None, Role] = {self.question: "question", self.passage: "passage"}
+        return {column: role for column, role in named.items() if column is not None}
 
-class SummarizationTask(GenerativeTask):
+
+class SummarizationTask(WritableTask):
     """Of documents: title or abstract from the body."""
 
     kind: Literal["summarization"]

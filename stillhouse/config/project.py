@@ -6,6 +6,7 @@ A file with sources, one task, one teacher and one student is complete; all else
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,8 @@ from pydantic import Field, ValidationError, model_validator
 from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import Dedup, Privacy, Source
-from stillhouse.config.dataset import AnyTask, Splits, Task
+from stillhouse.config.dataset import AnyTask, Column, Role, Splits, Task
+from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
@@ -65,24 +67,52 @@ class Project(Section):
             _known(task.sources, sources, ("tasks", number, "sources"))
         for number, student in enumerate(self.students):
             _known(student.tasks, tasks, ("students", number, "tasks"))
+        for name in self.gates.tasks:
+            _known_one(name, tasks, ("gates", "tasks", name))
         return self
 
     @model_validator(mode="after")
-    def _sampled_labels_have_one_temperature(self) -> Project:
-        found = sorted({s.distillation.temperature for s in self.students})
-        if self.soft_labels.encoding == "sampled" and len(found) > 1:
-            raise FieldError(
-                ("soft_labels", "encoding"),
-                "sampled labels are drawn at one temperature, but students have "
-                f"distillation.temperature {', '.join(f'{t:g}' for t in found)}; give them "
-                "the same, or use top_k",
-            )
+    def _soft_labels_can_be_kept(self) -> Project:
+        asked = self.soft_labels.encoding
+        if asked is None:
+            return self
+        for task in self.tasks:
+            if asked not in task.ENCODINGS:
+                raise FieldError(
+                    ("soft_labels", "encoding"),
+                    f"{asked} is for answers that are classes, and those of task {task.name} are "
+                    "texts; leave it out, and each task has its own, or use one of "
+                    f"{', '.join(task.ENCODINGS)}",
+                )
+        for teacher in self.teachers:
+            adapted = teacher.adapt.method != "none"
+            kept = [self.soft_labels.encoding_of(t, adapted=adapted) for t in self.tasks]
+            if asked not in kept:
+                raise FieldError(
+                    ("soft_labels", "encoding"),
+                    f"{asked} keeps a teacher's next tokens, and {teacher.version} answers with "
+                    "the classes' names (`adapt: {method: none}`); leave it out or use labels, "
+                    "or adapt the teacher",
+                )
         return self
 
     def columns_of(self, source: str) -> list[str]:
         """Columns of a source's records that tasks read, beside those that `fields` maps."""
         named = [c for task in self.tasks if source in task.sources for c in task.columns]
         return sorted(set(named))
+
+    def reading(self, source: str) -> list[Column]:
+        """Those columns, with what they are to the tasks; what one asks about is no answer of
+        another."""
+        tasks = [task for task in self.tasks if source in task.sources]
+        found = []
+        for column in self.columns_of(source):
+            readers = [task for task in tasks if column in task.columns]
+            roles = {task.roles.get(column, "answer") for task in readers}
+            role: Role = next(r for r in ("passage", "question", "answer") if r in roles)
+            keys = sorted({key for task in readers for key in task.keys})
+            found.append(Column(name=column, role=role, keys=tuple(keys)))
+        return found
 
     def source(self, name: str) -> Source:
         return next(s for s in self.sources if s.name == name)
@@ -121,9 +151,16 @@ def _unique(names: list[str], section: str, field: str) -> None:
 
 def _known(names: list[str], known: set[str], location: tuple[str | int, ...]) -> None:
     for number, name in enumerate(names):
-        if name not in known:
-            message = f"unknown {name!r}; the file has {', '.join(sorted(known))}"
-            raise FieldError((*location, number), message)
+        _known_one(name, known, (*location, number))
+
+
+def _known_one(name: str, known: set[str], location: tuple[str | int, ...]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, sorted(known), n=1)
+        meant = f"did you mean `{close[0]}`? " if close else ""
+        raise FieldError(
+            location, f"unknown {name!r}; {meant}the file has {', '.join(sorted(known))}"
+        )
 
 
 def find_project_file(explicit: str | Path | None = None, *, or_sample: bool = False) -> Path:
@@ -150,6 +187,7 @@ def load_project(path: str | Path | None = None, *, or_sample: bool = False) -> 
     """Read and check the project file, found as `find_project_file` does; raises `ConfigError`."""
     file = find_project_file(path, or_sample=or_sample)
     values, lines = explain.read_yaml(file)
+    values = renamed(values, file, lines)
     try:
         return Project.model_validate({**values, "file": file})
     except ValidationError as error:

@@ -43,7 +43,26 @@ class Student(Section):
     quantization: Quantization = Quantization()
 
 
+class TaskGates(Section):
+    """Limits of one task; those left out are the project's."""
+
+    max_score_drop: Fraction | None = None
+    max_quantization_drop: Fraction | None = None
+    max_ece: Fraction | None = None
+
+
 class Gates(Section):
-    max_accuracy_drop: Fraction = 0.03
+    """What a student and its quantization may cost, in points of each task's headline score
+    (0.03: three of a hundred), and how far its confidence may be off; `tasks` has other limits for
+    some tasks."""
+
+    max_score_drop: Fraction = 0.03
     max_quantization_drop: Fraction = 0.01
     max_ece: Fraction = 0.10
+    tasks: dict[str, TaskGates] = {}
+
+    def limit(self, name: str, task: str) -> float:
+        """The limit of that name on a task."""
+        own = getattr(self.tasks[task], name) if task in self.tasks else None
+        found: float = getattr(self, name) if own is None else own
+        return found

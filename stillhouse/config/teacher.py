@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stillhouse.config.base import Section, Slug
+from stillhouse.config.dataset import Encoding, Task
 from stillhouse.config.training import TrainingSettings
 
 
@@ -60,10 +61,19 @@ class SoftLabels(Section):
     """What is kept of the teacher's distribution at each response token.
 
     By default the classes' probabilities where answers are classes, and elsewhere `sampled`.
+    `hidden` keeps the last hidden state, of which the whole distribution can be had again.
     """
 
-    encoding: Literal["labels", "top_k", "sampled", "hidden"] | None = None
+    encoding: Encoding | None = None
     k: Annotated[int, Field(ge=1)] = 32
     draws: Annotated[int, Field(ge=1, le=32)] = 12
     shard_pairs: Annotated[int, Field(ge=1)] = 64
     batch_size: Annotated[int, Field(ge=1)] = 16
+
+    def encoding_of(self, task: Task, *, adapted: bool) -> Encoding:
+        """How labels of a task are kept. A teacher that is not `adapted` answers with the classes'
+        names, so that their probabilities are all there is of it."""
+        default = task.ENCODINGS[0]
+        if default == "labels" and not adapted:
+            return default
+        return self.encoding or default

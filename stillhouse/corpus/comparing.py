@@ -40,8 +40,15 @@ def content_key(column: str) -> str:
     return f"md5(lower(nfc_normalize(coalesce(nullif({words}, ''), {column}))))"
 
 
+def asked_key(texts: str) -> str:
+    """SQL for 128 bits (hex) of a list of texts, case, spacing and punctuation aside; '' for an
+    empty one. Names count: two questions on one passage may ask for two people."""
+    plain = f"regexp_replace(array_to_string({texts}, chr(31)), '[\\s\\p{{P}}]+', ' ', 'g')"
+    return f"CASE WHEN len({texts}) > 0 THEN md5(lower(nfc_normalize(trim({plain})))) ELSE '' END"
+
+
 def create_compared(db: duckdb.DuckDBPyConnection) -> None:
-    """Create compared(doc_id, text) of the relation documents(doc_id, source, text).
+    """Create compared(doc_id, text) of the relation documents(doc_id, source, read).
 
     Left out is boilerplate: a letterhead, greeting or disclaimer on every twentieth document of a
     source would make its short documents near-duplicates of each other. Paragraphs end at blank
@@ -52,8 +59,8 @@ def create_compared(db: duckdb.DuckDBPyConnection) -> None:
         f"""CREATE VIEW paragraphs AS
         SELECT doc_id, source, text, blank,
                string_split(text, CASE WHEN blank THEN {blank} ELSE chr(10) END) AS parts
-        FROM (SELECT doc_id, source, {without_pseudonyms("coalesce(text, '')")} AS text,
-                     contains(text, {blank}) AS blank FROM documents)"""
+        FROM (SELECT doc_id, source, {without_pseudonyms("read")} AS text,
+                     contains(read, {blank}) AS blank FROM documents)"""
     )
     db.execute(
         f"""CREATE TABLE boilerplate AS

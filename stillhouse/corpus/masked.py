@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 from collections import deque
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import Privacy
-from stillhouse.corpus.pii.masker import BREAK, Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.parse.columns import leaves, to_json, with_leaves
+from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.pii.parts import BREAK, joined, prose_of, values_of
 from stillhouse.corpus.pii.pool import clean_in_processes
 from stillhouse.corpus.pii.vault import Vault, identity_of, key_id, load_or_create_key
 from stillhouse.facts import MaskedDocumentsFacts
@@ -33,8 +36,9 @@ BATCH = 256
 def masked_schema() -> pa.Schema:
     """`entities` are places in the original; `residual` kinds that the last scan still finds.
 
-    An entity's `part` is "title" or "text"; places in a title are those of its words as they are
-    read (see `_title`).
+    An entity's `part` is "columns", "title" or "text". Places in a title are those of its words as
+    they are read (see `_title`); places in columns those in their strings and numbers, one after
+    the other, with `BREAK` between them. A number that was masked is a string.
     """
     import pyarrow as pa
 
@@ -54,6 +58,7 @@ def masked_schema() -> pa.Schema:
             ("version", pa.string()),
             ("title", pa.string()),
             ("text", pa.string()),
+            ("columns", pa.string()),
             ("entities", pa.list_(entity)),
             ("residual", pa.list_(pa.string())),
         ]
@@ -125,7 +130,9 @@ def mask_documents(privacy: Privacy, layout: Layout) -> MaskedDocumentsFacts:
         key="doc_id",
         version=version,
         inputs=Inputs(
-            layout.table("parsed_documents"), ["doc_id", "title", "text"], "status = 'parsed'"
+            layout.table("parsed_documents"),
+            ["doc_id", "title", "text", "columns"],
+            "status = 'parsed'",
         ),
         compute=lambda documents: _mask(masker, vault, version, documents),
         description="Masking",
@@ -140,7 +147,7 @@ def mask_documents(privacy: Privacy, layout: Layout) -> MaskedDocumentsFacts:
         "SELECT count(*) AS n, count(*) FILTER (len(entities) > 0) AS touched FROM t", t=table
     )
     return MaskedDocumentsFacts(
-        digest=table_digest(table, ["doc_id", "title", "text"]),
+        digest=table_digest(table, ["doc_id", "title", "text", "columns"]),
         documents=documents["n"],
         documents_with_entities=documents["touched"],
         entities=sum(by_kind.values()),
@@ -185,18 +192,24 @@ def _mask(
             {
                 "doc_id": document["doc_id"],
                 "version": version,
-                **_parts(document, masked),
+                **_parts(document, original, masked),
                 "residual": [entity.kind for entity in left.entities],
             }
-            for document, _, masked, left in done
+            for document, original, masked, left in done
         ]
         yield Finished(len(rows), rows)
 
 
 def _whole(document: Row) -> str:
-    """Title and text in one: a name that is known from one of them is found in the other."""
+    """Columns, title and text in one: a name that is known from one is found in the others."""
     title = _title(document)
-    return f"{title}{BREAK}{document['text']}" if title else document["text"]
+    prose = f"{title}{BREAK}{document['text']}" if title else document["text"]
+    return joined(map(str, leaves(_columns(document))), prose)
+
+
+def _columns(document: Row) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(document["columns"] or "{}")
+    return found
 
 
 def _title(document: Row) -> str:
@@ -211,21 +224,38 @@ def _title(document: Row) -> str:
     return re.sub(r"(?<!\w)[a-zà-öø-þ]", lambda first: first[0].upper(), words)
 
 
-def _parts(document: Row, masked: Masked) -> Row:
-    """Title, text and entities of a document; places in the text begin at the text's start."""
-    title, text, before = None, masked.text, 0
-    if original := _title(document):
-        title, _, text = masked.text.partition(BREAK)
-        before = len(original) + len(BREAK)
-    entities = [
-        {
-            "part": "title" if entity.start < before else "text",
-            "kind": entity.kind,
-            "start": entity.start - (before if entity.start >= before else 0),
-            "end": entity.end - (before if entity.start >= before else 0),
-            "score": entity.score,
-            "pseudonym": entity.pseudonym,
-        }
-        for entity in masked.entities
-    ]
-    return {"title": title or None, "text": text, "entities": entities}
+def _parts(document: Row, original: str, masked: Masked) -> Row:
+    """Title, text, columns and entities of a document, whose whole was masked."""
+    title, text = None, masked.text[prose_of(masked.text) :]
+    text_at = title_at = prose_of(original)
+    if words := _title(document):
+        title, _, text = text.partition(BREAK)
+        text_at = title_at + len(words) + len(BREAK)
+    starts = [("columns", 0), ("title", title_at), ("text", text_at)]
+    entities = []
+    for entity in masked.entities:
+        part, at = [start for start in starts if start[1] <= entity.start][-1]
+        entities.append(
+            {
+                "part": part,
+                "kind": entity.kind,
+                "start": entity.start - at,
+                "end": entity.end - at,
+                "score": entity.score,
+                "pseudonym": entity.pseudonym,
+            }
+        )
+    return {
+        "title": title or None,
+        "text": text,
+        "columns": _masked_columns(document, values_of(masked.text)),
+        "entities": entities,
+    }
+
+
+def _masked_columns(document: Row, values: list[str]) -> str | None:
+    """The columns with these values; one that is what it was keeps its kind."""
+    columns = _columns(document)
+    pairs = list(zip(leaves(columns), values, strict=True))
+    now = (old if str(old) == new else new for old, new in pairs)
+    return to_json(with_leaves(columns, now))

@@ -13,13 +13,16 @@ finds it (below the data directory, with DuckDB)::
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.config.base import settings_of
 from stillhouse.config.corpus import Source
+from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project
 from stillhouse.corpus.listing import decode_path, why_unread
+from stillhouse.corpus.missing_columns import refuse_missing_columns
 from stillhouse.corpus.nlp import model_version
 from stillhouse.corpus.parse.files import parse_fingerprint
 from stillhouse.corpus.parse.pool import Limits, read_files
@@ -59,7 +62,7 @@ READER = "stillhouse.corpus.parse.rows:read_file"
 PASSING = "unreadable"
 CONTENT = (
     *("doc_id", "file_id", "record_id", "title", "text", "language", "label", "created_at"),
-    *("position", "category", "reason"),
+    *("columns", "asks", "reads", "position", "category", "reason"),
 )
 
 
@@ -80,8 +83,9 @@ def parse_sources(
     the last time is tried again.
 
     Raises:
-        UserError: no file gave a document, or none of a source's has the columns that its `fields`
-            name; table and quarantine are written all the same. Or a library is missing.
+        UserError: no file gave a document, none of a source's has the columns that its `fields`
+            name, or no record says anything in a column that a task names; table and quarantine are
+            written all the same. Or a library is missing.
     """
     table = layout.table("parsed_documents")
     workshop = layout.staging("parse")
@@ -102,18 +106,21 @@ def parse_sources(
     _write_quarantine(table, layout.quarantine("parsed_documents"))
     facts = _facts(table, increment)
     _refuse_what_gives_nothing(table, facts, layout)
+    refuse_missing_columns(project, table, layout.table("source_files"))
     return facts
 
 
-def row_version(source: Source, nlp_model: str) -> str:
+def row_version(source: Source, nlp_model: str, columns: Sequence[Column] = ()) -> str:
     """Changes when a file of `source` could give other documents: its settings, the readers.
 
-    One source's settings are no other's business, nor the language model that of records.
+    One source's settings are no other's business, nor the language model that of records, nor what
+    tasks read of records that of documents.
     """
     if source.kind == "documents":
         return digest("documents", parse_fingerprint(), model_version(nlp_model))
     fields = source.fields.model_dump() if source.fields else None
-    return digest("records", row_code(), fields, source.strip_quotes)
+    read = [[settings_of(column) for column in columns]] if columns else []
+    return digest("records", row_code(), fields, source.strip_quotes, *read)
 
 
 _INPUT_COLUMNS = ("input_id", "file_id", "source", "kind", "path", "size", "unread", "position")
@@ -126,8 +133,8 @@ def _write_inputs(project: Project, layout: Layout, target: Path) -> Path:
     model = project.privacy.nlp_model
     versions = pa.table(
         {
-            "source": [source.name for source in project.sources],
-            "version": [row_version(source, model) for source in project.sources],
+            "source": [s.name for s in project.sources],
+            "version": [row_version(s, model, project.reading(s.name)) for s in project.sources],
         }
     )
     files = layout.table("source_files")
@@ -212,7 +219,11 @@ def _job(project: Project, file: Row, workshop: Path) -> Row:
         "nlp_model": project.privacy.nlp_model,
     }
     if source.fields:
-        job |= {"fields": source.fields.model_dump(), "strip_quotes": source.strip_quotes}
+        job |= {
+            "fields": source.fields.model_dump(),
+            "columns": [settings_of(column) for column in project.reading(source.name)],
+            "strip_quotes": source.strip_quotes,
+        }
     return job
 
 

@@ -13,7 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stillhouse.config.corpus import Dedup
-from stillhouse.corpus.comparing import content_key, create_compared
+from stillhouse.corpus.comparing import (
+    asked_key,
+    content_key,
+    create_compared,
+    without_pseudonyms,
+)
 from stillhouse.errors import UserError
 from stillhouse.facts import UniqueDocumentsFacts
 from stillhouse.storage.files import digest
@@ -29,13 +34,14 @@ if TYPE_CHECKING:
 
 # Not `position`, which every new file moves: it orders rows and says nothing of them.
 CONTENT = (
-    *("doc_id", "title", "text", "source", "kind", "language", "label", "confidentiality"),
-    *("created_at", "family_id", "copies"),
+    *("doc_id", "title", "text", "columns", "source", "kind", "language", "label"),
+    *("confidentiality", "created_at", "family_id", "copies"),
 )
 
 
 def unique_schema() -> pa.Schema:
-    """One row a document that is kept. `family_id` is the doc_id of the most preferred of all the
+    """One row a document that is kept. `columns` is what a record says in the columns that tasks
+    read, as a JSON object, or null; `family_id` the doc_id of the most preferred of all the
     documents it is linked to by near-duplicates; `copies` counts its cluster, itself included;
     `position` orders documents as the sources do."""
     import pyarrow as pa
@@ -47,7 +53,7 @@ def unique_schema() -> pa.Schema:
 
 def cluster_schema() -> pa.Schema:
     """One row a document, kept or not; the columns of `cluster_documents`, and `content`: the
-    digest of what the document says (see `content_key`)."""
+    digest of what the document says (see `content_key`), or of the passage that it is asked of."""
     import pyarrow as pa
 
     text = ("doc_id", "cluster_id", "kind", "family_id", "content")
@@ -61,8 +67,11 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
     """Cluster the masked documents; write `unique_documents` and `duplicate_clusters`.
 
     Texts are compared without boilerplate and whoever is named in them (corpus/comparing.py). Only
-    texts not seen before are hashed. Of a cluster whose members carry different labels the
-    representative's stays.
+    texts not seen before are hashed. What has a label or an answer is kept before what has none; of
+    a cluster whose members carry different ones the representative's stays.
+
+    Records that ask something are compared by the passage that they ask it of: those that ask
+    different things are of one family, but no duplicates.
 
     Memory: a working database of at most `dedup.memory_limit` at a time, the libraries, and some
     150 bytes a document; what doesn't fit is written to disk.
@@ -77,8 +86,8 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
             "duplicate_clusters",
             db,
             cluster_schema(),
-            f"""SELECT c.*, {content_key("coalesce(m.text, '')")} AS content
-                FROM clusters c JOIN masked_documents m USING (doc_id) ORDER BY doc_id""",
+            f"""SELECT c.*, {content_key("d.read")} AS content
+                FROM clusters c JOIN documents d USING (doc_id) ORDER BY doc_id""",
         )
         _write(
             layout,
@@ -96,7 +105,10 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
 
 @contextmanager
 def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees documents(doc_id, title, text, source, ...).
+    """A connection that sees documents(doc_id, title, text, columns, source, ...).
+
+    Of each also `read`, the text that is compared; `asked`, texts that set it apart from others of
+    the same; and `answers`, null where there is none.
 
     Raises `UserError` when `dedup.memory_limit` is no size, or too little for what is done there.
     """
@@ -109,13 +121,20 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
     try:
         with connected(tables, memory_limit=dedup.memory_limit, spill=work) as db:
             db.execute(
-                """CREATE VIEW documents AS
-                SELECT m.doc_id, m.title, m.text, p.source, p.kind, p.language,
-                       coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
-                       (f.position << 32) + p.position AS position
-                FROM masked_documents m
-                JOIN parsed_documents p USING (doc_id)
-                JOIN source_files f USING (file_id)"""
+                f"""CREATE VIEW documents AS
+                SELECT *, coalesce(passage, text, '') AS read,
+                       CASE WHEN passage IS NULL OR passage = text THEN questions
+                            ELSE list_prepend(coalesce(text, ''), questions) END AS asked
+                FROM (
+                    SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, p.language,
+                           coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
+                           (f.position << 32) + p.position AS position,
+                           {_said("p.asks")} AS questions,
+                           nullif(array_to_string({_said("p.reads")}, chr(10)), '') AS passage,
+                           nullif({_answers()}, []) AS answers
+                    FROM masked_documents m
+                    JOIN parsed_documents p USING (doc_id)
+                    JOIN source_files f USING (file_id))"""
             )
             yield db
     except (duckdb.OutOfMemoryException, duckdb.ParserException) as error:
@@ -126,6 +145,22 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
         ) from error
 
 
+def _said(names: str) -> str:
+    """SQL for what a document says in those columns, as a list of texts."""
+    return f"list_transform(coalesce({names}, []), lambda n: m.columns ->> {_POINTER})"
+
+
+def _answers() -> str:
+    """SQL for what it says in the others."""
+    given = "list_concat(coalesce(p.asks, []), coalesce(p.reads, []))"
+    names = f"list_filter(json_keys(m.columns), lambda n: NOT list_contains({given}, n))"
+    return f"list_transform({names}, lambda n: n || '=' || (m.columns -> {_POINTER}))"
+
+
+# To the column `n`, whatever its name (RFC 6901).
+_POINTER = "('/' || replace(replace(n, '~', '~0'), '/', '~1'))"
+
+
 def _clusters(dedup: Dedup, layout: Layout) -> pa.Table:
     from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 
@@ -134,9 +169,12 @@ def _clusters(dedup: Dedup, layout: Layout) -> pa.Table:
     with _documents(dedup, layout) as db:
         create_compared(db)
         texts = db.sql(
-            """SELECT c.doc_id, c.text, d.created_at, d.position
-               FROM compared c JOIN (SELECT doc_id, created_at, position FROM documents) d
-                   USING (doc_id)"""
+            f"""SELECT c.doc_id, c.text, d.created_at, d.position, d.labels, d.apart
+               FROM compared c JOIN (
+                   SELECT doc_id, created_at, position, {asked_key("asked")} AS apart,
+                          (label IS NOT NULL)::INT + (answers IS NOT NULL)::INT AS labels
+                   FROM documents
+               ) d USING (doc_id)"""
         )
         return cluster_documents(
             texts.to_arrow_reader(BATCH_ROWS),
@@ -160,11 +198,12 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
     unique, clusters = (layout.table(a) for a in ("unique_documents", "duplicate_clusters"))
     db.read_parquet(str(unique)).create_view("kept")
     documents, kept, exact, near, conflicts = db.sql(
-        """SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
+        f"""SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
                   count(*) FILTER (kind = 'near'),
                   (SELECT count(*) FROM (
                       SELECT 1 FROM clusters JOIN documents USING (doc_id)
-                      GROUP BY cluster_id HAVING count(DISTINCT label) > 1))
+                      GROUP BY cluster_id HAVING count(DISTINCT label) > 1
+                          OR count(DISTINCT {without_pseudonyms("answers::VARCHAR")}) > 1))
            FROM clusters"""
     ).fetchall()[0]
     labels = (

@@ -30,16 +30,25 @@ def write_lineage(layout: Layout, path: Path) -> None:
     _write(sql, path, tables)
 
 
-def write_learned_from(dataset: Path, lineage: Path, tasks: list[str], path: Path) -> None:
+def write_learned_from(
+    dataset: Path, answers: Path, lineage: Path, tasks: list[str], path: Path
+) -> None:
     """One row a pair that a student of `tasks` learns from or is chosen by (train, validation):
-    pair_id, split, doc_id, file_id, source, sha256."""
+    pair_id, task, split, origin, doc_id, file_id, source, sha256. `answers` has those that a
+    teacher answered."""
+    columns = "pair_id, task, origin, doc_id"
     sql = f"""
-        SELECT p.pair_id, p.task, p.split, p.doc_id, l.file_id, l.source, l.sha256
+        WITH pairs AS (
+            SELECT {columns}, split FROM dataset
+            WHERE split IN ('train', 'validation') AND response IS NOT NULL
+            UNION ALL SELECT {columns}, 'train' AS split FROM answers WHERE kept
+        )
+        SELECT p.pair_id, p.task, p.split, p.origin, p.doc_id, l.file_id, l.source, l.sha256
         FROM pairs p LEFT JOIN lineage l USING (doc_id)
-        WHERE p.split IN ('train', 'validation') AND p.task IN ({quoted(tasks)})
+        WHERE p.task IN ({quoted(tasks)})
         ORDER BY p.pair_id
     """  # noqa: S608 - quoted
-    _write(sql, path, {"pairs": dataset, "lineage": lineage})
+    _write(sql, path, {"dataset": dataset, "answers": answers, "lineage": lineage})
 
 
 def files_of(checkpoint: Path, layout: Layout) -> Iterator[dict[str, object]]:

@@ -16,7 +16,7 @@ from stillhouse.facts import InstructionPairsFacts
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import connected, counts, one_row
-from stillhouse.storage.tables import BATCH_ROWS, row_count, table_digest, table_writer
+from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 from stillhouse.tasks.common import Pair, Tally, quoted
 from stillhouse.tasks.kinds import kind_of
 
@@ -27,7 +27,9 @@ MOST_NAMED = 12  # in an error message
 
 
 def pair_schema() -> pa.Schema:
-    """One row a pair. `response` is what the model answers, `label` what a person reads."""
+    """One row a pair. `response` is what the model answers, `label` what a person reads where that
+    is something else. `origin` is "gold"; "unlabelled" where the teacher is to answer; "passage"
+    where it is to ask as well."""
     import pyarrow as pa
 
     text = (
@@ -74,7 +76,7 @@ def build_pairs(project: Project, layout: Layout) -> InstructionPairsFacts:
                         write(rows)
                         rows = []
                 write(rows)
-        if not row_count(drawn):
+        if not one_row("SELECT count(response) AS n FROM drawn", drawn=drawn)["n"]:
             raise _nothing_to_learn(project, tally, confidential)
         with table_writer(path, pair_schema()) as write, connected({"drawn": drawn}) as db:
             found = db.sql(
@@ -106,7 +108,7 @@ def _row(task: Task, pair: Pair) -> dict[str, Any]:
         "group_id": document["family_id"],
         "source": document["source"],
         "label": pair.label,
-        "origin": "gold",
+        "origin": pair.origin,
         "confidentiality": document["confidentiality"],
         "created_at": document["created_at"],
         "slices": [f"source={document['source']}", f"length={length}"],
@@ -116,6 +118,9 @@ def _row(task: Task, pair: Pair) -> dict[str, Any]:
 def _nothing_to_learn(project: Project, tally: Tally, confidential: int) -> UserError:
     seen = [f"{tally.unlabelled:,} without one that a task takes"]
     remedies = ["name sources in `tasks[].sources` whose documents carry a label"]
+    if tally.unfit:
+        seen += [f"{n:,} whose answer is none of {reason}" for reason, n in tally.unfit.items()]
+        remedies.append("correct `fields` or the column that `answers` names")
     if tally.too_rare:
         named = list(tally.too_rare.items())
         rare = ", ".join(f"{name} ({n})" for name, n in named[:MOST_NAMED])
@@ -153,15 +158,22 @@ def _facts(
         words=size["words"],
         by_answer=counts(
             f"""SELECT task || ':' || label AS answer, count(*) AS n FROM pairs
-                WHERE task IN ({countable}) GROUP BY answer ORDER BY n DESC, answer""",
+                WHERE task IN ({countable}) AND label IS NOT NULL
+                GROUP BY answer ORDER BY n DESC, answer""",
             pairs=path,
         ),
         by_source=counts(
             "SELECT source, count(*) AS n FROM pairs GROUP BY source ORDER BY n DESC, source",
             pairs=path,
         ),
+        by_origin=counts(
+            "SELECT origin, count(*) AS n FROM pairs GROUP BY origin ORDER BY origin", pairs=path
+        ),
         too_confidential=confidential,
         unlabelled=tally.unlabelled,
         too_rare=tally.too_rare,
         passages_left_out=tally.passages_left_out,
+        unfit=dict(sorted(tally.unfit.items())),
+        not_in_text=tally.not_in_text,
+        retrieval_recall=tally.retrieved / tally.searched if tally.searched else None,
     )

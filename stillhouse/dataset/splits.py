@@ -8,6 +8,8 @@ that it is remembered by what its members say, so that nothing that arrives late
   which their passages are remembered in (an edited file whose old form is gone).
 - What was trained on is never tested on. A family that has grown together from several splits goes
   to train if any of it was there, else to validation; it is counted as moved.
+- A pair without a gold answer is only ever learned from: a family of nothing else goes to train,
+  and in a family that is held out such a pair is left out.
 - A text that stands in several families (a shared paragraph that became a passage) ties none of
   them together. It stays where it is or was trained on and is left out of the cleaner splits.
 
@@ -35,7 +37,7 @@ from stillhouse.errors import UserError
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.storage.files import atomic_file, digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.query import connected, query
+from stillhouse.storage.query import connected, counts, query
 from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
@@ -80,12 +82,12 @@ def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
         _write(db, layout.table("dataset_splits"))
         moved, left_out = db.sql(
             """SELECT (SELECT count(*) FROM families WHERE moved),
-                      (SELECT count(*) FROM pairs) - (SELECT count(*) FROM placed)"""
+                      (SELECT count(*) FROM pairs) - (SELECT count(*) FROM all_placed)"""
         ).fetchall()[0]
         # Last: a run killed before deals the same again.
         _remember(db, layout.split_memory, _settings(project.splits))
     if left_out:
-        logger.info("Splits: %d pairs left out, whose text another split has", left_out)
+        logger.info("Splits: %d pairs left out, whose text or family is held out", left_out)
     return _facts(layout.table("dataset_splits"), moved)
 
 
@@ -94,15 +96,24 @@ def _settings(splits: Splits) -> str:
 
 
 def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
-    """Create pairs(pair_id, task, family, label, response, key), members(family, key) of their
-    documents, shared(key) of texts in several families, and memory(document, key, side): of
-    documents where they are, of pairs' texts where they may be."""
+    """Create pairs(pair_id, task, family, label, response, key, gold), members(family, key) of
+    their documents, shared(key) of texts in several families, and memory(document, key, side): of
+    documents where they are, of pairs' texts where they may be.
+
+    A pair without a gold answer is left out where its text has one, in its task or another family.
+    """
     import duckdb
 
     db.execute(
         f"""CREATE TABLE pairs AS
-        SELECT pair_id, task, group_id AS family, label, response, {content_key("input")} AS key
-        FROM instruction_pairs"""
+        WITH keyed AS (
+            SELECT pair_id, task, group_id AS family, label, response,
+                   {content_key("input")} AS key, response IS NOT NULL AS gold
+            FROM instruction_pairs
+        )
+        SELECT * FROM keyed k WHERE gold OR NOT EXISTS (
+            FROM keyed g WHERE g.gold AND g.key = k.key
+                AND (g.task = k.task OR g.family <> k.family))"""
     )
     db.execute(
         """CREATE TABLE members AS
@@ -144,10 +155,13 @@ def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> None:
             FROM members LEFT JOIN (FROM memory WHERE document) USING (key) GROUP BY family
         ), passages AS (
             SELECT family, min(key) AS first,
-                   min(side) FILTER (key NOT IN (SELECT key FROM shared)) AS side
+                   min(side) FILTER (key NOT IN (SELECT key FROM shared)) AS side,
+                   bool_or(gold) AS gold
             FROM pairs LEFT JOIN (FROM memory WHERE NOT document) USING (key) GROUP BY family
         ), known AS (
-            SELECT p.family, coalesce(d.side, p.side) AS side, coalesce(d.sides, 0) > 1 AS moved,
+            SELECT p.family,
+                   coalesce(d.side, p.side, CASE WHEN NOT p.gold THEN {TRAIN} END) AS side,
+                   coalesce(d.sides, 0) > 1 AS moved,
                    md5_number_upper($seed || ':' || coalesce(d.first, p.first)) / 2.0 ** 64
                        AS position
             FROM passages p LEFT JOIN documents d USING (family)
@@ -165,10 +179,12 @@ def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> None:
         ) GROUP BY key"""
     )
     db.execute(
-        """CREATE VIEW placed AS
+        f"""CREATE VIEW all_placed AS
         SELECT p.*, f.side FROM pairs p JOIN families f USING (family)
-        JOIN trained t ON t.key = p.key AND t.side = f.side"""
+        JOIN trained t ON t.key = p.key AND t.side = f.side
+        WHERE gold OR f.side = {TRAIN}"""
     )
+    db.execute("CREATE VIEW placed AS FROM all_placed WHERE gold")
 
 
 def _fill_empty_splits(db: duckdb.DuckDBPyConnection, tasks: list[str]) -> None:
@@ -216,7 +232,7 @@ def _refuse_empty_splits(db: duckdb.DuckDBPyConnection, project: Project) -> Non
         if not empty:
             continue
         families = db.execute(
-            "SELECT count(DISTINCT family) FROM pairs WHERE task = ?", [task.name]
+            "SELECT count(DISTINCT family) FROM pairs WHERE gold AND task = ?", [task.name]
         )
         count = families.fetchall()[0][0]
         raise UserError(
@@ -234,7 +250,7 @@ def _write(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     names = "CASE s.side " + " ".join(f"WHEN {i} THEN '{n}'" for i, n in enumerate(SPLITS)) + " END"
     rows = db.sql(
         f"""SELECT p.*, {names} AS split FROM instruction_pairs p
-        JOIN (SELECT pair_id, side FROM placed) s USING (pair_id) ORDER BY pair_id"""
+        JOIN (SELECT pair_id, side FROM all_placed) s USING (pair_id) ORDER BY pair_id"""
     )
     with table_writer(path, schema) as write:
         for batch in rows.select(*schema.names).to_arrow_reader(BATCH_ROWS):
@@ -256,11 +272,19 @@ def _remember(db: duckdb.DuckDBPyConnection, memory: Path, settings: str) -> Non
 
 
 def _facts(dataset: Path, moved: int) -> DatasetSplitsFacts:
-    sizes = query("SELECT split, count(*) AS n FROM t GROUP BY split", t=dataset).to_pylist()
+    sizes = counts(
+        """SELECT CASE WHEN response IS NULL THEN 'unlabelled' ELSE split END AS part, count(*)
+        FROM t GROUP BY part""",
+        t=dataset,
+    )
+    gold = "response IS NOT NULL"
     return DatasetSplitsFacts(
         digest=table_digest(dataset, ("pair_id", "split")),
-        digests={s: table_digest(dataset, ("pair_id",), f"split = '{s}'") for s in SPLITS},
-        **{row["split"]: row["n"] for row in sizes},
+        digests={
+            **{s: table_digest(dataset, ("pair_id",), f"{gold} AND split = '{s}'") for s in SPLITS},
+            "unlabelled": table_digest(dataset, ("pair_id",), f"NOT ({gold})"),
+        },
+        **{part: sizes.get(part, 0) for part in (*SPLITS, "unlabelled")},
         moved=moved,
         unlearnable=unlearnable(dataset),
     )

@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
-from stillhouse.lm.prompts import Encoder
-from stillhouse.models.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    pick_device,
-    pick_dtype,
-)
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
 from stillhouse.tasks.common import (
     Kind,
-    Predictions,
     Row,
-    answers_in_words,
+    gold_of,
     quoted,
     require_splits,
     rows_of,
 )
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.tasks.prompting import Prompter
-from stillhouse.tasks.results import Scored
+from stillhouse.tasks.running import Runner
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedModel
 
 # By task and pair: the key of what it was predicted with, and the prediction as JSON.
 Known = dict[tuple[str, str], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's predictions of the pairs of one task's split, and the gold answers."""
+
+    kind: Kind
+    gold: list[str]
+    predictions: list[Any]
 
 
 def predict(
@@ -52,8 +50,8 @@ def predict(
     model_digest: str,
     max_tokens: int,
     prompt: TeacherPrompt | None = None,
-) -> dict[str, Scored]:
-    """One model's answers to the pairs of a split, scored, by task.
+) -> dict[str, Answers]:
+    """One model's answers to the pairs of a split, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
@@ -65,7 +63,7 @@ def predict(
     """
     require_splits(dataset, tasks, (split,))
     kinds = open_tasks(dataset, tasks)
-    runner = _Runner(model, dataset, max_tokens, prompt)
+    runner = Runner(model, dataset, max_tokens, prompt)
     keys = {
         k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }
@@ -86,85 +84,46 @@ def predict(
                 for row in rows
                 if (kind.task.name, row["pair_id"]) not in known
             ]
-            known |= runner.predict(kind, missing, keys[kind.task.name])
+            known |= _ask(runner, kind, missing, keys[kind.task.name])
     if known != stored:
         _write(store, known)
-    return {k.task.name: _score(k, dataset, split, known) for k in kinds}
+    return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
 
 
 def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
     return {
         (row["task"], row["pair_id"])
         for rows in rows_in_batches(
-            f"SELECT task, pair_id FROM dataset WHERE split = {quoted([split])}",  # noqa: S608
+            f"""SELECT task, pair_id FROM dataset
+                WHERE split = {quoted([split])} AND response IS NOT NULL""",  # noqa: S608
             dataset=dataset,
         )
         for row in rows
     }
 
 
-class _Runner:
-    """A model, read once it is needed, and what it predicts of rows."""
-
-    def __init__(
-        self, folder: Path, dataset: Path, max_tokens: int, prompt: TeacherPrompt | None
-    ) -> None:
-        self.folder, self.dataset, self.max_tokens = folder, dataset, max_tokens
-        in_words = answers_in_words(folder)
-        self.prompt = in_words.prompt if in_words else prompt
-        self.vocabulary = in_words.vocabulary if in_words else None
-        self._prompters: dict[str, Prompter] = {}
-
-    def asks(self, kind: Kind) -> str:
-        """What stands for all that a prompt is made of beside the pair."""
-        return self._prompter(kind).fingerprint if self.prompt else digest(self.max_tokens)
-
-    def predict(self, kind: Kind, rows: Sequence[Row], key: str) -> Known:
-        if not rows:
-            return {}
-        predictions: Predictions
-        if self.prompt:
-            prompter = self._prompter(kind)
-            predictions = kind.predict_untrained(self._model, prompter.prompts(rows))
-            prompter.warn()
-        else:
-            examples = self._encoder.prompts(rows)
-            predictions = kind.predict(self._model, self._encoder, examples)
-        return {
-            (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(answer)))
-            for row, answer in zip(rows, predictions, strict=True)
-        }
-
-    def _prompter(self, kind: Kind) -> Prompter:
-        assert self.prompt is not None  # noqa: S101 - only asked then
-        name = kind.task.name
-        if name not in self._prompters:
-            self._prompters[name] = Prompter(
-                self._encoder, self.prompt, kind, self.dataset, context_length(self.folder),
-                self.vocabulary,
-            )  # fmt: skip
-        return self._prompters[name]
-
-    @cached_property
-    def _model(self) -> PreTrainedModel:
-        device = pick_device()
-        return load_model(self.folder, device, pick_dtype(device))
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        return Encoder(load_tokenizer(self.folder), self.max_tokens)
+def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str) -> Known:
+    if not rows:
+        return {}
+    predictions = runner.predict(kind, rows)
+    return {
+        (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(prediction)))
+        for row, prediction in zip(rows, predictions, strict=True)
+    }
 
 
 def _plain(row: Any) -> Any:
     return row.tolist() if hasattr(row, "tolist") else row
 
 
-def _score(kind: Kind, dataset: Path, split: str, known: Known) -> Scored:
-    gold, predictions = [], []
+def _answers(kind: Kind, dataset: Path, split: str, known: Known) -> Answers:
+    found = Answers(kind, [], [])
     for rows in rows_of(dataset, kind.task.name, split):
-        gold += [row["label"] for row in rows]
-        predictions += [json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows]
-    return kind.score(gold, predictions)
+        found.gold.extend(gold_of(row) for row in rows)
+        found.predictions.extend(
+            json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows
+        )
+    return found
 
 
 def _schema() -> pa.Schema:

@@ -1,27 +1,36 @@
-"""Several models on the same held-out pairs: what a report compares."""
+"""Several models, and a baseline, on the same held-out pairs: what a report compares."""
+
+# Queries are composed of names of our own and of quoted settings.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
-from stillhouse.evaluate.predictions import predict
-from stillhouse.tasks.common import texts_of
-from stillhouse.tasks.kinds import open_tasks
-from stillhouse.tasks.results import Scored
+from stillhouse.evaluate.predictions import Answers, predict
+from stillhouse.storage.query import rows_in_batches
+from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
+from stillhouse.tasks.kinds import kind_of, open_tasks
+from stillhouse.tasks.results import BASELINE, Scored
 from stillhouse.tasks.sections import Section
+
+logger = logging.getLogger("stillhouse")
 
 SPLIT = "test"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet file that
-    keeps its answers, `digest` what they depend on beside the pair: its content, the code.
-    `prompt` says how weights as they came are asked."""
+    """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet files that
+    keep its answers, `digest` what they depend on beside the pair: its content, the code.
+    `display` is what it is called in headings, if not as MODELS says; `prompt` says how weights as
+    they came are asked, `tasks` names those that it answers (default: all)."""
 
     name: str
     folder: Path
@@ -31,14 +40,21 @@ class Candidate:
     max_tokens: int
     store: Path
     prompt: TeacherPrompt | None = None
+    display: str | None = None
+    tasks: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """By candidate the scored answers of each task; by task what a report shows of them."""
+    """By model the scored answers of each task, the baseline's first; by task what a report shows
+    of them, what its baseline is, and the family of near-duplicates that each pair belongs to;
+    and by model and task what its answers to the validation split teach of its confidence."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
+    baselines: dict[str, str]
+    families: dict[str, list[str]]
+    calibrations: dict[str, dict[str, Any]]
 
 
 def side_by_side(
@@ -46,26 +62,94 @@ def side_by_side(
 ) -> SideBySide:
     """Let each candidate answer the test split of `dataset`; what it answered before is kept.
 
-    Raises `UserError` as `predict` does.
+    How sure a written answer is, is calibrated on the validation split. The baselines have no
+    weights, and answer anew each time. Raises `UserError` as `predict` does.
     """
-    scored = {
-        c.name: predict(
-            c.folder,
-            dataset,
-            tasks,
-            SPLIT,
-            c.store,
-            model_digest=c.digest,
-            max_tokens=c.max_tokens,
-            prompt=c.prompt,
-        )
-        for c in candidates
-    }
-    sections = {
-        kind.task.name: kind.sections(
-            {name: found[kind.task.name] for name, found in scored.items()},
-            texts_of(dataset, kind.task.name, SPLIT),
-        )
-        for kind in open_tasks(dataset, tasks)
-    }
-    return SideBySide(scored, sections)
+    kinds = open_tasks(dataset, tasks)
+    scored: dict[str, dict[str, Scored]] = {}
+    calibrations: dict[str, dict[str, Any]] = {}
+    for c in candidates:
+        asked = [task for task in tasks if c.tasks is None or task.name in c.tasks]
+        held_out = [task for task in asked if kind_of(task).calibrates]
+        learned = {
+            task: x.kind.calibrate(x.gold, x.predictions)
+            for task, x in _answers(c, dataset, held_out, "validation").items()
+        }
+        calibrations[c.name] = learned
+        scored[c.name] = {
+            task: replace(x.kind.score(x.gold, x.predictions, learned.get(task)), display=c.display)
+            for task, x in _answers(c, dataset, asked, SPLIT).items()
+        }
+    baselines, simple = _baselines(dataset, kinds)
+    scored = {BASELINE: simple, **scored} if simple else scored
+    return SideBySide(
+        scored=scored,
+        sections={
+            kind.task.name: kind.sections(
+                _of_task(scored, kind.task.name), texts_of(dataset, kind.task.name, SPLIT)
+            )
+            for kind in kinds
+        },
+        baselines=baselines,
+        families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
+        calibrations=calibrations,
+    )
+
+
+def _answers(
+    c: Candidate, dataset: Path, tasks: Sequence[Task], split: str
+) -> Mapping[str, Answers]:
+    if not tasks:
+        return {}
+    return predict(
+        c.folder,
+        dataset,
+        tasks,
+        split,
+        c.store.with_stem(f"{c.store.stem}.{split}"),
+        model_digest=c.digest,
+        max_tokens=c.max_tokens,
+        prompt=c.prompt,
+    )
+
+
+def _of_task(scored: Mapping[str, Mapping[str, Scored]], task: str) -> dict[str, Scored]:
+    return {name: answers[task] for name, answers in scored.items() if task in answers}
+
+
+def _baselines(dataset: Path, kinds: Sequence[Kind]) -> tuple[dict[str, str], dict[str, Scored]]:
+    """By task, what the baseline is called, and its scored answers."""
+    names: dict[str, str] = {}
+    scored: dict[str, Scored] = {}
+    for kind in kinds:
+        task = kind.task.name
+        training = _gold(dataset, task)
+        if not training:
+            continue
+        rows = [row for batch in rows_of(dataset, task, SPLIT) for row in batch]
+        names[task], predictions = kind.baseline(training, rows)
+        scored[task] = kind.score([gold_of(row) for row in rows], predictions)
+        logger.info("Baseline of %s, %s: %.3f", task, names[task], scored[task].score)
+    return names, scored
+
+
+def _gold(dataset: Path, task: str) -> list[Row]:
+    """The training pairs whose answers come with the documents: what a teacher answered would make
+    the baseline its student."""
+    rows = rows_in_batches(
+        f"""SELECT pair_id, instruction, input, response, label FROM dataset
+            WHERE task = {quoted([task])} AND split = 'train' AND origin = 'gold'
+            ORDER BY pair_id""",
+        dataset=dataset,
+    )
+    return [row for batch in rows for row in batch]
+
+
+def _families(dataset: Path, task: str) -> list[str]:
+    """Of each pair of the split, in the order of `Scored`."""
+    rows = rows_in_batches(
+        f"""SELECT group_id FROM dataset
+            WHERE task = {quoted([task])} AND split = {quoted([SPLIT])} ORDER BY pair_id""",
+        dataset=dataset,
+    )
+    return [row["group_id"] for batch in rows for row in batch]

@@ -1,12 +1,14 @@
-"""Padded batches of examples of similar length."""
+"""Batches of examples of similar length."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from stillhouse.lm.packing import Packing, can_pack, pack, run_packed
 from stillhouse.lm.prompts import Example
 
 if TYPE_CHECKING:
@@ -20,20 +22,38 @@ IGNORED = -100
 class Batch:
     """Tensors of one forward pass.
 
-    `inputs` are the keyword arguments of the model: input_ids [batch, length] (or inputs_embeds
-    [batch, length, hidden]) and attention_mask [batch, length]. `rows` and `columns` [supervised]
-    point at the positions that predict response tokens, in order of examples; `gold` [supervised]
-    holds those tokens.
+    `tokens` are the ids of all texts one after another (int64 [tokens]), or their embeddings
+    [tokens, hidden]; `packing` says which of them stand where. `rows` and `columns` [supervised]
+    point at the positions that predict response tokens, in order of examples, and `gold`
+    [supervised] holds those tokens. `needed` are the packed rows of these positions, each once.
     """
 
-    inputs: dict[str, torch.Tensor]
+    tokens: torch.Tensor
+    packing: Packing
+    lengths: tuple[int, ...]
+    pad_id: int
     rows: torch.Tensor
     columns: torch.Tensor
     gold: torch.Tensor
+    needed: torch.Tensor
 
     @property
     def supervised(self) -> int:
         return int(self.gold.numel())
+
+    @cached_property
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """Keyword arguments for a model that knows nothing of packing: input_ids [batch, length]
+        (or inputs_embeds [batch, length, hidden]) and attention_mask, padded on the right."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        texts = self.tokens.split(self.lengths)
+        mask = [torch.ones(n, dtype=torch.long, device=self.tokens.device) for n in self.lengths]
+        named = {"attention_mask": pad_sequence(mask, True)}
+        if self.tokens.is_floating_point():
+            return {"inputs_embeds": pad_sequence(texts, True), **named}
+        return {"input_ids": pad_sequence(texts, True, self.pad_id), **named}
 
 
 def plan_batches(
@@ -60,37 +80,43 @@ def collate(
     device: torch.device,
     embeddings: Sequence[torch.Tensor] | None = None,
 ) -> Batch:
-    """Pad on the right. The last response token is not fed: nothing is predicted from it.
+    """Examples side by side. The last response token is not fed: nothing is predicted from it.
 
     `embeddings`, one [length, hidden] tensor an example, replace the token ids.
     """
     import torch
 
     fed = [e.ids[:-1] for e in examples]
-    longest = max(len(ids) for ids in fed)
-    mask = torch.zeros(len(fed), longest, dtype=torch.long)
-    for row, ids in enumerate(fed):
-        mask[row, : len(ids)] = 1
+    packing = pack(fed)
     if embeddings is None:
-        padded = torch.full((len(fed), longest), pad_id, dtype=torch.long)
-        for row, ids in enumerate(fed):
-            padded[row, : len(ids)] = torch.tensor(ids)
-        inputs = {"input_ids": padded}
+        tokens = torch.tensor([token for ids in fed for token in ids])
     else:
-        inputs = {"inputs_embeds": torch.nn.utils.rnn.pad_sequence(list(embeddings), True)}
+        tokens = torch.cat(list(embeddings))
     positions = [
         (row, column)
         for row, e in enumerate(examples)
         for column in range(e.response_start - 1, len(e.ids) - 1)
     ]
-    rows, columns = torch.tensor(positions, device=device).T
-    gold = torch.tensor([t for e in examples for t in e.response_ids], device=device)
-    moved = {k: v.to(device) for k, v in {**inputs, "attention_mask": mask}.items()}
-    return Batch(moved, rows, columns, gold)
+    rows, columns = torch.tensor(positions).T
+    gold = torch.tensor([t for e in examples for t in e.response_ids])
+    return Batch(
+        tokens.to(device),
+        packing.to(device),
+        tuple(map(len, fed)),
+        pad_id,
+        rows.to(device),
+        columns.to(device),
+        gold.to(device),
+        packing.grid[rows, columns].unique().to(device),
+    )
 
 
 def response_hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Last hidden states [supervised, hidden] at the positions that predict response tokens."""
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    found: torch.Tensor = hidden[batch.rows, batch.columns]
-    return found
+    decoder = model.base_model
+    if not can_pack(decoder):
+        hidden = decoder(**batch.inputs, use_cache=False).last_hidden_state
+        found: torch.Tensor = hidden[batch.rows, batch.columns]
+        return found
+    hidden = run_packed(decoder, batch.tokens, batch.packing, needed=batch.needed)
+    return hidden[batch.packing.grid[batch.rows, batch.columns]]

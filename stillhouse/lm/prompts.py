@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.errors import UserError
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
@@ -59,16 +61,40 @@ class Encoder:
         found = self._plain.encode_batch(list(texts), add_special_tokens=False)
         return [[i for i in e.ids if i not in self.marks] for e in found]
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """What an answer of these tokens says."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def places(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Where each token's characters stand in `text_of(ids)`."""
+        ends = [len(self.text_of(ids[: n + 1])) for n in range(len(ids))]
+        return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+
     def pairs(self, pairs: Sequence[dict[str, Any]]) -> list[Example]:
         """Prompt and response of rows with `pair_id`, `instruction`, `input` and `response`.
 
-        A response is a token that was added for the task, or else text. A prompt over
-        `max_tokens` loses the end of its input, never its instruction or its response.
+        A response is a token that was added for the task, or else text and the end token. A
+        prompt over `max_tokens` loses the end of its input, never its instruction or its response.
         """
+        return self._examples(pairs, self.responses([p["response"] for p in pairs]))
+
+    def responses(self, responses: Sequence[str]) -> list[list[int]]:
+        """Token ids of responses, as every model is to write them."""
         added = self.tokenizer.get_added_vocab()
-        texts = iter(self.texts([p["response"] for p in pairs if p["response"] not in added]))
-        responses = [[added[r]] if (r := p["response"]) in added else next(texts) for p in pairs]
-        return self._examples(pairs, responses)
+        texts = iter(self.texts([r for r in responses if r not in added]))
+        return [[added[r]] if r in added else [*next(texts), self.end_id] for r in responses]
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a written answer; raises `UserError` where there is none."""
+        end = self.tokenizer.eos_token_id
+        if end is None:
+            raise UserError(
+                f"{self.tokenizer.name_or_path}: tokenizer_config.json: there is no eos_token, and "
+                "an answer could not end",
+                remedy="name the tokenizer's end token as `eos_token` there.",
+            )
+        return int(end)
 
     def prompts(self, pairs: Sequence[dict[str, Any]]) -> list[Example]:
         """The same to predict from: in place of the response stands a blank, which no model is

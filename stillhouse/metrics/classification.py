@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.metrics.calibration import calibration_error, check_predictions, reliability_bins
+from stillhouse.metrics.calibration import confidence_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 # A probability of exactly 0 for the gold class (float16 does that) must not make the NLL infinite.
 SMALLEST_PROBABILITY = 1e-12
@@ -45,6 +45,31 @@ class ClassificationMetrics:
         return asdict(self) | {"accuracy_ci": list(self.accuracy_ci)}
 
 
+def check_predictions(
+    probabilities: ArrayLike, gold: ArrayLike
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return float64 [n, classes] and int64 [n].
+
+    Raises ValueError when they are empty, misaligned, not finite, not distributions, or when a
+    gold class is out of range.
+    """
+    import numpy as np
+
+    p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(gold)
+    if p.ndim != 2 or 0 in p.shape:
+        raise ValueError(f"probabilities must be [n, classes] and not empty; got {p.shape}")
+    if y.shape != (len(p),):
+        raise ValueError(f"gold must be [{len(p)}], one class a row; got {y.shape}")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(f"gold must hold class indices (integers); got {y.dtype}")
+    if y.min() < 0 or y.max() >= p.shape[1]:
+        raise ValueError(f"gold has classes outside 0..{p.shape[1] - 1}")
+    # Written so that NaN fails too. The tolerance lets a float16 softmax pass, not logits.
+    if not (np.all(p >= 0) and np.all(np.abs(p.sum(axis=1) - 1) <= 5e-3)):
+        raise ValueError("every row of probabilities must be non-negative and sum to 1")
+    return p, y.astype(np.int64)
+
+
 def classification_metrics(
     probabilities: ArrayLike, gold: ArrayLike, labels: Sequence[str]
 ) -> ClassificationMetrics:
@@ -71,6 +96,7 @@ def classification_metrics(
     precision, recall, f1, support = precision_recall_fscore_support(
         y, predicted, labels=np.arange(len(labels)), zero_division=0.0
     )
+    trust = confidence_metrics(p.max(axis=1), predicted == y)
     # The Brier score by expansion, |p|^2 - 2 p[gold] + 1, needs no one-hot matrix.
     brier = np.mean((p**2).sum(axis=1) - 2 * p[rows, y] + 1)
     return ClassificationMetrics(
@@ -78,9 +104,9 @@ def classification_metrics(
         accuracy=correct / len(y),
         accuracy_ci=wilson_interval(correct, len(y)),
         macro_f1=float(f1[support > 0].mean()),
-        mean_confidence=float(p.max(axis=1).mean()),
-        ece=calibration_error(reliability_bins(p, y)),
-        ece_equal_mass=calibration_error(reliability_bins(p, y, equal_mass=True)),
+        mean_confidence=trust.mean_confidence,
+        ece=trust.ece,
+        ece_equal_mass=trust.ece_equal_mass,
         brier=max(float(brier), 0.0),
         nll=float(-np.log(np.clip(p[rows, y], SMALLEST_PROBABILITY, 1.0)).mean()),
         per_class={

@@ -11,7 +11,7 @@ from stillhouse.config.student import Gates
 from stillhouse.facts import Epoch, EvaluationReportFacts
 from stillhouse.report.gates import gates_of
 from stillhouse.report.page import render_html
-from stillhouse.report.results import ModelResult, check_comparable, evaluation
+from stillhouse.report.results import ModelResult, check_comparable, compare, evaluation
 from stillhouse.storage.files import digest, write_json, write_text
 from stillhouse.tasks.sections import Section
 
@@ -30,25 +30,31 @@ def make_report(
     limits: Gates,
     learning_curve: Sequence[Epoch],
     provenance: Mapping[str, Any],
+    baselines: Mapping[str, str] | None = None,
+    families: Mapping[str, Sequence[str]] | None = None,
 ) -> EvaluationReportFacts:
     """Write `report.html` and `evaluation.json` into `folder`.
 
     `kinds` names the kind of each task, in the order in which the report shows them, and `sections`
     what it shows of each; `results` holds teacher, student and quantized student at least.
     `learning_curve` has figures by epoch (see `plots.learning_curve`), `provenance` what was
-    recorded when the models were made, as it is to be shown (may be nested).
+    recorded when the models were made, as it is to be shown (may be nested). By task, `baselines`
+    says what the model "baseline" of `results` is, and `families` which examples belong together.
 
     Raises UserError when the models were tested on different examples.
     """
     check_comparable(results)
-    gates = gates_of({model.name: model for model in results}, limits)
+    comparisons = compare(results, families)
+    gates = gates_of({model.name: model for model in results}, limits, comparisons)
     values = evaluation(
         project=project,
         student=student,
         teacher_version=teacher_version,
         kinds=kinds,
         results=results,
+        comparisons=comparisons,
         gates=gates,
+        baselines=baselines,
     )
     page = render_html(values, sections, learning_curve, provenance)
     write_text(folder / PAGE, page)

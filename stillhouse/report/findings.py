@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillhouse.facts import GateFacts
-from stillhouse.metrics.paired import PairedTest
-from stillhouse.report.results import paired_test
-from stillhouse.tasks.results import display_name, prose_name, shipped
+from stillhouse.metrics.paired import BootstrapTest, PairedTest
+from stillhouse.report.gates import may_be_chance
+from stillhouse.report.results import Comparison, Test
+from stillhouse.tasks.results import BASELINE, display_name, prose_name, shipped
 from stillhouse.wording import MISSING, human_bytes, human_count
 
 Evaluation = Mapping[str, Any]
+# All of so many examples must speak for one model before chance is out of the question.
+FEWEST_THAT_TELL = 6
 
 
 def gates(evaluation: Evaluation) -> list[GateFacts]:
@@ -25,12 +28,21 @@ def models_of(evaluation: Evaluation, task: str) -> list[str]:
     return [name for name in evaluation["about"]["models"] if task in evaluation[name]]
 
 
+def comparisons_of(evaluation: Evaluation, task: str) -> list[Comparison]:
+    return [Comparison.of_json(found) for found in evaluation["comparisons"][task]]
+
+
+def shown_name(evaluation: Evaluation, model: str) -> str:
+    """What a model is called in headings."""
+    return display_name(model, evaluation["about"].get("display", {}).get(model))
+
+
 def table(evaluation: Evaluation, task: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows, as text, of the table of models on a task of `about`."""
     models = models_of(evaluation, task["name"])
     return ["Model", *(column for column, _ in task["table"]), "Params", "Size"], [
         [
-            display_name(model),
+            shown_name(evaluation, model),
             *(_figure(evaluation[model][task["name"]], metric) for _, metric in task["table"]),
             human_count(evaluation[model]["parameters"]),
             human_bytes(evaluation[model]["bytes"]),
@@ -40,23 +52,60 @@ def table(evaluation: Evaluation, task: Mapping[str, Any]) -> tuple[list[str], l
 
 
 def _figure(metrics: Mapping[str, Any], name: str) -> str:
-    value, interval = metrics[name], metrics.get(f"{name}_ci")
+    value, interval = metrics.get(name), metrics.get(f"{name}_ci")
     if value is None:
         return MISSING
     said = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
     return f"{said} ({interval[0]:.2f}–{interval[1]:.2f})" if interval else said
 
 
-def headline(evaluation: Evaluation) -> str:
-    """One sentence: what the shipped model keeps of its teacher, and at what size."""
+def headlines(evaluation: Evaluation) -> list[str]:
+    """What there is to say first, a sentence each: which baselines the shipped model doesn't beat,
+    and which it does; then what it keeps of its teacher, and at what size."""
     about = evaluation["about"]
     model = shipped(about["models"])
     if model is None or "teacher" not in about["models"]:
-        return "There is no student and teacher to compare."
+        return ["There is no student and teacher to compare."]
+    unbeaten, beaten = _against_baselines(evaluation, model)
+    if beaten:
+        unbeaten.append(f"The {prose_name(model)} beats {'; '.join(beaten)}.")
+    return [*unbeaten, _against_teacher(evaluation, model)]
+
+
+def headline(evaluation: Evaluation) -> str:
+    """`headlines` as one text."""
+    return " ".join(headlines(evaluation))
+
+
+def _against_baselines(evaluation: Evaluation, model: str) -> tuple[list[str], list[str]]:
+    """A sentence for each task whose baseline isn't beaten, and a phrase for each other."""
+    unbeaten, beaten = [], []
+    for task in evaluation["about"]["tasks"]:
+        name, metric = task["name"], task["headline"]
+        if name not in evaluation.get(BASELINE, {}) or name not in evaluation[model]:
+            continue
+        what = task.get("baseline") or "the baseline"
+        ours, theirs = (evaluation[m][name]["score"] for m in (model, BASELINE))
+        chance = may_be_chance(comparisons_of(evaluation, name), model, BASELINE)
+        figures = f"{ours:.3f} against {theirs:.3f}"
+        if ours > theirs:
+            doubt = "; chance may explain the difference" if chance else ""
+            points = f"{(ours - theirs) * 100:.1f} points of {metric}"
+            beaten.append(f"{what} on {name} by {points} ({figures}{doubt})")
+        else:
+            verdict = "as well" if chance or ours == theirs else "better"
+            unbeaten.append(
+                f"The {prose_name(model)} doesn't beat {what} on {name} ({figures}): so simple a "
+                f"method does this task {verdict}."
+            )
+    return unbeaten, beaten
+
+
+def _against_teacher(evaluation: Evaluation, model: str) -> str:
     ours, theirs = evaluation[model], evaluation["teacher"]
     parts = [
         _kept(evaluation, model, task)
-        for task in about["tasks"]
+        for task in evaluation["about"]["tasks"]
         if task["name"] in ours and task["name"] in theirs
     ]
     sizes = [
@@ -74,32 +123,34 @@ def _kept(evaluation: Evaluation, model: str, task: Mapping[str, Any]) -> str:
     name, metric = task["name"], task["headline"]
     ours, theirs = (evaluation[m][name]["score"] for m in (model, "teacher"))
     share = "all" if ours >= theirs else f"{ours / theirs:.1%}"
-    chance = any(
-        not paired_test(found).significant
-        for found in evaluation["comparisons"][name]
-        if (found["first"], found["second"]) == (model, "teacher")
-    )
+    chance = may_be_chance(comparisons_of(evaluation, name), model, "teacher")
     doubt = "; chance may explain the difference" if chance and ours != theirs else ""
     return f"{share} of its teacher's {metric} on {name} ({ours:.3f} against {theirs:.3f}{doubt})"
 
 
 def readings(evaluation: Evaluation, task: str) -> list[str]:
     """The paired tests of a task in plain words."""
+    metrics = {x["name"]: x["headline"] for x in evaluation["about"]["tasks"]}
     return [
-        reading(found["first"], found["second"], paired_test(found))
-        for found in evaluation["comparisons"][task]
+        reading(found.first, found.second, found.test, metrics[task])
+        for found in comparisons_of(evaluation, task)
     ]
 
 
-def reading(first: str, second: str, test: PairedTest) -> str:
+def reading(first: str, second: str, test: Test, metric: str = "score") -> str:
     """A paired test in plain words, for someone who knows no statistics."""
-    a, b = (prose_name(x) for x in (first, second))
+    a, b = prose_name(first), prose_name(second)
+    if isinstance(test, PairedTest):
+        return _reading_of_right(a, b, test)
+    return _reading_of_scores(a, b, test, metric)
+
+
+def _reading_of_right(a: str, b: str, test: PairedTest) -> str:
     split = test.only_first + test.only_second
     if not split:
         return f"The {a} and the {b} are right and wrong on the very same examples."
-    p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.2g}"
-    evidence = f"exact McNemar {p}; only the {a} right: {test.only_first}, only the {b} right: "
-    evidence += f"{test.only_second}"
+    evidence = f"exact McNemar {_p(test)}; only the {a} right: {test.only_first}, only the {b} "
+    evidence += f"right: {test.only_second}"
     if test.significant:
         better = "more" if test.difference > 0 else "less"
         return (
@@ -113,7 +164,39 @@ def reading(first: str, second: str, test: PairedTest) -> str:
             "With so much disagreement, a difference below "
             f"{test.smallest_significant * 100:.1f} points cannot be told from chance."
         )
+    return _too_few(a, b, test.n, evidence, resolution)
+
+
+def _reading_of_scores(a: str, b: str, test: BootstrapTest, metric: str) -> str:
+    if not test.differing:
+        return f"The {a} and the {b} have the same {metric} on every example."
+    low, high = test.low * 100, test.high * 100
+    evidence = f"paired bootstrap {_p(test)}; 95% interval of the difference: {low:+.1f} to "
+    evidence += f"{high:+.1f} points"
+    if test.groups < test.n:
+        evidence += f", {test.groups:,} families of examples drawn as one"
+    if test.significant:
+        better = "higher" if test.difference > 0 else "lower"
+        return (
+            f"The {a}'s {metric} is {better} than the {b}'s, by {abs(test.difference) * 100:.1f} "
+            f"points: more than chance explains ({evidence})."
+        )
+    if test.differing < FEWEST_THAT_TELL:
+        resolution = f"They differ on {test.differing} of them: no test can tell from so little."
+    else:
+        resolution = (
+            "With so much variation, a difference below about "
+            f"{(high - low) / 2:.1f} points cannot be told from chance."
+        )
+    return _too_few(a, b, test.n, evidence, resolution)
+
+
+def _p(test: Test) -> str:
+    return "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.2g}"
+
+
+def _too_few(a: str, b: str, n: int, evidence: str, resolution: str) -> str:
     return (
-        f"{test.n:,} test examples are too few to tell the {a} from the {b} ({evidence}). "
+        f"{n:,} test examples are too few to tell the {a} from the {b} ({evidence}). "
         f"{resolution} That is not proof that they are equal."
     )

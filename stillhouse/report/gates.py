@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import GateFacts
-from stillhouse.report.results import ModelResult
+from stillhouse.report.results import Comparison, ModelResult
+from stillhouse.tasks.results import BASELINE
 from stillhouse.wording import number
 
 # By the name of its check, in the order in which they are shown: a title, and what it asks.
@@ -23,30 +24,43 @@ GATES = {
         "Calibration",
         "The quantized student's confidence is right within the gate, on average.",
     ),
+    "beats_baseline": (
+        "Baseline",
+        "The quantized student scores higher than a far simpler method.",
+    ),
 }
+# A drop of exactly the limit passes, however the subtraction rounds.
+ROUNDING = 1e-9
 
 
-def gates_of(results: Mapping[str, ModelResult], limits: Gates) -> list[GateFacts]:
-    """The gates on teacher, student and quantized student, in the order of GATES; the worst task
-    decides. Calibration passes where no kind of task states a confidence."""
+def gates_of(
+    results: Mapping[str, ModelResult],
+    limits: Gates,
+    comparisons: Mapping[str, Sequence[Comparison]] | None = None,
+) -> list[GateFacts]:
+    """The gates on teacher, student and quantized student, in the order of GATES.
+
+    The task that keeps least to its limit decides. Calibration passes where no kind of task states
+    a confidence, and so does the comparison with the baseline where there is none; whether that may
+    be chance is told by `comparisons`, by task.
+    """
     student, quantized = results["student"], results["student_quantized"]
-    errors = [
-        scored.calibration_error
-        for scored in quantized.tasks.values()
+    errors = {
+        task: scored.calibration_error
+        for task, scored in quantized.tasks.items()
         if scored.calibration_error is not None
-    ]
+    }
     return [
         _at_most(
             "student_within_gate",
-            _worst_drop(results["teacher"], student),
-            limits.max_accuracy_drop,
+            _drops(results["teacher"], student),
+            limits,
+            "max_score_drop",
         ),
         _at_most(
-            "quantized_within_gate",
-            _worst_drop(student, quantized),
-            limits.max_quantization_drop,
+            "quantized_within_gate", _drops(student, quantized), limits, "max_quantization_drop"
         ),
-        _at_most("calibrated", max(errors), limits.max_ece)
+        _at_most("calibrated", errors, limits, "max_ece")
         if errors
         else GateFacts(
             "calibrated",
@@ -55,20 +69,62 @@ def gates_of(results: Mapping[str, ModelResult], limits: Gates) -> list[GateFact
             None,
             limits.max_ece,
         ),
+        _beats_baseline(results.get(BASELINE), quantized, comparisons or {}),
     ]
 
 
-def _at_most(name: str, value: float, limit: float) -> GateFacts:
-    # A drop of exactly the limit passes, however the subtraction rounds.
-    return GateFacts(name, value <= limit + 1e-9, GATES[name][1], value, limit)
+def _drops(reference: ModelResult, other: ModelResult) -> dict[str, float]:
+    return {
+        task: scored.score - other.tasks[task].score for task, scored in reference.tasks.items()
+    }
 
 
-def _worst_drop(reference: ModelResult, other: ModelResult) -> float:
-    return max(reference.tasks[task].score - other.tasks[task].score for task in reference.tasks)
+def _at_most(name: str, values: Mapping[str, float], limits: Gates, setting: str) -> GateFacts:
+    """Values by task against the limits of that setting."""
+    worst = max(values, key=lambda task: values[task] - limits.limit(setting, task))
+    value, limit = values[worst], limits.limit(setting, worst)
+    passed = value <= limit + ROUNDING
+    return GateFacts(name, passed, GATES[name][1], value, limit, worst, dict(values))
+
+
+def _beats_baseline(
+    baseline: ModelResult | None,
+    quantized: ModelResult,
+    comparisons: Mapping[str, Sequence[Comparison]],
+) -> GateFacts:
+    name = "beats_baseline"
+    leads = {
+        task: quantized.tasks[task].score - scored.score
+        for task, scored in (baseline.tasks if baseline else {}).items()
+        if task in quantized.tasks
+    }
+    if not leads:
+        return GateFacts(name, True, "No task has a baseline to compare with.", None, 0.0)
+    doubtful = [
+        task
+        for task, lead in leads.items()
+        if lead and may_be_chance(comparisons.get(task, ()), quantized.name, BASELINE)
+    ]
+    says = GATES[name][1]
+    if doubtful:
+        says += f" Chance may explain the difference on {', '.join(doubtful)}."
+    worst = min(leads, key=lambda task: leads[task])
+    return GateFacts(name, leads[worst] > ROUNDING, says, leads[worst], 0.0, worst, leads)
+
+
+def may_be_chance(comparisons: Sequence[Comparison], first: str, second: str) -> bool:
+    """Whether the two models were compared, and no difference shows that chance can't explain."""
+    return any(
+        not found.test.significant
+        for found in comparisons
+        if (found.first, found.second) == (first, second)
+    )
 
 
 def title(gate: GateFacts) -> str:
-    return GATES[gate.name][0] if gate.name in GATES else gate.name
+    """What a gate is called; with the task that decides, where there are several."""
+    known = GATES[gate.name][0] if gate.name in GATES else gate.name
+    return f"{known} on {gate.task}" if gate.task and len(gate.by_task) > 1 else known
 
 
 def margin(gate: GateFacts) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.report import findings, plots
 from stillhouse.report.gates import margin, title, verdict
-from stillhouse.tasks.results import display_name, shipped
+from stillhouse.tasks.results import shipped
 from stillhouse.wording import MISSING, number, plain, plain_lines
 
 if TYPE_CHECKING:
@@ -54,13 +54,14 @@ def render_html(
         gates=gates,
         outcome=outcome,
         verdict=said,
-        headline=findings.headline(evaluation),
-        shipped=display_name(shipped(about["models"]) or ""),
+        headlines=findings.headlines(evaluation),
+        shipped=findings.shown_name(evaluation, shipped(about["models"]) or ""),
         tasks=[
             {
                 "name": task["name"],
                 "n": evaluation[findings.models_of(evaluation, task["name"])[0]][task["name"]]["n"],
                 "table": findings.table(evaluation, task),
+                "baseline": task.get("baseline"),
                 "readings": findings.readings(evaluation, task["name"]),
                 "sections": sections.get(task["name"], ()),
             }
@@ -103,7 +104,9 @@ def text(value: Any) -> str:
 
 
 def breakable(value: str) -> Markup:
-    """Escaped HTML in which a long label may break after its _ - / and dots."""
+    """Escaped HTML, its lines kept, in which a long label may break after its _ - / and dots, and
+    before a capital within it."""
     from markupsafe import Markup, escape
 
-    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[-_/.])", plain(value)))
+    parts = re.split(r"(?<=[-_/.])(?=\S)|(?<=[a-z])(?=[A-Z])", plain_lines(value))
+    return Markup("<wbr>").join(escape(part) for part in parts)

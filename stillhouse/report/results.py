@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from stillhouse.errors import UserError
 from stillhouse.facts import GateFacts
-from stillhouse.metrics.paired import PairedTest, mcnemar_exact
-from stillhouse.tasks.results import Scored
+from stillhouse.metrics.paired import (
+    BootstrapTest,
+    PairedTest,
+    mcnemar_exact,
+    paired_bootstrap,
+    paired_bootstrap_f1,
+)
+from stillhouse.tasks.results import BASELINE, Scored, shipped
 
 COMPARED = [
     ("student", "teacher"),
     ("student_quantized", "student"),
     ("student_quantized", "teacher"),
 ]
+Test = PairedTest | BootstrapTest
+# What a comparison of `evaluation.json` says that it is.
+TESTS: dict[str, type[Test]] = {"mcnemar": PairedTest, "bootstrap": BootstrapTest}
 # Fields beside a model's tasks.
 RESERVED = ("parameters", "bytes")
 
@@ -23,12 +32,35 @@ RESERVED = ("parameters", "bytes")
 @dataclass(frozen=True, eq=False)
 class ModelResult:
     """`name` is a key of `tasks.results.MODELS`, or another model's own; `bytes` is its size on
-    disk; `tasks` has the model's answers on each task's test split."""
+    disk, None, like `parameters`, where there are no weights; `tasks` has the model's answers on
+    each task's test split. `display` is what it is called in headings, if not as MODELS says."""
 
     name: str
     parameters: int | None
     bytes: int | None
     tasks: dict[str, Scored]
+    display: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models, by name, on the same examples of a task."""
+
+    first: str
+    second: str
+    test: Test
+
+    def to_json(self) -> dict[str, Any]:
+        kind = next(name for name, cls in TESTS.items() if isinstance(self.test, cls))
+        about = {"first": self.first, "second": self.second, "test": kind}
+        return about | asdict(self.test) | {"difference": self.test.difference}
+
+    @staticmethod
+    def of_json(values: Mapping[str, Any]) -> Comparison:
+        # Before there were other tests, none was named.
+        kind = TESTS[values.get("test", "mcnemar")]
+        test = kind(**{f.name: values[f.name] for f in fields(kind)})
+        return Comparison(values["first"], values["second"], test)
 
 
 def check_comparable(results: Sequence[ModelResult]) -> None:
@@ -55,6 +87,34 @@ def check_comparable(results: Sequence[ModelResult]) -> None:
             )
 
 
+def compare(
+    results: Sequence[ModelResult], families: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, list[Comparison]]:
+    """By task, each pair of COMPARED that the report has, and what is shipped with the baseline.
+
+    By McNemar's test where the score is the share of right answers, else by bootstrap, in which
+    examples of one family (by task, in the order of the examples) are drawn together.
+    """
+    found: dict[str, list[Comparison]] = {}
+    for task in dict.fromkeys(task for model in results for task in model.tasks):
+        scored = {model.name: model.tasks[task] for model in results if task in model.tasks}
+        groups = (families or {}).get(task)
+        found[task] = [
+            Comparison(first, second, _test(scored[first], scored[second], groups))
+            for first, second in [*COMPARED, (shipped(scored), BASELINE)]
+            if first in scored and second in scored
+        ]
+    return found
+
+
+def _test(first: Scored, second: Scored, groups: Sequence[str] | None) -> Test:
+    if first.counts is not None and second.counts is not None:
+        return paired_bootstrap_f1(first.counts, second.counts, groups=groups)
+    if first.values is not None and second.values is not None:
+        return paired_bootstrap(first.values, second.values, groups=groups)
+    return mcnemar_exact(first.right, second.right)
+
+
 def evaluation(
     *,
     project: str,
@@ -62,28 +122,26 @@ def evaluation(
     teacher_version: str,
     kinds: Mapping[str, str],
     results: Sequence[ModelResult],
+    comparisons: Mapping[str, Sequence[Comparison]],
     gates: Sequence[GateFacts],
+    baselines: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What `evaluation.json` says; `kinds` names the kind of each task, in the order of the report.
+    """What `evaluation.json` says; `kinds` names the kind of each task, in the order of the report,
+    `baselines` what a task's baseline is.
 
     By model: {task: {n, kind, score, its metrics}, "parameters", "bytes"}; beside them "about"
-    (of what and in which order), "gates", and "comparisons" (exact McNemar tests by task).
-    No time and no path: the same models on the same examples give the same values.
+    (of what and in which order), "gates", and "comparisons" (paired tests by task). No time and no
+    path: the same models on the same examples give the same values.
     """
     about = {
         "project": project,
         "student": student,
         "teacher_version": teacher_version,
         "models": [model.name for model in results],
+        "display": {model.name: model.display for model in results if model.display},
         "tasks": [
-            {
-                "name": task,
-                "kind": kind,
-                "headline": scored.headline,
-                "table": [list(column) for column in scored.table.items()],
-            }
+            _about_task(task, kind, results) | {"baseline": (baselines or {}).get(task)}
             for task, kind in kinds.items()
-            for scored in [next(m.tasks[task] for m in results if task in m.tasks)]
         ],
     }
     models = {
@@ -97,27 +155,17 @@ def evaluation(
     return models | {
         "about": about,
         "gates": [asdict(gate) for gate in gates],
-        "comparisons": {
-            task: [
-                asdict(test) | {"first": first, "second": second, "difference": test.difference}
-                for first, second, test in _comparisons(results, task)
-            ]
-            for task in kinds
-        },
+        "comparisons": {task: [c.to_json() for c in comparisons.get(task, ())] for task in kinds},
     }
 
 
-def _comparisons(
-    results: Sequence[ModelResult], task: str
-) -> Iterator[tuple[str, str, PairedTest]]:
-    """Each pair of COMPARED that the report has: the two models' names and their paired test."""
-    right = {model.name: model.tasks[task].right for model in results if task in model.tasks}
-    for first, second in COMPARED:
-        if first in right and second in right:
-            yield first, second, mcnemar_exact(right[first], right[second])
-
-
-def paired_test(comparison: Mapping[str, Any]) -> PairedTest:
-    """A comparison of `evaluation.json` as the test that it was."""
-    names = ("n", "only_first", "only_second", "p_value", "smallest_significant")
-    return PairedTest(**{name: comparison[name] for name in names})
+def _about_task(task: str, kind: str, results: Sequence[ModelResult]) -> dict[str, Any]:
+    scored = [model.tasks[task] for model in results if task in model.tasks]
+    # A baseline may know less of its answers than a model does.
+    columns = {title: metric for x in scored for title, metric in x.table.items()}
+    return {
+        "name": task,
+        "kind": kind,
+        "headline": scored[0].headline,
+        "table": [list(column) for column in columns.items()],
+    }

@@ -41,7 +41,10 @@ def markdown_of(folder: Path) -> str:
             for g in gates
         ]
         parts.append(markdown_table(["Gate", "Passed", "Value", "Limit", "Margin"], rows))
-    for task in evaluation["about"]["tasks"]:
-        readings = findings.readings(evaluation, task["name"])
+    tasks = [task["name"] for task in evaluation["about"]["tasks"]]
+    for task in tasks:
+        readings = findings.readings(evaluation, task)
+        if readings and len(tasks) > 1:
+            parts.append(literal(task))
         parts.append("\n".join(f"- {literal(reading)}" for reading in readings))
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,1 +1,2 @@
-"""What is kept of a teacher's distribution: its codec, its store, and targets for the loss."""
+"""What is kept of a teacher's distribution: its encodings, one module each, the store of their
+records, and targets for the loss."""

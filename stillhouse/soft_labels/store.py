@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
-from stillhouse.soft_labels.codec import LabelEncoding, LabelRecords
+from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
 from stillhouse.storage.files import atomic_file, digest, remove_leftovers
 
 if TYPE_CHECKING:
@@ -142,6 +142,9 @@ class LabelStore:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._found
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` without labels, each once, in their order."""

@@ -47,6 +47,9 @@ class Layout:
     def adapted_teacher(self, version: str) -> Path:
         return self.teacher(version) / "adapted"
 
+    def teacher_answers(self, version: str) -> Path:
+        return self.teacher(version) / "answers"
+
     def soft_labels(self, version: str) -> Path:
         return self.teacher(version) / "soft_labels"
 

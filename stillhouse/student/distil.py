@@ -1,8 +1,5 @@
 """From a teacher and its soft labels to a trained student checkpoint."""
 
-# A query of names of our own and of quoted settings.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +14,9 @@ from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import lift_tokens
 from stillhouse.models.importing import describe
 from stillhouse.models.loading import load_model, load_tokenizer, pick_device, stored_dtype
-from stillhouse.soft_labels.codec import LabelRecords, decode
-from stillhouse.soft_labels.store import LabelStore, header_from, open_store
+from stillhouse.soft_labels.head import Head
+from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json
-from stillhouse.storage.query import rows_in_batches
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
@@ -30,10 +26,10 @@ from stillhouse.tasks.common import (
     mean_figures,
     mean_score,
     prompts_of,
-    quoted,
     require_splits,
     score_all,
     training_examples,
+    training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.training.loop import TrainingData, train
@@ -47,20 +43,22 @@ if TYPE_CHECKING:
 def distil_student(
     teacher: Path,
     soft_labels: Path,
-    header: Mapping[str, Any],
+    headers: Sequence[Mapping[str, Any]],
     target: Path,
     dataset: Path,
     tasks: Sequence[Task],
     settings: Student,
     *,
+    answered: Path | None = None,
     scratch: Path,
     fingerprint: str,
 ) -> CheckpointFacts:
     """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
 
-    `header` says which of the labels below `soft_labels` (see `SoftLabelsFacts`). The folder holds
-    the best validation checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test
-    split is never read. Resumes after a kill from `scratch`.
+    `answered` is the table of pairs that the teacher answered itself. `headers` say which labels
+    lie below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
+    checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test split is never read.
+    Resumes after a kill from `scratch`.
 
     Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
     has no soft label.
@@ -69,17 +67,17 @@ def distil_student(
 
     how = settings.distillation
     require_splits(dataset, tasks)
-    store = open_store(soft_labels, header_from(header))
-    _require_labels(store, dataset, settings)
+    labels = LabelReader.open(soft_labels, headers, how.temperature)
+    _require_labels(labels, dataset, answered, settings)
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     vocabulary = None
     if settings.init.vocabulary == "corpus":
-        vocabulary = _vocabulary_of(teacher, tokenizer, kinds, dataset, how.max_tokens)
+        vocabulary = _vocabulary_of(teacher, tokenizer, kinds, dataset, answered, how.max_tokens)
     cut = cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=target)
     student_tokenizer = load_tokenizer(target)
     encoder = Encoder(student_tokenizer, how.max_tokens)
-    examples = [e for k in kinds for e in training_examples(k, dataset, encoder).examples]
+    examples = [e for k in kinds for e in training_examples(k, dataset, encoder, answered).examples]
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
     # Trained in float32 on every device: bfloat16 weights lose small updates.
     model = load_model(target, pick_device(), torch.float32)
@@ -89,7 +87,7 @@ def distil_student(
         model,
         TrainingData(
             examples,
-            _SoftTargets(store, vocabulary, how.temperature),
+            _SoftTargets(labels, teacher, len(tokenizer), vocabulary),
             how.temperature,
             how.alpha,
         ),
@@ -120,17 +118,16 @@ def distil_student(
     )
 
 
-def _require_labels(store: LabelStore, dataset: Path, settings: Student) -> None:
+def _require_labels(
+    labels: LabelReader, dataset: Path, answered: Path | None, settings: Student
+) -> None:
     keys = (
         row["pair_id"]
-        for rows in rows_in_batches(
-            f"""SELECT pair_id FROM dataset
-                WHERE task IN ({quoted(settings.tasks)}) AND split = 'train'""",
-            dataset=dataset,
-        )
+        for task in settings.tasks
+        for rows in training_rows(dataset, task, answered)
         for row in rows
     )
-    if missing := len(store.missing(keys)):
+    if missing := len(labels.missing(keys)):
         raise UserError(
             f"{settings.name}: {missing:,} training pairs have no soft label",
             remedy="materialize `soft_labels` first, with the same dataset; `stillhouse run` makes "
@@ -143,32 +140,37 @@ def _vocabulary_of(
     tokenizer: PreTrainedTokenizerBase,
     kinds: Sequence[Kind],
     dataset: Path,
+    answered: Path | None,
     max_tokens: int,
 ) -> PrunedVocabulary:
     """What the training split uses of the teacher's vocabulary, and no other split."""
     encoder = Encoder(tokenizer, max_tokens)
     seen: set[int] = set()
     for kind in kinds:
-        for example in training_examples(kind, dataset, encoder).examples:
+        for example in training_examples(kind, dataset, encoder, answered).examples:
             seen.update(example.ids)
     rows = read_json(teacher / "config.json")["vocab_size"]
     return prune_tokenizer(tokenizer, seen, teacher_rows=rows)
 
 
 class _SoftTargets:
-    """Soft labels of examples, renamed to the student's token ids."""
+    """Soft labels of examples under the student's token ids, whatever their encodings."""
 
     def __init__(
-        self, store: LabelStore, vocabulary: PrunedVocabulary | None, temperature: float
+        self,
+        labels: LabelReader,
+        teacher: Path,
+        teacher_tokens: int,
+        vocabulary: PrunedVocabulary | None,
     ) -> None:
         import torch
 
-        self.store, self.temperature = store, temperature
-        self.mapping = None
+        self.labels = labels
+        self.mapping = self.head = None
         if vocabulary is not None:
             self.mapping = torch.as_tensor(vocabulary.teacher_to_student)
+        if labels.needs_head:
+            self.head = Head.read(teacher, teacher_tokens, pick_device())
 
     def __call__(self, examples: Sequence[Example]) -> SparseTargets:
-        records = LabelRecords.concatenate([self.store.get(e.key) for e in examples])
-        targets = decode(records, self.temperature)
-        return targets if self.mapping is None else targets.remap(self.mapping)
+        return self.labels.targets([e.key for e in examples], mapping=self.mapping, head=self.head)

@@ -18,11 +18,20 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.errors import UserError
 from stillhouse.lm.chat import Asked
-from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
-from stillhouse.storage.query import counts, one_row, rows_in_batches
-from stillhouse.tasks.common import Pair, Predictions, Row, Tally, answer_ids, quoted
-from stillhouse.tasks.passages import passages_of
+from stillhouse.storage.query import counts
+from stillhouse.tasks.common import (
+    Answered,
+    Examples,
+    Pair,
+    Predictions,
+    Row,
+    Tally,
+    answer_ids,
+    quoted,
+)
+from stillhouse.tasks.passages import documents_of, passages_of
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
 
@@ -46,6 +55,7 @@ class Classification:
     """A classification task; `classes` are sorted by name."""
 
     countable = True
+    calibrates = False
 
     task: ClassificationTask
 
@@ -54,7 +64,8 @@ class Classification:
         self.task = task
         found = counts(
             f"""SELECT label, count(*) FROM dataset
-                WHERE task = {quoted([task.name])} AND split = 'train' GROUP BY label""",
+                WHERE task = {quoted([task.name])} AND split = 'train' AND label IS NOT NULL
+                GROUP BY label""",
             dataset=dataset,
         )
         self.classes = sorted(found)
@@ -66,8 +77,6 @@ class Classification:
         wanted = "label <> ''"
         if task.labels is not None:
             wanted += f" AND label IN ({quoted(task.labels)})" if task.labels else " AND false"
-        unlabelled = f"SELECT count(*) FILTER (({wanted}) IS NOT TRUE) AS n FROM documents"
-        tally.unlabelled += one_row(f"{unlabelled} WHERE {where}", documents=documents)["n"]
         by_class = counts(
             f"SELECT label, count(*) FROM documents WHERE {where} AND {wanted} GROUP BY label",
             documents=documents,
@@ -75,20 +84,21 @@ class Classification:
         _refuse_unknown(task, list(by_class))
         few = {name: n for name, n in sorted(by_class.items()) if n < task.min_examples}
         tally.too_rare |= {f"{task.name}:{name}": n for name, n in few.items()}
-        enough = [name for name in sorted(by_class) if name not in few]
-        if not enough:
-            return
-        for batch in rows_in_batches(
-            f"""SELECT * FROM documents WHERE {where} AND label IN ({quoted(enough)})
-                ORDER BY doc_id""",
-            documents=documents,
-        ):
-            for document in batch:
-                passages, skipped = passages_of(document, task)
-                tally.passages_left_out += skipped
-                name = document["label"]
-                for passage in passages:
-                    yield Pair(document, passage, class_token(task.name, name), name)
+        enough = set(by_class) - set(few)
+        for document in documents_of(documents, where):
+            # Another label is an answer too, only none of this task's.
+            name = document["label"] or None
+            if name in enough:
+                response = class_token(task.name, name)
+            elif name is None and enough and task.unlabelled == "teacher":
+                response = None
+            else:
+                tally.unlabelled += name not in few
+                continue
+            passages, skipped = passages_of(document, task)
+            tally.passages_left_out += skipped
+            for passage in passages:
+                yield Pair(document, passage, response, name)
 
     @property
     def meaning(self) -> Any:
@@ -98,14 +108,15 @@ class Classification:
         self,
         model: PreTrainedModel,
         encoder: Encoder,
-        examples: Sequence[Example],
+        asked: Examples,
         *,
         embeddings: Embeddings | None = None,
+        thorough: bool = True,  # noqa: ARG002 - there is no more to say
     ) -> Predictions:
         """Probabilities [examples, classes], by class tokens."""
         return token_probabilities(
             model,
-            examples,
+            asked.examples,
             answer_ids([self], encoder.tokenizer),
             pad_id=encoder.tokenizer.pad_token_id,
             embeddings=embeddings,
@@ -134,7 +145,12 @@ class Classification:
     def longest_answer(self, encoder: Encoder) -> int:
         return max(len(ids) for ids in encoder.texts([f" {name}" for name in self.names])) + 1
 
-    def predict_untrained(self, model: PreTrainedModel, asked: Asked) -> Predictions:
+    def predict_untrained(
+        self,
+        model: PreTrainedModel,
+        asked: Asked,
+        inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
+    ) -> Predictions:
         """Probabilities [examples, classes], by the classes' names as whole answers."""
         return sequence_probabilities(
             model,
@@ -145,7 +161,41 @@ class Classification:
             description="Asking the teacher",
         )
 
-    def score(self, gold: Sequence[str], predictions: Predictions) -> Scored:
+    def answers(
+        self,
+        inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
+        predictions: Predictions,
+        calibration: Any = None,  # noqa: ARG002 - probabilities are taken as they are
+    ) -> list[Answered]:
+        """The likeliest class of each text."""
+        found = []
+        for row in predictions:
+            confidence, place = max((float(p), -i) for i, p in enumerate(row))
+            name = self.classes[-place]
+            found.append(Answered(class_token(self.task.name, name), name, confidence))
+        return found
+
+    def write(
+        self,
+        model: PreTrainedModel,  # noqa: ARG002 - a text is asked its class as it is
+        encoder: Encoder,  # noqa: ARG002
+        passages: Sequence[Row],
+        shots: Sequence[Row],  # noqa: ARG002
+    ) -> list[str]:
+        return [row["input"] for row in passages]
+
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        return asked if isinstance(asked, str) else asked.get("text")
+
+    def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:  # noqa: ARG002
+        return None
+
+    def score(
+        self,
+        gold: Sequence[str],
+        predictions: Predictions,
+        calibration: Any = None,  # noqa: ARG002 - probabilities are taken as they are
+    ) -> Scored:
         """A class that no training pair has counts too: every model answers it wrongly."""
         import numpy as np
 
@@ -161,6 +211,17 @@ class Classification:
 
     def chance(self, gold: Sequence[str]) -> float:
         return Counter(gold).most_common(1)[0][1] / len(gold)
+
+    def baseline(self, training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
+        from stillhouse.tasks.classification_baseline import NAME, probabilities
+
+        found = probabilities(
+            [row["input"] for row in training],
+            [row["label"] for row in training],
+            [row["input"] for row in rows],
+            self.classes,
+        )
+        return NAME, found
 
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
         from stillhouse.tasks.classification_report import sections

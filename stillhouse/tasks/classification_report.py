@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.errors import UserError
-from stillhouse.metrics.calibration import reliability_bins
 from stillhouse.metrics.classification import ClassificationMetrics, classification_metrics
-from stillhouse.tasks import classification_plots as plots
-from stillhouse.tasks.results import Scored, display_name, prose_name, shipped
-from stillhouse.tasks.sections import Answer, Figure, Sample, SampleGroup, Section, Table
-from stillhouse.wording import MISSING, plain_lines, shortened
+from stillhouse.tasks.classification_plots import MOST_ANNOTATED_CLASSES, confusion_matrix
+from stillhouse.tasks.results import Scored, names_of, prose_name, shipped
+from stillhouse.tasks.samples import Given, sample_groups
+from stillhouse.tasks.section_builders import (
+    COMPARED_MODELS,
+    calibration_section,
+    check_same_examples,
+    f1_sections,
+)
+from stillhouse.tasks.sections import Figure, Section, Table
+from stillhouse.wording import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,16 +26,7 @@ if TYPE_CHECKING:
 HEADLINE = "accuracy"
 # Column title of the report's table -> metric; the same metrics are plotted over time.
 TABLE = {"Accuracy (95% CI)": "accuracy", "Macro-F1": "macro_f1", "ECE": "ece"}
-# A teacher that was not adapted mostly guesses: class by class, that would only distract.
-COMPARED_MODELS = ("teacher", "student", "student_quantized")
 MOST_CONFUSIONS = 10
-SAMPLE_TEXT_LENGTH = 400
-# How many sample predictions a report shows of each kind, in this order.
-SAMPLE_KINDS = {
-    "disagree": ("Where the models disagree", 30),
-    "wrong": ("Where all are wrong alike", 15),
-    "right": ("Where all are right, least confident first", 10),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +39,11 @@ class Predictions:
     predicted: NDArray[Any]
     probabilities: NDArray[Any]
     metrics: ClassificationMetrics
+
+    @property
+    def right(self) -> NDArray[Any]:
+        found: NDArray[Any] = self.predicted == self.gold
+        return found
 
     def confusion(self) -> NDArray[Any]:
         """Counts, int [gold class, predicted class]."""
@@ -82,19 +83,20 @@ def sections(results: Mapping[str, Scored], texts: Sequence[str]) -> list[Sectio
     Raises UserError when the models were tested on different examples.
     """
     found: dict[str, Predictions] = {model: x.detail for model, x in results.items()}
-    first = next(iter(found.values()))
-    for other in found.values():
-        if other.labels != first.labels or other.gold.tolist() != first.gold.tolist():
-            raise UserError(
-                "the models of this report were tested on different examples",
-                remedy="make what is out of date again with `stillhouse run`",
-            )
-    if len(texts) != len(first.gold):
-        raise ValueError(f"{len(texts)} texts for {len(first.gold)} examples")
+    check_same_examples([(x.labels, x.gold.tolist()) for x in found.values()])
+    first, names = next(iter(found.values())), names_of(results)
+    trusted = {m: (x.probabilities.max(axis=1), x.right) for m, x in found.items()}
     compared = {model: found[model] for model in COMPARED_MODELS if model in found}
-    shown = [_reading_help(first), *_confusions(found), _calibration(found)]
+    shown = [_reading_help(first), *_confusions(found), calibration_section(trusted, names)]
     if compared:
-        shown += [*_classes(compared), _samples(compared, texts)]
+        shown += f1_sections(
+            {model: x.metrics.per_class for model, x in compared.items()},
+            names,
+            thing=("class", "classes"),
+            counted="examples",
+            explained="F1 is the balance of finding a class's examples and not claiming others'.",
+        )
+        shown.append(_samples(compared, names, texts))
     return shown
 
 
@@ -116,7 +118,7 @@ def _confusions(found: Mapping[str, Predictions]) -> list[Section]:
     if model is None:
         return []
     own = found[model]
-    many = len(own.labels) > plots.MOST_ANNOTATED_CLASSES
+    many = len(own.labels) > MOST_ANNOTATED_CLASSES
     explained = (
         f"Confusion matrix of the {prose_name(model)}: each row is a gold class, each column what "
         "the model said. Right answers lie on the diagonal; a dark field off it is a confusion. "
@@ -129,7 +131,7 @@ def _confusions(found: Mapping[str, Predictions]) -> list[Section]:
         "The most frequent confusions. Those that the teacher shares often come from the data: "
         "classes that overlap, or labels that are wrong.",
     )
-    draw = partial(plots.confusion_matrix, counts, own.labels)
+    draw = partial(confusion_matrix, counts, own.labels)
     return [
         Section(
             "Which classes are taken for which",
@@ -162,108 +164,21 @@ def confusions(own: Predictions, teacher: Predictions | None) -> list[list[str]]
     ]
 
 
-def _calibration(found: Mapping[str, Predictions]) -> Section:
-    explained = (
-        "Reliability diagrams: predictions are grouped by the confidence that the model stated, "
-        "and each point shows how many of a group were right (lines: 95% interval). On the dashed "
-        "diagonal, confidence is honest; below it, the model is over-confident. The lower bars "
-        "show where its predictions lie."
-    )
-    model = shipped(found)
-    reading = [calibration_reading(model, found[model].metrics)] if model else []
-    return Section(
-        "Can its confidence be trusted?",
-        [" ".join([explained, *reading])],
-        [
-            Figure(
-                partial(
-                    plots.reliability_diagram,
-                    name,
-                    reliability_bins(x.probabilities, x.gold),
-                    x.metrics.ece,
-                ),
-                f"Reliability diagram: {display_name(name)}",
-            )
-            for name, x in found.items()
-        ],
-    )
-
-
-def calibration_reading(model: str, metrics: ClassificationMetrics) -> str:
-    """Whether one model's confidence is too high or too low, in plain words."""
-    gap = metrics.mean_confidence - metrics.accuracy
-    name = prose_name(model)
-    if abs(gap) < 0.01:
-        return f"On average, the {name} is about as often right as its confidence says."
-    excess = "over-confident" if gap > 0 else "under-confident"
-    return (
-        f"On average, the {name} is {excess} by {abs(gap) * 100:.1f} points: its mean confidence "
-        f"is {metrics.mean_confidence:.1%}, and {metrics.accuracy:.1%} of its predictions are "
-        "right."
-    )
-
-
-def _classes(compared: Mapping[str, Predictions]) -> list[Section]:
-    scores = {model: x.metrics.per_class for model, x in compared.items()}
-    last, hardest = list(compared)[-1], ""
-    labels = compared[last].labels
-    if len(labels) > plots.MOST_CLASSES_IN_F1:
-        hardest = f" (the {plots.MOST_CLASSES_IN_F1} weakest of {len(labels)} classes)"
-    rows = [
-        [label, str(scores[last][label].support)]
-        + [f"{s[label].f1:.3f}" if s[label].support else MISSING for s in scores.values()]
-        for label in labels
-    ]
-    explained = (
-        f"F1 of each class, those that the {prose_name(last)} finds hardest on top{hardest}. F1 is "
-        "the balance of finding a class's examples and not claiming others'; a gap between the "
-        "marks is what the class lost on the way from teacher to student. Classes with few "
-        "examples swing by chance."
-    )
-    header = ["Class", "Examples", *(f"F1: {display_name(model)}" for model in scores)]
-    return [
-        Section("Class by class", [explained], [Figure(partial(plots.per_class_f1, scores), "F1")]),
-        Section("All classes as a table", tables=[Table(header, rows)], folded=True),
-    ]
-
-
-def _samples(compared: Mapping[str, Predictions], texts: Sequence[str]) -> Section:
-    """First the last model's errors, by falling confidence, then its right answers by rising
-    confidence: what a reader learns most from."""
-    import numpy as np
-
-    last = list(compared.values())[-1]
-    predicted = np.stack([x.predicted for x in compared.values()])
-    agree, right = (predicted == predicted[0]).all(axis=0), last.predicted == last.gold
-    masks = {"disagree": ~agree, "wrong": agree & ~right, "right": agree & right}
-    confidence = last.probabilities.max(axis=1)
-    order = np.argsort(np.where(right, confidence, -confidence), kind="stable")
-    groups = []
-    for kind, (title, most) in SAMPLE_KINDS.items():
-        rows = [int(row) for row in order if masks[kind][row]]
-        if rows:
-            samples = [_sample(texts[row], row, compared) for row in rows[:most]]
-            groups.append(SampleGroup(title, len(rows), samples))
+def _samples(
+    compared: Mapping[str, Predictions], names: Mapping[str, str], texts: Sequence[str]
+) -> Section:
+    first = next(iter(compared.values()))
+    given = {
+        names[model]: Given(
+            [x.labels[i] for i in x.predicted], x.right, confidence=x.probabilities.max(axis=1)
+        )
+        for model, x in compared.items()
+    }
     return Section(
         "Sample predictions",
         [
             "Test examples, in the masked form that the models saw: ✓ right, ✗ wrong, with the "
             "model's confidence."
         ],
-        samples=groups,
+        samples=sample_groups(texts, [first.labels[i] for i in first.gold], given),
     )
-
-
-def _sample(text: str, row: int, compared: Mapping[str, Predictions]) -> Sample:
-    gold = next(iter(compared.values())).gold[row]
-    answers = [
-        Answer(
-            display_name(model),
-            x.labels[x.predicted[row]],
-            float(x.probabilities[row].max()),
-            bool(x.predicted[row] == gold),
-        )
-        for model, x in compared.items()
-    ]
-    labels = next(iter(compared.values())).labels
-    return Sample(shortened(plain_lines(text), SAMPLE_TEXT_LENGTH), labels[gold], answers)

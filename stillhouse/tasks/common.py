@@ -9,7 +9,8 @@ their ids, whatever order they lie in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -40,21 +41,62 @@ ANSWERING = "answering.json"
 
 @dataclass(frozen=True)
 class Pair:
-    """What a document gives: `response` is what a model answers, `label` what a person reads."""
+    """What a document gives: `response` is what a model answers; None where nobody said it, and
+    the teacher is to. `label` is what a person reads in its place, where that is something else.
+
+    `asks` is False for a passage of which nothing is asked: the teacher is to do that as well.
+    """
 
     document: Row
     input: str
+    response: str | None
+    label: str | None = None
+    asks: bool = True
+
+    @property
+    def origin(self) -> str:
+        if not self.asks:
+            return "passage"
+        return "unlabelled" if self.response is None else "gold"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model answered to a pair: the response to learn from, and what a person reads where
+    that is something else (`label`, or `value` as JSON). `confidence` 0..1 is that of all of it,
+    `parts` of its parts; `refused` says why it is not to be learned from, however sure."""
+
     response: str
-    label: str
+    label: str | None
+    confidence: float
+    refused: str | None = None
+    value: Any = None
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        answer = self.value if self.value is not None else self.label
+        found = {
+            "answer": self.response if answer is None else answer,
+            "confidence": round(self.confidence, 4),
+        }
+        parts = {name: round(p, 4) for name, p in self.parts.items()}
+        return found | ({"confidence_of": parts} if parts else {})
 
 
 @dataclass
 class Tally:
-    """Why documents gave no pair, or fewer than they could: `too_rare` counts them by answer."""
+    """Why documents gave no pair, or fewer than they could: `too_rare` counts them by answer,
+    `unfit` gold answers that are none of the task, by "task: reason". `not_in_text` counts gold
+    answers that were to stand in the text and don't; they are learned all the same. Of `searched`
+    passages so many were `retrieved` among the best."""
 
     unlabelled: int = 0
     too_rare: dict[str, int] = field(default_factory=dict)
     passages_left_out: int = 0
+    unfit: Counter[str] = field(default_factory=Counter)
+    not_in_text: int = 0
+    searched: int = 0
+    retrieved: int = 0
 
 
 class Kind(Protocol):
@@ -69,6 +111,8 @@ class Kind(Protocol):
 
     countable: bool
     """Whether answers are few and come again, so that counting pairs by answer says something."""
+    calibrates: bool
+    """Whether its confidence is learned on held-out answers."""
     answer_tokens: dict[str, str]
     """Tokens to add to a model, each one an answer, and what they mean in words; may be empty."""
 
@@ -89,11 +133,16 @@ class Kind(Protocol):
         self,
         model: PreTrainedModel,
         encoder: Encoder,
-        examples: Sequence[Example],
+        asked: Examples,
         *,
         embeddings: Embeddings | None = None,
+        thorough: bool = True,
     ) -> Predictions:
-        """Answers of a model that has learned the task; see `Encoder.prompts`."""
+        """Answers of a model that has learned the task; see `Encoder.prompts`.
+
+        `embeddings` stand in for token ids where answers are tokens, else `model` is a whole one.
+        Not `thorough`, only what the score of an epoch needs is predicted.
+        """
         ...
 
     def guide(self) -> str:
@@ -114,19 +163,55 @@ class Kind(Protocol):
         """How many tokens such a model may need for an answer."""
         ...
 
-    def predict_untrained(self, model: PreTrainedModel, asked: Asked) -> Predictions:
+    def predict_untrained(
+        self, model: PreTrainedModel, asked: Asked, inputs: Sequence[str]
+    ) -> Predictions:
         """Answers of a model that has not learned the task, in words.
 
         Where there are answer tokens: probabilities [examples, tokens], in their order.
         """
         ...
 
-    def score(self, gold: Sequence[str], predictions: Predictions) -> Scored:
-        """Predictions against the labels of the same pairs; at least one."""
+    def answers(
+        self, inputs: Sequence[str], predictions: Predictions, calibration: Any = None
+    ) -> list[Answered]:
+        """What predictions say, as something to learn from and to read."""
+        ...
+
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        """The input of a pair from what a user asks: a text, or an object with its fields; None
+        where one is missing."""
+        ...
+
+    def write(
+        self,
+        model: PreTrainedModel,
+        encoder: Encoder,
+        passages: Sequence[Row],
+        shots: Sequence[Row],
+    ) -> list[str]:
+        """Inputs of pairs from passages of which nothing is asked, as the gold pairs `shots` have
+        them; empty where a model finds nothing to ask."""
+        ...
+
+    def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:
+        """What held-out answers teach of the confidence of others (JSON value); None for kinds
+        whose confidence is as it is."""
+        ...
+
+    def score(
+        self, gold: Sequence[str], predictions: Predictions, calibration: Any = None
+    ) -> Scored:
+        """Predictions against the gold answers of the same pairs; at least one."""
         ...
 
     def chance(self, gold: Sequence[str]) -> float:
         """The score of the best answer that is always the same."""
+        ...
+
+    def baseline(self, training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predictions]:
+        """What the simplest method worth the name answers to `rows`, having seen `training` (pairs
+        with gold answers, at least one): what it is called in words, and its predictions."""
         ...
 
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
@@ -136,10 +221,12 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class Examples:
-    """One split of a task: its pairs' token ids and labels, in the order of their ids."""
+    """One split of a task: its pairs' token ids, inputs and gold answers, in the order of their
+    ids."""
 
     kind: Kind
     examples: list[Example]
+    inputs: list[str]
     gold: list[str]
 
 
@@ -149,29 +236,56 @@ def quoted(values: Iterable[str]) -> str:
 
 
 def rows_of(dataset: Path, task: str, split: str) -> Iterator[list[Row]]:
-    """The pairs of a task's split in batches: pair_id, instruction, input, response, label."""
+    """The gold pairs of a task's split in batches: pair_id, instruction, input, response, label."""
     return rows_in_batches(
         f"""SELECT pair_id, instruction, input, response, label FROM dataset
-            WHERE task = {quoted([task])} AND split = {quoted([split])} ORDER BY pair_id""",
+            WHERE task = {quoted([task])} AND split = {quoted([split])} AND response IS NOT NULL
+            ORDER BY pair_id""",
         dataset=dataset,
     )
 
 
-def training_examples(kind: Kind, dataset: Path, encoder: Encoder) -> Examples:
-    """The training split, prompts with their responses."""
-    found = Examples(kind, [], [])
-    for rows in rows_of(dataset, kind.task.name, "train"):
-        found.examples.extend(encoder.pairs(rows))
-        found.gold.extend(row["label"] for row in rows)
-    return found
+def training_rows(dataset: Path, task: str, answers: Path | None = None) -> Iterator[list[Row]]:
+    """What a task is learned from: its gold pairs, and those of the table `answers`, which a
+    teacher answered (see teacher/answers.py)."""
+    if answers is None:
+        return rows_of(dataset, task, "train")
+    columns = "pair_id, instruction, input, response, label"
+    return rows_in_batches(
+        f"""SELECT {columns} FROM dataset
+            WHERE task = {quoted([task])} AND split = 'train' AND response IS NOT NULL
+            UNION ALL SELECT {columns} FROM answers WHERE task = {quoted([task])} AND kept
+            ORDER BY pair_id""",
+        dataset=dataset,
+        answers=answers,
+    )
+
+
+def gold_of(row: Row) -> str:
+    """What a pair's answers are scored against."""
+    return row["response"] if row["label"] is None else row["label"]
+
+
+def training_examples(
+    kind: Kind, dataset: Path, encoder: Encoder, answers: Path | None = None
+) -> Examples:
+    """What the task is learned from, prompts with their responses."""
+    return _examples(kind, training_rows(dataset, kind.task.name, answers), encoder.pairs)
 
 
 def prompts_of(kind: Kind, dataset: Path, split: str, encoder: Encoder) -> Examples:
     """A split to predict: prompts alone."""
-    found = Examples(kind, [], [])
-    for rows in rows_of(dataset, kind.task.name, split):
-        found.examples.extend(encoder.prompts(rows))
-        found.gold.extend(row["label"] for row in rows)
+    return _examples(kind, rows_of(dataset, kind.task.name, split), encoder.prompts)
+
+
+def _examples(
+    kind: Kind, batches: Iterable[list[Row]], encode: Callable[[Sequence[Row]], list[Example]]
+) -> Examples:
+    found = Examples(kind, [], [], [])
+    for rows in batches:
+        found.examples.extend(encode(rows))
+        found.inputs.extend(row["input"] for row in rows)
+        found.gold.extend(gold_of(row) for row in rows)
     return found
 
 
@@ -220,12 +334,20 @@ def score_all(
     splits: Sequence[Examples],
     *,
     embeddings: Embeddings | None = None,
+    whole: PreTrainedModel | None = None,
 ) -> list[Scored]:
-    """The predictions of a model that learned its tasks, scored."""
+    """The predictions of a model that learned its tasks, scored: as an epoch of training needs it.
+
+    With `embeddings`, `model` is the upper part of the `whole` one, which writes answers out.
+    """
     found = []
     for split in splits:
-        predictions = split.kind.predict(model, encoder, split.examples, embeddings=embeddings)
-        found.append(split.kind.score(split.gold, predictions))
+        kind = split.kind
+        if kind.answer_tokens:
+            predictions = kind.predict(model, encoder, split, embeddings=embeddings)
+        else:
+            predictions = kind.predict(whole or model, encoder, split, thorough=False)
+        found.append(kind.score(split.gold, predictions))
     return found
 
 

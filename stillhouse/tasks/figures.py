@@ -26,7 +26,9 @@ MODEL_SERIES = {
     "student": SERIES[1],
     "student_quantized": SERIES[2],
     "teacher_zero_shot": SERIES[4],
+    "baseline": (INK, "P"),
 }
+OTHER_SERIES = SERIES[3]
 LABEL_LENGTH = 30
 
 
@@ -82,3 +84,8 @@ def short(label: str) -> str:
         return text
     # From the middle: class names often differ only in their last words.
     return text[: LABEL_LENGTH // 2] + "…" + text[1 - LABEL_LENGTH // 2 :]
+
+
+def series_of(model: str) -> tuple[str, str]:
+    """A model's colour and marker, the same in every figure."""
+    return MODEL_SERIES.get(model, OTHER_SERIES)

@@ -8,8 +8,16 @@ from pathlib import Path
 from stillhouse.config.dataset import Task
 from stillhouse.tasks.classification import Classification
 from stillhouse.tasks.common import Kind
+from stillhouse.tasks.extraction import Extraction
+from stillhouse.tasks.question_answering import QuestionAnswering
+from stillhouse.tasks.summarization import Summarization
 
-KINDS: dict[str, type[Kind]] = {"classification": Classification}
+KINDS: dict[str, type[Kind]] = {
+    "classification": Classification,
+    "extraction": Extraction,
+    "question_answering": QuestionAnswering,
+    "summarization": Summarization,
+}
 
 
 def kind_of(task: Task) -> type[Kind]:

@@ -1,14 +1,32 @@
-"""What of a long document becomes a pair: passages, spread evenly over it."""
+"""What of a document becomes a pair: its columns, and passages spread evenly over its text."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from stillhouse.config.dataset import Task
+from stillhouse.storage.query import rows_in_batches
+
+Document = dict[str, Any]
 
 
-def passages_of(document: dict[str, Any], task: Task) -> tuple[list[str], int]:
+def documents_of(documents: Path, where: str) -> Iterator[Document]:
+    """The rows that meet an SQL condition, in the order of their ids."""
+    query = f"SELECT * FROM documents WHERE {where} ORDER BY doc_id"  # noqa: S608 - our own words
+    for batch in rows_in_batches(query, documents=documents):
+        yield from batch
+
+
+def columns_of(document: Document) -> dict[str, Any]:
+    """The columns of a record that tasks asked for (`Task.columns`), as JSON values."""
+    found = document.get("columns")
+    return json.loads(found) if found else {}
+
+
+def passages_of(document: Document, task: Task) -> tuple[list[str], int]:
     """The passages of a document to learn from, and the number of those left out.
 
     A record is one passage; a document is cut into passages of about `passage_words`, of which at

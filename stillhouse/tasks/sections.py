@@ -28,16 +28,23 @@ class Figure:
 
 @dataclass(frozen=True)
 class Answer:
-    """`given` by `model`, with its confidence where it has one, and whether it counts as right."""
+    """`given` by `model`, with its confidence where it has one, and whether it counts as right.
+
+    Where answers are better or worse rather than right or wrong, `right` is None, and `score`,
+    0..1, is shown instead.
+    """
 
     model: str
     given: str
     confidence: float | None
-    right: bool
+    right: bool | None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
 class Sample:
+    """An example; `text`, `gold` and what is given may have several lines."""
+
     text: str
     gold: str
     answers: Sequence[Answer]

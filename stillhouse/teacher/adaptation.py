@@ -39,6 +39,7 @@ from stillhouse.tasks.common import (
 )
 from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.tasks.prompting import Prompter
+from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.teacher.unadapted import leave_as_it_came
 from stillhouse.training.loop import TrainingData, TrainingResult, train
@@ -130,7 +131,7 @@ def adapt_teacher(
     model = load_model(weights, device, pick_dtype(device))
     for kind in kinds:
         add_tokens(model, tokenizer, kind.answer_tokens)
-    encoder = Encoder(tokenizer, settings.max_tokens)
+    encoder = Encoder(tokenizer, settings.max_tokens)  # knows the answer tokens now
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
     training = [training_examples(k, dataset, encoder) for k in kinds]
     parts = split_teacher(
@@ -143,7 +144,7 @@ def adapt_teacher(
     result = _train_lora(
         parts, training, validation, settings, encoder, scratch=scratch, fingerprint=fingerprint
     )
-    scored = score_all(parts.trained, encoder, validation, embeddings=parts.embeddings)
+    scored = _score(parts, encoder, validation)
     model.to(stored_dtype(weights)).save_pretrained(target)
     tokenizer.save_pretrained(target)
     info = describe(target)
@@ -155,9 +156,16 @@ def adapt_teacher(
         score=mean_score(scored),
         chance=sum(split.kind.chance(split.gold) for split in validation) / len(validation),
         scores=mean_figures(scored),
+        by_task={k.task.name: found.score for k, found in zip(kinds, scored, strict=True)},
         best_epoch=result.best_epoch,
         stopped_early=result.stopped_early,
         history=result.history,
+    )
+
+
+def _score(parts: TeacherParts, encoder: Encoder, validation: Sequence[Examples]) -> list[Scored]:
+    return score_all(
+        parts.trained, encoder, validation, embeddings=parts.embeddings, whole=parts.whole
     )
 
 
@@ -196,7 +204,7 @@ def _train_lora(
 
     def validate() -> dict[str, float]:
         rows.store()
-        return figures_of_epoch(score_all(model, encoder, validation, embeddings=parts.embeddings))
+        return figures_of_epoch(_score(parts, encoder, validation))
 
     result = train(
         model,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillhouse.config.dataset import Task
+from stillhouse.config.dataset import Encoding, Task
 from stillhouse.config.teacher import SoftLabels
-from stillhouse.errors import UserError
 from stillhouse.facts import SoftLabelsFacts
 from stillhouse.lm.batches import collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Encoder, Example
@@ -25,21 +23,22 @@ from stillhouse.models.loading import (
     pick_dtype,
 )
 from stillhouse.progress import track
-from stillhouse.soft_labels.codec import (
-    LabelEncoding,
-    LabelRecords,
-    encode_label_distribution,
-    encode_sampled,
-    encode_top_k,
-)
+from stillhouse.soft_labels.classes import encode_label_distribution
+from stillhouse.soft_labels.codec import encode
+from stillhouse.soft_labels.figures import LabelFigures
+from stillhouse.soft_labels.head import Head
+from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
+from stillhouse.soft_labels.sampled import require_room
 from stillhouse.soft_labels.store import LabelStore, ShardHeader, open_store
-from stillhouse.storage.files import digest
+from stillhouse.storage.files import digest, read_json
 from stillhouse.tasks.common import (
+    Examples,
+    Row,
     answer_ids,
     answers_in_words,
     prompts_of,
-    rows_of,
     training_examples,
+    training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.prompting import Prompter
@@ -49,20 +48,58 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+Found = dict[LabelEncoding, dict[str, LabelRecords]]
+"""Records by encoding and pair."""
 
-def encoding_of(
-    settings: SoftLabels, temperatures: Sequence[float], answers: Sequence[int], vocabulary: int
-) -> LabelEncoding:
-    """What the shards hold; a `k` beyond the teacher's `vocabulary` means all of it.
 
-    Sampled labels follow one temperature: the students' only one.
+@dataclass(frozen=True)
+class TaskLabels:
+    """A task's training pairs as the teacher reads them, and the stores that keep their labels.
+
+    Labels belong to response tokens: the prompts before them need not be the student's.
     """
-    if settings.encoding == "top_k":
-        k = min(settings.k, vocabulary)
-        return LabelEncoding("top_k", k, tuple(sorted(temperatures)))
-    if settings.encoding == "sampled":
-        return LabelEncoding("sampled", settings.draws, tuple(temperatures))
-    return LabelEncoding("label_distribution", len(answers), label_ids=tuple(answers))
+
+    split: Examples
+    encoding: Encoding
+    stores: dict[LabelEncoding, LabelStore]
+
+    @property
+    def keys(self) -> list[str]:
+        return [e.key for e in self.split.examples]
+
+    def missing(self) -> set[str]:
+        """Pairs that a store lacks."""
+        return {key for store in self.stores.values() for key in store.missing(self.keys)}
+
+    def write(self, found: Found) -> None:
+        """Keep what the stores lack of these."""
+        for encoding, labels in found.items():
+            store = self.stores[encoding]
+            store.write({key: labels[key] for key in store.missing(labels)})
+
+
+def encodings_of(
+    settings: SoftLabels,
+    encoding: Encoding,
+    temperatures: Sequence[float],
+    *,
+    answers: Sequence[int],
+    vocabulary: int,
+    width: int,
+) -> list[LabelEncoding]:
+    """What is kept of each pair: one record, or of `sampled` one drawn at each temperature.
+
+    `vocabulary` and `width` (of the hidden states) are the teacher's; a `k` beyond the vocabulary
+    means all of it. Raises `UserError` when it is too large for sampled labels.
+    """
+    if encoding == "labels":
+        return [LabelEncoding("label_distribution", len(answers), label_ids=tuple(answers))]
+    if encoding == "hidden":
+        return [LabelEncoding("hidden", width)]
+    if encoding == "top_k":
+        return [LabelEncoding("top_k", min(settings.k, vocabulary), tuple(sorted(temperatures)))]
+    require_room(vocabulary)
+    return [LabelEncoding("sampled", settings.draws, (t,)) for t in sorted(temperatures)]
 
 
 def label_pairs(
@@ -73,74 +110,86 @@ def label_pairs(
     settings: SoftLabels,
     temperatures: Sequence[float],
     *,
+    answered: Path | None = None,
     teacher_digest: str,
     max_tokens: int,
     top_layers: int | None,
     cache: Path,
 ) -> SoftLabelsFacts:
-    """Label the training pairs that have no soft label yet, below `folder`.
+    """Label the training pairs that have no soft label yet, below `folder`; those of the table
+    `answered`, which the teacher answered itself, are among them.
 
     Shards of `shard_pairs` pairs are written as they are finished, so a killed run loses at most
     one. `teacher` is the adapted teacher's folder; `teacher_digest` stands for its content and for
-    whatever else shapes a label, beside the encoding. What other teachers or encodings left in
+    whatever else shapes a label, beside the encodings. What other teachers or encodings left in
     `folder`, and labels of pairs that are gone, is removed.
 
-    A teacher that was left as it came answers in words; raises `UserError` when its answers are to
-    be encoded as tokens.
+    A teacher that was left as it came answers in words where a task's answers are few. Raises
+    `UserError`, before time is spent, as `encodings_of` does.
     """
     in_words = answers_in_words(teacher)
-    if in_words and settings.encoding not in (None, "labels"):
-        raise UserError(
-            f"soft_labels.encoding: {settings.encoding} keeps the teacher's next tokens, but a "
-            "teacher with `adapt: {method: none}` answers in words",
-            remedy="set `soft_labels.encoding: labels`, or adapt the teacher "
-            "(`teachers[].adapt.method: lora`).",
-        )
+    untrained = in_words is not None
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     encoder = Encoder(tokenizer, max_tokens)
-    training = [training_examples(k, dataset, encoder) for k in kinds]
-    examples = [e for split in training for e in split.examples]
     # Answers of all tasks: one distribution then serves pairs of any of them.
     answers = answer_ids(kinds, tokenizer)
-    encoding = encoding_of(settings, temperatures, answers, len(tokenizer))
-    store = open_store(
-        folder, ShardHeader(teacher_digest, tokenizer_fingerprint(teacher), encoding)
-    )
-    store.keep_only(e.key for e in examples)
-    missing = set(store.missing(e.key for e in examples))
-    if missing:
+    # To an untrained teacher its answer tokens, the last to be added, mean nothing.
+    vocabulary = min(answers) if untrained and answers else len(tokenizer)
+    width = read_json(teacher / "config.json")["hidden_size"]
+    fingerprint = tokenizer_fingerprint(teacher)
+    stores: dict[LabelEncoding, LabelStore] = {}
+    work = []
+    for kind in kinds:
+        named = settings.encoding_of(kind.task, adapted=not untrained)
+        encodings = encodings_of(
+            settings, named, temperatures,
+            answers=answers, vocabulary=vocabulary, width=width,
+        )  # fmt: skip
+        for encoding in encodings:
+            if encoding not in stores:
+                header = ShardHeader(teacher_digest, fingerprint, encoding)
+                stores[encoding] = open_store(folder, header)
+        split = training_examples(kind, dataset, encoder, answered)
+        work.append(TaskLabels(split, named, {e: stores[e] for e in encodings}))
+    for encoding, store in stores.items():
+        store.keep_only(key for part in work if encoding in part.stores for key in part.keys)
+    labelled = sum(len(part.missing()) for part in work)
+    if labelled:
         device = pick_device()
         model = load_model(teacher, device, pick_dtype(device))
+        prompters = []
         if in_words:
+            context = context_length(teacher)
             prompters = [
-                Prompter(
-                    encoder, in_words.prompt, kind, dataset, context_length(teacher),
-                    in_words.vocabulary,
-                )
+                Prompter(encoder, in_words.prompt, kind, dataset, context, in_words.vocabulary)
                 for kind in kinds
-            ]  # fmt: skip
-            shards = _label_in_words(model, prompters, missing, encoding, settings)
-        else:
-            # Validation too: what the adaptation cached of it stays.
-            held = [
-                e for k in kinds for e in prompts_of(k, dataset, "validation", encoder).examples
             ]
+        _label_tasks_in_words(model, work, prompters, answered, settings)
+        parts = TeacherParts(model, model, None)
+        if not in_words:
+            # Validation too: what the adaptation cached of it stays.
+            held = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
+            splits = [*(part.split for part in work), *held]
             parts = split_teacher(
-                model,
-                [*examples, *held],
-                top_layers=top_layers,
-                cache=cache,
-                pad_id=tokenizer.pad_token_id,
-            )
-            todo = [e for e in examples if e.key in missing]
-            shards = _label(parts, encoder, todo, encoding, settings)
-        for labels in shards:
-            store.write(labels)
+                model, [e for split in splits for e in split.examples],
+                top_layers=top_layers, cache=cache, pad_id=tokenizer.pad_token_id,
+            )  # fmt: skip
+        for place, part in enumerate(work):
+            missing = part.missing()
+            todo = [e for e in part.split.examples if e.key in missing]
+            if prompters and todo:
+                # The same responses, after the prompts that the teacher is asked by.
+                todo = prompters[place].pairs(_rows(prompters[place], answered, missing))
+            for found in label_examples(
+                parts, todo, list(part.stores), settings,
+                vocabulary=vocabulary, pad_id=tokenizer.pad_token_id,
+            ):  # fmt: skip
+                part.write(found)
     for other in folder.iterdir():
-        if other.is_dir() and other != store.folder:
+        if other.is_dir() and other not in {store.folder for store in stores.values()}:
             shutil.rmtree(other, ignore_errors=True)
-    return _facts(store, [e.key for e in examples], len(missing), temperatures)
+    return _facts(work, labelled, temperatures)
 
 
 def _shards(examples: list[Example], size: int) -> Iterator[list[Example]]:
@@ -149,40 +198,82 @@ def _shards(examples: list[Example], size: int) -> Iterator[list[Example]]:
     yield from track(shards, "Labelling", unit="shards")
 
 
-def _label(
+def label_examples(
     parts: TeacherParts,
-    encoder: Encoder,
-    todo: list[Example],
-    encoding: LabelEncoding,
+    examples: list[Example],
+    encodings: Sequence[LabelEncoding],
     settings: SoftLabels,
-) -> Iterator[dict[str, LabelRecords]]:
+    *,
+    vocabulary: int,
+    pad_id: int,
+) -> Iterator[Found]:
+    """Labels of the response tokens of `examples`, whoever wrote what stands before them, among
+    the teacher's first `vocabulary` tokens; a shard at a time."""
     import torch
 
     model = parts.trained
-    weight = output_weight(model)
-    vocabulary = len(encoder.tokenizer)  # an embedding padded beyond it holds no tokens
-    for examples in _shards(todo, settings.shard_pairs):
-        found: dict[str, LabelRecords] = {}
-        for indices in plan_batches([len(e.ids) for e in examples], settings.batch_size):
-            chosen = [examples[i] for i in indices]
+    head = Head(output_weight(model)[:vocabulary])
+    for shard in _shards(examples, settings.shard_pairs):
+        found: Found = {encoding: {} for encoding in encodings}
+        for indices in plan_batches([len(e.ids) for e in shard], settings.batch_size):
+            chosen = [shard[i] for i in indices]
             batch = collate(
                 chosen,
-                pad_id=encoder.tokenizer.pad_token_id,
+                pad_id=pad_id,
                 device=model.device,
                 embeddings=parts.embeddings(chosen) if parts.embeddings else None,
             )
             with torch.inference_mode():
-                logits = response_hidden(model, batch) @ weight.T
-                records = _encode(logits, encoding, vocabulary, chosen)
+                hidden = response_hidden(model, batch)
+                kept = encode(hidden, head, encodings, shifts=_shifts(chosen))
             lengths = [len(e.response_ids) for e in chosen]
-            found.update(zip((e.key for e in chosen), records.split(lengths), strict=True))
+            for encoding, records in zip(encodings, kept, strict=True):
+                pieces = records.split(lengths)
+                found[encoding].update(zip((e.key for e in chosen), pieces, strict=True))
         yield found
+
+
+def _shifts(examples: Sequence[Example]) -> torch.Tensor:
+    """Random numbers [response tokens] for `encode_sampled`, seeded by the pairs alone: labelling
+    again draws the same, in whatever batches."""
+    import torch
+
+    found = []
+    for example in examples:
+        generator = torch.Generator().manual_seed(int(digest(example.key)[:8], 16))
+        rows = len(example.response_ids)
+        found.append(torch.rand(rows, generator=generator, dtype=torch.float64))
+    return torch.cat(found)
+
+
+def _label_tasks_in_words(
+    model: PreTrainedModel,
+    work: Sequence[TaskLabels],
+    prompters: Sequence[Prompter],
+    answered: Path | None,
+    settings: SoftLabels,
+) -> None:
+    """Label the pairs of tasks whose answers an untrained teacher gives in words; all are kept
+    alike, in one store."""
+    few = [part for part in work if part.split.kind.answer_tokens] if prompters else []
+    if not few:
+        return
+    ((encoding, store),) = few[0].stores.items()
+    missing = {key for part in few for key in part.missing()}
+    for labels in _label_in_words(model, prompters, missing, answered, encoding, settings):
+        store.write(labels)
+
+
+def _rows(prompter: Prompter, answered: Path | None, wanted: set[str]) -> list[Row]:
+    training = training_rows(prompter.dataset, prompter.kind.task.name, answered)
+    return [row for rows in training for row in rows if row["pair_id"] in wanted]
 
 
 def _label_in_words(
     model: PreTrainedModel,
     prompters: Sequence[Prompter],
     missing: set[str],
+    answered: Path | None,
     encoding: LabelEncoding,
     settings: SoftLabels,
 ) -> Iterator[dict[str, LabelRecords]]:
@@ -197,14 +288,16 @@ def _label_in_words(
     for prompter in prompters:
         kind = prompter.kind
         width = len(kind.answer_tokens)
-        training = rows_of(prompter.dataset, kind.task.name, "train")
-        todo = [row for rows in training for row in rows if row["pair_id"] in missing]
+        if not width:
+            continue
+        todo = _rows(prompter, answered, missing)
         todo.sort(key=lambda row: -len(row["input"]))
         shards = [
             todo[i : i + settings.shard_pairs] for i in range(0, len(todo), settings.shard_pairs)
         ]
         for rows in track(shards, "Labelling in words", unit="shards"):
-            found = kind.predict_untrained(model, prompter.prompts(rows))
+            inputs = [row["input"] for row in rows]
+            found = kind.predict_untrained(model, prompter.prompts(rows), inputs)
             log_probs = np.full((len(rows), encoding.entries), -np.inf)
             with np.errstate(divide="ignore"):
                 log_probs[:, start : start + width] = np.log(found)
@@ -216,97 +309,24 @@ def _label_in_words(
         start += width
 
 
-def _encode(
-    logits: torch.Tensor,
-    encoding: LabelEncoding,
-    vocabulary: int,
-    examples: Sequence[Example],
-) -> LabelRecords:
-    import torch
-
-    if encoding.kind == "top_k":
-        return encode_top_k(logits, encoding.entries, encoding.temperatures, valid_vocab=vocabulary)
-    if encoding.kind == "label_distribution":
-        return encode_label_distribution(logits, encoding.label_ids)
-    # Seeded by the pairs, so that labelling again draws the same.
-    seed = int(digest([e.key for e in examples])[:8], 16)
-    return encode_sampled(
-        logits,
-        encoding.temperatures[0],
-        draws=encoding.entries,
-        generator=torch.Generator().manual_seed(seed),
-        valid_vocab=vocabulary,
-    )
-
-
 def _facts(
-    store: LabelStore, keys: Sequence[str], labelled: int, temperatures: Sequence[float]
+    work: Sequence[TaskLabels], labelled: int, temperatures: Sequence[float]
 ) -> SoftLabelsFacts:
     """Figures and digests over all labels, one pair at a time."""
-    import numpy as np
-    from scipy.special import entr
-
-    encoding = store.header.encoding
-    content = Digests(encoding, temperatures)
-    rows = size = 0
-    tail = entropy = 0.0
-    for key in sorted(keys):
-        records = store.get(key)
-        content.add(key, records)
-        rows, size = rows + records.rows, size + records.nbytes
-        if (tails := records.arrays.get("tails")) is not None:
-            tail += float(tails.sum()) / len(encoding.temperatures)
-        if (log_probs := records.arrays.get("log_probs")) is not None:
-            entropy += float(entr(np.exp(log_probs)).sum())
-    whole, by_temperature = content.found()
+    figures = LabelFigures(temperatures)
+    stores = {e: store for part in work for e, store in part.stores.items()}
+    for encoding, store in stores.items():
+        figures.add(store, [k for part in work if encoding in part.stores for k in part.keys])
+    examples = [e for part in work for e in part.split.examples]
     return SoftLabelsFacts(
-        digest=whole,
-        digests=by_temperature,
-        header=asdict(store.header),
+        digest=figures.digest,
+        digests=figures.digests,
+        headers=[asdict(store.header) for store in stores.values()],
+        encodings={part.split.kind.task.name: part.encoding for part in work},
         pairs_labelled=labelled,
-        pairs_reused=len(keys) - labelled,
-        tokens=rows,
-        bytes=size,
-        mean_tail=tail / rows,
-        mean_entropy=entropy / rows,
+        pairs_reused=len(examples) - labelled,
+        tokens=sum(len(e.response_ids) for e in examples),
+        bytes=figures.bytes,
+        mean_tail=figures.tail / figures.tailed if figures.tailed else None,
+        mean_entropy=figures.entropy / figures.measured if figures.measured else None,
     )
-
-
-class Digests:
-    """Digests of soft labels' content: of all of it, and of what decodes at each temperature.
-
-    They differ for `top_k` alone, which holds a column for each temperature. Ids that all records
-    share count as content.
-    """
-
-    def __init__(self, encoding: LabelEncoding, temperatures: Sequence[float]) -> None:
-        self.encoding = encoding
-        start = repr(encoding.label_ids).encode()
-        self.whole = hashlib.sha256(start)
-        self.apart = {float(t): hashlib.sha256(start) for t in temperatures}
-
-    def add(self, key: str, records: LabelRecords) -> None:
-        """Pairs must come in the order of their keys."""
-        arrays: Mapping[str, object] = records.arrays
-        self.whole.update(_bytes(key, arrays))
-        if self.encoding.kind != "top_k":
-            return
-        for temperature, total in self.apart.items():
-            column = records.arrays["tails"][:, self.encoding.temperatures.index(temperature)]
-            total.update(_bytes(key, {**arrays, "tails": column}))
-
-    def found(self) -> tuple[str, dict[str, str]]:
-        whole = self.whole.hexdigest()[:20]
-        if self.encoding.kind != "top_k":
-            return whole, {str(t): whole for t in self.apart}
-        return whole, {str(t): total.hexdigest()[:20] for t, total in self.apart.items()}
-
-
-def _bytes(key: str, arrays: Mapping[str, object]) -> bytes:
-    import numpy as np
-
-    parts = [key.encode()]
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        parts += [f"\n{name} {array.dtype} {array.shape}\n".encode(), array.tobytes()]
-    return b"".join(parts)

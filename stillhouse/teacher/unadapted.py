@@ -29,6 +29,7 @@ from stillhouse.tasks.common import (
     InWords,
     Kind,
     Row,
+    gold_of,
     mark_untrained,
     mean_figures,
     mean_score,
@@ -87,6 +88,7 @@ def leave_as_it_came(
         score=mean_score(scored),
         chance=sum(p.kind.chance(_gold(p)) for p in prompters) / len(prompters),
         scores=scores,
+        by_task={k.task.name: found.score for k, found in zip(kinds, scored, strict=True)},
         best_epoch=0,
         stopped_early=False,
         history=[],
@@ -102,13 +104,16 @@ def _validation(prompter: Prompter) -> list[Row]:
 
 
 def _gold(prompter: Prompter) -> list[str]:
-    return [row["label"] for row in _validation(prompter)]
+    return [gold_of(row) for row in _validation(prompter)]
 
 
 def _score(model: PreTrainedModel, prompter: Prompter) -> Scored:
     rows = _validation(prompter)
     return prompter.kind.score(
-        _gold(prompter), prompter.kind.predict_untrained(model, prompter.prompts(rows))
+        _gold(prompter),
+        prompter.kind.predict_untrained(
+            model, prompter.prompts(rows), [row["input"] for row in rows]
+        ),
     )
 
 

@@ -20,6 +20,9 @@ students:
   - {name: router, tasks: [routing]}
 """
 
+# In place of "teachers:".
+GIST = "  - {name: gist, kind: summarization, sources: [tickets]}\nteachers:"
+
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str], Path]:
@@ -70,12 +73,46 @@ def test_a_name_that_stands_twice_points_at_the_second(write: Callable[[str], Pa
         load_project(path)
 
 
-def test_sampled_labels_serve_one_temperature(write: Callable[[str], Path]) -> None:
-    second = "  - {name: other, tasks: [routing], distillation: {temperature: 1.5}}\n"
-    assert len(load_project(write(MINIMAL + second)).students) == 2
-    path = write(MINIMAL + second + "soft_labels: {encoding: sampled}\n")
-    with pytest.raises(ConfigError, match=r"soft_labels\.encoding.*1\.5, 2;.*or use top_k"):
+def test_each_task_has_its_own_soft_labels_at_any_temperatures(
+    write: Callable[[str], Path],
+) -> None:
+    text = MINIMAL + "  - {name: other, tasks: [gist], distillation: {temperature: 1.5}}\n"
+    text = text.replace(
+        "teachers:", "  - {name: gist, kind: summarization, sources: [tickets]}\nteachers:"
+    )
+    for chosen, expected in {
+        "": ["labels", "sampled"],
+        "soft_labels: {encoding: sampled}\n": ["sampled", "sampled"],
+        "soft_labels: {encoding: hidden}\n": ["hidden", "hidden"],
+    }.items():
+        project = load_project(write(text + chosen))
+        found = [project.soft_labels.encoding_of(t, adapted=True) for t in project.tasks]
+        assert found == expected
+        # A teacher that nobody adapts knows no class tokens.
+        left = [project.soft_labels.encoding_of(t, adapted=False) for t in project.tasks]
+        assert left == ["labels", expected[1]]
+
+
+def test_probabilities_of_classes_are_not_for_answers_in_words(
+    write: Callable[[str], Path],
+) -> None:
+    path = write(MINIMAL.replace("teachers:", GIST) + "soft_labels: {encoding: labels}\n")
+    with pytest.raises(ConfigError, match=r"yaml:11: soft_labels\.encoding: .*task gist are texts"):
         load_project(path)
+    assert load_project(write(MINIMAL + "soft_labels: {encoding: labels}\n"))
+
+
+@pytest.mark.parametrize("encoding", ["top_k", "sampled", "hidden"])
+def test_a_teacher_that_answers_with_names_has_no_other_soft_labels(
+    write: Callable[[str], Path], encoding: str
+) -> None:
+    left = "license: MIT, adapt: {method: none}}"
+    text = MINIMAL.replace("license: MIT}", left) + f"soft_labels: {{encoding: {encoding}}}\n"
+    with pytest.raises(ConfigError, match=r"soft_labels\.encoding: .*t-1 answers with the classes"):
+        load_project(write(text))
+    assert load_project(write(text.replace(encoding, "labels")))
+    # Other tasks have them.
+    assert load_project(write(text.replace("teachers:", GIST)))
 
 
 def test_what_is_not_yaml_is_shown_with_its_line(write: Callable[[str], Path]) -> None:

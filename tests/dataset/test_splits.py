@@ -70,7 +70,7 @@ class Workshop:
                 pairs.append(
                     {
                         **dict.fromkeys(pair_schema().names),
-                        "pair_id": f"{doc.task}/{doc.text}/{place}/{text}",
+                        "pair_id": f"{doc.task}/{doc.text}/{place}/{text}/{doc.label or ''}",
                         "task": doc.task,
                         "doc_id": doc_id,
                         "group_id": family,
@@ -435,3 +435,43 @@ def test_answers_without_a_training_pair_are_named(tmp_path: Path) -> None:
     ]
     dataset = write_dataset(tmp_path / "d.parquet", rows)
     assert unlearnable(dataset) == ["routing:billing", "urgency:billing"]
+
+
+def test_a_pair_without_an_answer_is_only_ever_learned_from(workshop: Workshop) -> None:
+    """Alone it goes to train; where its family is held out, and where its text has a gold answer,
+    it is left out; and it costs no gold pair its place."""
+    gold = singles(400)
+    before = workshop.split(gold)
+    held = in_split(workshop, "test")[:5]
+    alone = [Doc(f"new {i}", f"n{i}", label=None) for i in range(100)]
+    family = {doc.text: doc.family for doc in gold}
+    beside = [Doc(f"beside {text}", family[text], label=None) for text in held]
+    same = [Doc(text, f"copy of {text}", label=None) for text in held]
+    facts = workshop.split([*gold, *alone, *beside, *same])
+    where = workshop.splits()
+    assert {where[doc.text] for doc in alone} == {"train"}
+    assert not any(doc.text in where for doc in beside)
+    assert (facts.train, facts.validation, facts.test) == (
+        *(before.train, before.validation, before.test),
+    )
+    assert facts.unlabelled == 100
+    rows = read_table(workshop.dataset).to_pylist()
+    assert {row["split"] for row in rows if row["response"] is None} == {"train"}
+    assert straddling(workshop.dataset) == {"families": 0, "texts": 0}
+
+
+def test_new_texts_without_an_answer_leave_what_was_made_of_gold_pairs(workshop: Workshop) -> None:
+    before = workshop.split(singles(50))
+    after = workshop.split([*singles(50), Doc("new", "n", label=None)])
+    gold = ("train", "validation", "test")
+    assert {s: after.digests[s] for s in gold} == {s: before.digests[s] for s in gold}
+    assert after.digests["unlabelled"] != before.digests["unlabelled"]
+
+
+def test_what_the_teacher_answered_is_not_tested_on_once_it_has_a_gold_answer(
+    workshop: Workshop,
+) -> None:
+    texts = [f"new {i}" for i in range(60)]
+    workshop.split([*singles(50), *(Doc(t, t, label=None) for t in texts)])
+    workshop.split([*singles(50), *(Doc(t, t) for t in texts)])
+    assert {workshop.splits()[t] for t in texts} == {"train"}

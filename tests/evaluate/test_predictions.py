@@ -12,7 +12,6 @@ import torch
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
-from stillhouse.evaluate import predictions
 from stillhouse.evaluate.predictions import predict
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_model, load_tokenizer
@@ -40,8 +39,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         keys.extend(row["pair_id"] for row in rows)
         return asked_in_words(self, rows)
 
-    monkeypatch.setattr(predictions.Encoder, "prompts", prompts)
-    monkeypatch.setattr(predictions.Prompter, "prompts", in_words)
+    monkeypatch.setattr(Encoder, "prompts", prompts)
+    monkeypatch.setattr(Prompter, "prompts", in_words)
     return keys
 
 
@@ -53,7 +52,8 @@ def ask(tiny_teacher: Path, routing: Task, tmp_path: Path) -> Ask:
     def call(dataset: Path, tasks: list[Task] | None = None, **changes: Any) -> dict[str, Scored]:
         settings = {"model_digest": "one", "max_tokens": 64, **changes}
         store = tmp_path / "predictions" / "teacher.parquet"
-        return predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        found = predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        return {task: x.kind.score(x.gold, x.predictions) for task, x in found.items()}
 
     return call
 
@@ -169,8 +169,8 @@ def test_a_teacher_that_was_not_adapted_is_asked_as_it_says_itself(
     for shots, alike in ((2, True), (0, False)):
         prompt = TeacherPrompt(shots=shots, choose="nearest", max_tokens=256)
         asked = Prompter(encoder, prompt, kind, routing_dataset).prompts(rows)
-        expected = kind.predict_untrained(model, asked)
-        assert np.allclose(found.detail.probabilities, expected, atol=1e-5) == alike
+        expected = kind.predict_untrained(model, asked, [])
+        assert np.allclose(found.predictions, expected, atol=1e-5) == alike
 
 
 def test_other_shots_are_another_question(

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from stillhouse.metrics.paired import mcnemar_exact
+from stillhouse.metrics import bootstrap
+from stillhouse.metrics.bootstrap import f1_interval, mean_interval
+from stillhouse.metrics.extraction import micro_f1
+from stillhouse.metrics.paired import mcnemar_exact, paired_bootstrap, paired_bootstrap_f1
 
 
 def test_mcnemar_counts_and_direction():
@@ -51,3 +54,132 @@ def test_mcnemar_without_differences():
     assert mcnemar_exact(same, same).p_value == 1.0
     with pytest.raises(ValueError, match="aligned"):
         mcnemar_exact(same, same[:1])
+
+
+def counts(seed: int, n: int = 60) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 4, (n, 3))
+
+
+def test_bootstrap_finds_a_difference_that_is_there_and_its_size():
+    rng = np.random.default_rng(3)
+    second = rng.random(400)
+    test = paired_bootstrap(second + 0.05 + rng.normal(0, 0.1, 400), second)
+    # The standard error is 0.1 / 20 = 0.005.
+    assert test.difference == pytest.approx(0.05, abs=0.015)
+    assert test.high - test.low == pytest.approx(2 * 1.96 * 0.005, rel=0.15)
+    assert test.low < test.difference < test.high
+    assert test.significant
+    assert (test.n, test.groups, test.differing) == (400, 400, 400)
+    turned = paired_bootstrap(second, second + 0.05)
+    assert turned.difference == pytest.approx(-0.05)
+
+
+def test_bootstrap_is_repeatable_and_the_seed_matters():
+    first, second = np.random.default_rng(0).random((2, 50))
+    assert paired_bootstrap(first, second) == paired_bootstrap(first, second)
+    assert paired_bootstrap(first, second, seed=1) != paired_bootstrap(first, second)
+
+
+def test_bootstrap_holds_its_level_where_models_are_alike():
+    rng = np.random.default_rng(11)
+    found = [
+        paired_bootstrap(*rng.random((2, 40)), repeats=400, seed=i).significant for i in range(300)
+    ]
+    assert 0.01 < np.mean(found) < 0.12  # 5 % of tests are wrong by design
+
+
+def test_bootstrap_of_right_and_wrong_agrees_with_mcnemar():
+    first, second = split(300, 30, 12)
+    exact, drawn = mcnemar_exact(first, second), paired_bootstrap(first, second)
+    assert drawn.difference == pytest.approx(exact.difference)
+    assert drawn.p_value == pytest.approx(exact.p_value, abs=0.01)
+
+
+def test_a_few_examples_prove_nothing_however_they_agree():
+    """A sample drawn again of examples that all speak for one model speaks for it too."""
+    for n in range(1, 6):
+        test = paired_bootstrap(np.ones(n), np.zeros(n))
+        assert test.p_value == pytest.approx(2 * 0.5**n)
+        assert not test.significant
+    assert paired_bootstrap(np.ones(6), np.zeros(6)).significant
+
+
+def test_bootstrap_without_differences():
+    same = np.random.default_rng(0).random(30)
+    test = paired_bootstrap(same, same)
+    assert (test.difference, test.low, test.high, test.p_value, test.differing) == (0, 0, 0, 1, 0)
+
+
+def test_examples_of_one_document_count_as_one():
+    rng = np.random.default_rng(5)
+    of_document = rng.normal(0.01, 0.1, 40)
+    second = np.full(400, 0.5)
+    groups = np.repeat([f"doc {i}" for i in range(40)], 10)
+    first = second + np.repeat(of_document, 10)
+    apart, together = (
+        paired_bootstrap(first, second),
+        paired_bootstrap(first, second, groups=groups),
+    )
+    assert together.groups == together.differing == 40
+    assert together.difference == pytest.approx(apart.difference)
+    # Ten copies of a document know no more than one: the interval is wider by the root of ten.
+    assert together.high - together.low == pytest.approx(
+        (apart.high - apart.low) * 10**0.5, rel=0.15
+    )
+    assert together.p_value > apart.p_value
+    shuffled = rng.permutation(400)
+    again = paired_bootstrap(first[shuffled], second[shuffled], groups=groups[shuffled])
+    assert again.p_value == pytest.approx(together.p_value)
+
+
+def test_bootstrap_of_micro_f1_takes_the_ratio_of_sums():
+    first, second = counts(1), counts(2)
+    test = paired_bootstrap_f1(first, second)
+    assert test.difference == pytest.approx(
+        float(micro_f1(first.sum(axis=0)) - micro_f1(second.sum(axis=0)))
+    )
+    assert test.low < test.difference < test.high
+    assert paired_bootstrap_f1(first, first).p_value == 1
+    worse = first + np.array([0, 2, 2])
+    assert paired_bootstrap_f1(first, worse).significant
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "groups", "complaint"),
+    [
+        ([1.0], [1.0, 2.0], None, "aligned"),
+        ([], [], None, "row of scores"),
+        ([[1.0]], [[1.0]], None, "row of scores"),
+        ([1.0, 2.0], [1.0, 2.0], ["a"], "a group for each of 2"),
+    ],
+)
+def test_bootstrap_refuses(first, second, groups, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        paired_bootstrap(first, second, groups=groups)
+
+
+def test_bootstrap_of_counts_refuses_other_shapes():
+    with pytest.raises(ValueError, match="counts"):
+        paired_bootstrap_f1(np.ones((4, 2)), np.ones((4, 2)))
+
+
+def test_intervals_of_one_score():
+    rng = np.random.default_rng(4)
+    values = rng.random(500)
+    low, high = mean_interval(values)
+    standard_error = values.std() / 500**0.5
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.2 * standard_error)
+    assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
+    found = counts(3)
+    low, high = f1_interval(found)
+    assert low < micro_f1(found.sum(axis=0)) < high
+    assert mean_interval([0.5]) == (0.5, 0.5)
+
+
+def test_drawing_in_chunks_changes_no_more_than_the_luck(monkeypatch):
+    first, second = np.random.default_rng(0).random((2, 50))
+    whole = paired_bootstrap(first, second)
+    monkeypatch.setattr(bootstrap, "CHUNK", 1234)
+    pieces = paired_bootstrap(first, second)
+    assert pieces.low == pytest.approx(whole.low, abs=0.01)
+    assert pieces.p_value == pytest.approx(whole.p_value, abs=0.03)

@@ -37,13 +37,36 @@ def out_of(n: int, wrong: list[int]) -> list[int]:
     return [int(i not in wrong) for i in range(n)]
 
 
+def by_value(values: Any, counts: Any = None) -> Scored:
+    """Answers of a kind whose headline is a mean of scores, or the micro F1 of counts."""
+    from stillhouse.metrics.extraction import micro_f1
+
+    values = np.asarray(values, dtype=float)
+    score = float(values.mean() if counts is None else micro_f1(np.sum(counts, axis=0)))
+    return Scored(
+        n=len(values),
+        score=score,
+        right=values == 1,
+        figures={"overlap": score},
+        metrics={"overlap": score},
+        table={"Overlap": "overlap"},
+        calibration_error=None,
+        detail=None,
+        headline="overlap",
+        values=values if counts is None else None,
+        counts=counts,
+    )
+
+
 RIGHT = {
+    "baseline": out_of(200, list(range(100, 160))),
     "teacher_zero_shot": out_of(200, list(range(150))),
     "teacher": out_of(200, list(range(20))),
     "student": out_of(200, list(range(24))),
     "student_quantized": out_of(200, list(range(23))),
 }
 SIZES = {
+    "baseline": (None, None),
     "teacher_zero_shot": (2_500_000, 9_000_000),
     "teacher": (2_500_000, 9_000_000),
     "student": (250_000, 900_000),
@@ -93,6 +116,11 @@ def _answers() -> Callable[..., Scored]:
     return answers
 
 
+@pytest.fixture(scope="session", name="by_value")
+def _by_value() -> Callable[..., Scored]:
+    return by_value
+
+
 @pytest.fixture(scope="session", name="models")
 def _models() -> Callable[..., list[ModelResult]]:
     return models
@@ -111,9 +139,10 @@ def given() -> dict[str, Any]:
         "student": "router",
         "teacher_version": "t-1",
         "kinds": {"digest": "summarization"},
+        "baselines": {"digest": "the first sentence"},
         "results": models(RIGHT),
         "sections": {"digest": [section()]},
-        "limits": Gates(max_accuracy_drop=0.05, max_quantization_drop=0.01, max_ece=0.1),
+        "limits": Gates(max_score_drop=0.05, max_quantization_drop=0.01, max_ece=0.1),
         "learning_curve": HISTORY,
         "provenance": {"Dataset": {"digest": "ab12", "splits": {"seed": 7}}, "Code": "0.1.0"},
     }

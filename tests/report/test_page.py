@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from stillhouse.report.page import columns, flatten
-from stillhouse.tasks.sections import Section, Table
+from stillhouse.tasks.sections import Answer, Sample, SampleGroup, Section, Table
 from stillhouse.wording import plain
 
 
@@ -74,15 +74,18 @@ def test_page_says_what_was_measured_and_recorded(html):
     words = page.words
     for said in (
         "0.885 (0.79–0.98)",
-        "Passes all 3 gates",
+        "Passes all 4 gates",
         "0.05 to spare",
+        "The quantized student beats the first sentence on digest by 18.5 points of overlap",
         "1/10 of its parameters and 1/100 of its size on disk",
+        "The baseline is the first sentence",
+        "Baseline0.700 (0.60–0.80)12––",
         "Measured on 200 held-out test examples",
         "ab12",
         "splits.seed",
     ):
         assert said in words
-    assert words.index("Passes all 3 gates") < words.index("Overlap (95% CI)")
+    assert words.index("Passes all 4 gates") < words.index("Overlap (95% CI)")
     assert ("section", {"class": "verdict pass"}) in page.elements
 
 
@@ -121,8 +124,24 @@ def test_a_failed_gate_leads_the_page(made, tmp_path, models):
     made(results=models({"teacher": [1] * 10, "student": [1] * 10, "student_quantized": wrong}))
     page = Page((tmp_path / "report.html").read_text())
     assert ("section", {"class": "verdict fail"}) in page.elements
-    assert "Fails 1 of 3 gates: Quantization (missed by 0.49)" in page.words
+    assert "Fails 1 of 4 gates: Quantization (missed by 0.49)" in page.words
     assert page.words.index("missed by 0.49") < page.words.index("Overlap (95% CI)")
+
+
+def test_answers_keep_their_lines_and_show_how_good_they_are(made, tmp_path):
+    answers = [
+        Answer("Teacher", "product: Pump\nquantity: 3", 0.875, None, 0.375),
+        Answer("Student", "SearchScreeningEvent", None, False, 0.7777),
+    ]
+    group = SampleGroup("All", 1, [Sample("q", "line one\nline two", answers)])
+    made(sections={"digest": [Section("Samples", samples=[group])]})
+    html = (tmp_path / "report.html").read_text()
+    assert '<span dir="auto">line one\nline two</span>' in html
+    assert "product: Pump\nquantity: 3" in html
+    assert "Search<wbr>Screening<wbr>Event" in html
+    assert ">0.38<" in html and ">0.88<" in html  # how good it is, in place of a mark
+    assert ">0.78<" not in html  # right or wrong says it all
+    assert Page(html).words.count("✗") == 1
 
 
 PAYLOADS = [

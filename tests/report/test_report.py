@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -26,13 +27,18 @@ def test_evaluation_has_the_agreed_shape(reported, given):
         "student_within_gate",
         "quantized_within_gate",
         "calibrated",
+        "beats_baseline",
     ]
     compared = {(c["first"], c["second"]): c for c in found["comparisons"]["digest"]}
     assert set(compared) == {
         ("student", "teacher"),
         ("student_quantized", "student"),
         ("student_quantized", "teacher"),
+        ("student_quantized", "baseline"),
     }
+    assert found["baseline"]["parameters"] is found["baseline"]["bytes"] is None
+    assert found["about"]["tasks"][0]["baseline"] == "the first sentence"
+    assert found["about"]["models"][0] == "baseline"
     lost = found["student"]["digest"]["score"] - found["teacher"]["digest"]["score"]
     assert compared["student", "teacher"]["difference"] == pytest.approx(lost)
 
@@ -42,7 +48,7 @@ def test_facts_are_numbers_by_model_task_and_figure(made, given):
     assert facts.test_examples == 200
     assert facts.figures["student_quantized_digest_overlap"] == pytest.approx(177 / 200)
     assert len(facts.figures) == len(given["results"])
-    assert [gate.passed for gate in facts.gates] == [True, True, True]
+    assert [gate.passed for gate in facts.gates] == [True] * 4
 
 
 def test_digest_is_that_of_the_content_alone(made, tmp_path, answers):
@@ -76,8 +82,9 @@ def test_table_fits_a_terminal(reported):
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()
     ]
     assert header == ["Model", "Overlap (95% CI)", "Valid", "Params", "Size"]
-    assert rows[1][0] == "Teacher, zero-shot"
-    assert rows[4] == ["Student, quantized", "0.885 (0.79–0.98)", "12", "250 k", "90.0 kB"]
+    assert rows[1] == ["Baseline", "0.700 (0.60–0.80)", "12", "–", "–"]
+    assert rows[2][0] == "Teacher, zero-shot"
+    assert rows[5] == ["Student, quantized", "0.885 (0.79–0.98)", "12", "250 k", "90.0 kB"]
     assert len({len(line) for line in table.splitlines()}) == 1
     assert len(table.splitlines()[0]) <= 80
 
@@ -95,12 +102,47 @@ def test_several_tasks_have_a_table_each_below_their_name(made, tmp_path, models
 def test_summary_is_rendered_from_the_numbers_alone(reported, tmp_path):
     shutil.copy(reported / "evaluation.json", tmp_path)
     summary = markdown_of(tmp_path)
-    assert summary.startswith("**Passes all 3 gates.** The quantized student keeps 98.3% of")
+    assert summary.startswith(
+        "**Passes all 4 gates.** The quantized student beats the first sentence on digest by 18.5 "
+    )
+    assert "The quantized student keeps 98.3% of" in summary
     assert "| Student, quantized | 0.885 (0.79–0.98) |" in summary
     assert re.search(r"\| Quantization +\| ✓ +\| -0.005 \| 0.01 +\| 0.015 to spare +\|", summary)
     assert "- 200 test examples" in summary or "- The student" in summary
     assert "sample" not in summary  # what documents say stands on the page alone
     assert "data:" not in summary
+
+
+def test_summary_of_several_tasks_says_what_its_readings_are_of(made, tmp_path, models):
+    right = {name: [1, 0, 1] for name in ("teacher", "student", "student_quantized")}
+    tasks = ("digest", "order_form")
+    made(results=models(right, tasks), kinds=dict.fromkeys(tasks, "summarization"), sections={})
+    readings = markdown_of(tmp_path).partition("Margin")[2]
+    for task in tasks:
+        assert f"\n\n{task}\n\n- The student and the teacher" in readings
+
+
+def test_models_may_be_called_otherwise(made, tmp_path, models):
+    right = {name: [1, 0, 1] for name in ("teacher_zero_shot", "teacher", "student_quantized")}
+    zero_shot, teacher, quantized = models(right)
+    (student,) = models({"student": [1, 0, 1]})
+    made(results=[zero_shot, replace(teacher, display="Teacher, 4 shots"), student, quantized])
+    evaluation = written(tmp_path)
+    assert evaluation["about"]["display"] == {"teacher": "Teacher, 4 shots"}
+    table = table_markdown(evaluation)
+    assert "| Teacher, 4 shots " in table
+    assert "| Teacher, zero-shot " in table
+    assert "Teacher, 4 shots" in (tmp_path / "report.html").read_text()
+
+
+def test_a_table_has_the_columns_of_all_models(made, tmp_path, models, answers):
+    """A baseline may know less of its answers than a model does."""
+    plain = replace(answers([1, 0, 1]), metrics={"overlap": 0.5}, table={"Overlap": "overlap"})
+    right = {name: [1, 0, 1] for name in ("teacher", "student", "student_quantized")}
+    made(results=models({"baseline": plain, **right}))
+    table = table_markdown(written(tmp_path))
+    assert re.search(r"\| Model .*\| Overlap .*\| Valid ", table)
+    assert re.search(r"\| Baseline +\| 0.500 +\|.*\| – +\|", table)
 
 
 def test_hostile_names_stay_text_in_the_summary(made, tmp_path, models):

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from stillhouse.errors import UserError
-from stillhouse.soft_labels.codec import encode_label_distribution, encode_sampled, encode_top_k
+from stillhouse.soft_labels.classes import encode_label_distribution
+from stillhouse.soft_labels.hidden import encode_hidden
+from stillhouse.soft_labels.sampled import encode_sampled
 from stillhouse.soft_labels.store import (
     SUFFIX,
     LabelMismatchError,
@@ -21,6 +23,7 @@ from stillhouse.soft_labels.store import (
     read_shard,
     write_shard,
 )
+from stillhouse.soft_labels.top_k import encode_top_k
 from stillhouse.storage.files import atomic_file
 
 LENGTHS = {"a" * 64: 3, "b" * 64: 0, "ключ": 5, "d": 1}
@@ -32,7 +35,8 @@ def labels_of(kind="sampled", lengths=LENGTHS, scale=3.0):
     records = {
         "top_k": lambda: encode_top_k(logits, 4, (1.0, 2.0)),
         "sampled": lambda: encode_sampled(logits, 2.0),
-        "label_distribution": lambda: encode_label_distribution(logits, (5, 6, 7)),
+        "label_distribution": lambda: encode_label_distribution(logits[:, 5:8], (5, 6, 7)),
+        "hidden": lambda: encode_hidden(logits),
     }[kind]()
     return dict(zip(lengths, records.split(list(lengths.values())), strict=True))
 
@@ -49,7 +53,7 @@ def same(left, right):
     )
 
 
-@pytest.mark.parametrize("kind", ["top_k", "sampled", "label_distribution"])
+@pytest.mark.parametrize("kind", ["top_k", "sampled", "label_distribution", "hidden"])
 def test_a_shard_reads_back_as_written(tmp_path, kind):
     labels = labels_of(kind)
     path = tmp_path / "x.labels.safetensors"
@@ -211,7 +215,7 @@ def test_leftovers_of_dead_writers_go_and_those_of_live_ones_stay(tmp_path):
 WRITER = """
 import json, sys
 from pathlib import Path
-from stillhouse.soft_labels.codec import LabelEncoding, LabelRecords
+from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
 from stillhouse.soft_labels.store import LabelStore, ShardHeader
 import numpy as np
 encoding = LabelEncoding("sampled", 12, (2.0,))
@@ -225,7 +229,7 @@ for n in range(10**6):
 
 
 def test_kill_9_loses_at_most_the_shard_being_written(tmp_path):
-    from stillhouse.soft_labels.codec import LabelEncoding
+    from stillhouse.soft_labels.records import LabelEncoding
 
     header = ShardHeader("t", "v", LabelEncoding("sampled", 12, (2.0,)))
     for pause in (0.0, 0.011, 0.023):

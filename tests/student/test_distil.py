@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stillhouse.models.importing import describe
 from stillhouse.student.distil import distil_student
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
+from tests.written import written_pairs, written_task
 
 Pairs = list[dict[str, Any]]
 WriteDataset = Callable[[Path, Pairs], Path]
@@ -66,12 +67,14 @@ def adapted(
 
 @pytest.fixture
 def label(routing: Task, tmp_path: Path) -> Callable[..., SoftLabelsFacts]:
-    def call(teacher: Path, dataset: Path, **settings: Any) -> SoftLabelsFacts:
+    def call(
+        teacher: Path, dataset: Path, *, tasks: Sequence[Task] = (routing,), **settings: Any
+    ) -> SoftLabelsFacts:
         return label_pairs(
             teacher,
             tmp_path / "labels",
             dataset,
-            [routing],
+            tasks,
             SoftLabels.model_validate(settings),
             [1.0],
             teacher_digest="teacher",
@@ -86,14 +89,20 @@ def label(routing: Task, tmp_path: Path) -> Callable[..., SoftLabelsFacts]:
 @pytest.fixture
 def distil(routing: Task, tmp_path: Path) -> Callable[..., CheckpointFacts]:
     def call(
-        teacher: Path, dataset: Path, labels: SoftLabelsFacts, epochs: int = 12
+        teacher: Path,
+        dataset: Path,
+        labels: SoftLabelsFacts,
+        epochs: int = 12,
+        *,
+        tasks: Sequence[Task] = (routing,),
+        temperature: float = 1.0,
     ) -> CheckpointFacts:
         student = Student(
             name="router",
-            tasks=["routing"],
+            tasks=[task.name for task in tasks],
             init=StudentInit(layers=2),
             distillation=Distillation(
-                temperature=1.0,
+                temperature=temperature,
                 alpha=1.0,  # the soft labels alone
                 epochs=epochs,
                 patience=epochs,
@@ -106,10 +115,10 @@ def distil(routing: Task, tmp_path: Path) -> Callable[..., CheckpointFacts]:
         return distil_student(
             teacher,
             tmp_path / "labels",
-            labels.header,
+            labels.headers,
             tmp_path / "student",
             dataset,
-            [routing],
+            tasks,
             student,
             scratch=tmp_path / "state",
             fingerprint="student",
@@ -125,6 +134,7 @@ def distil(routing: Task, tmp_path: Path) -> Callable[..., CheckpointFacts]:
         {"encoding": "top_k", "k": 4},
         {"encoding": "top_k", "k": 10**6},
         {"encoding": "sampled", "draws": 32},
+        {"encoding": "hidden"},
     ],
     ids=lambda settings: " ".join(str(value) for value in settings.values()),
 )
@@ -230,3 +240,40 @@ def test_a_student_learns_from_a_teacher_that_was_left_as_it_came(
     ]  # fmt: skip
     assert np.abs(probabilities[0] - probabilities[1]).max() < 0.2
     assert (probabilities[0].argmax(1) == probabilities[1].argmax(1)).all()
+
+
+@pytest.mark.parametrize("encoding", [None, "top_k", "hidden"])
+def test_a_student_learns_tasks_of_several_kinds_at_once(
+    tiny_teacher: Path,
+    routing: Task,
+    routing_pairs: Pairs,
+    write_dataset: WriteDataset,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str | None,
+) -> None:
+    """By default one from the classes' probabilities, the other from draws."""
+    tasks = [routing, written_task()]
+    dataset = write_dataset(tmp_path / "d", [*routing_pairs, *written_pairs(routing_pairs)])
+    labels = label(tiny_teacher, dataset, tasks=tasks, encoding=encoding)
+    assert len(labels.headers) == (2 if encoding is None else 1)
+    facts = distil(tiny_teacher, dataset, labels, epochs=8, tasks=tasks)
+    assert facts.vocabulary < facts.teacher_vocabulary
+    # Draws lack entropy that no student can give them: the divergence falls to that.
+    share = 0.8 if encoding is None else 0.5
+    assert facts.history[-1]["kl"] < share * facts.history[0]["kl"]
+
+
+def test_a_temperature_without_soft_labels_is_told_before_time_is_spent(
+    adapted: Path,
+    routing_dataset: Path,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+) -> None:
+    labels = label(adapted, routing_dataset, encoding="sampled")
+    with pytest.raises(UserError, match=r"no soft labels at distillation\.temperature 3\n"):
+        distil(adapted, routing_dataset, labels, temperature=3.0)
+    assert not list((tmp_path / "student").iterdir())

@@ -6,8 +6,6 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from stillhouse.metrics.calibration import reliability_bins
-from stillhouse.metrics.classification import ClassScores
 from stillhouse.report.plots import png_uri, svg_uri
 from stillhouse.tasks import classification_plots as plots
 from stillhouse.tasks.figures import LABEL_LENGTH, short
@@ -39,41 +37,6 @@ def test_confusion_matrix_of_many_classes_has_no_numbers_and_keeps_empty_rows_em
     assert [tick.get_text() for tick in axes.get_xticklabels()] == labels
     assert [tick.get_text() for tick in axes.get_yticklabels()] == labels
     assert axes.images[0].get_array()[0].sum() == 0
-
-
-def test_reliability_diagram_draws_every_bin_at_its_place():
-    p = np.array([[0.9, 0.1]] * 10 + [[0.65, 0.35]] * 10)
-    gold = np.array([0] * 6 + [1] * 4 + [0] * 10)
-    figure = plots.reliability_diagram("student_quantized", reliability_bins(p, gold), 0.325)
-    top, below = figure.axes
-    points = top.lines[-1].get_xydata()
-    assert points == pytest.approx(np.array([[0.65, 1.0], [0.9, 0.6]]))
-    assert [bar.get_height() for bar in below.patches] == pytest.approx([0.5, 0.5])
-    assert "ECE 0.325" in [x.get_text() for x in top.texts]
-    assert top.get_title(loc="left").strip() == "Student, quantized"
-
-
-def scores(*f1: float, support: int = 9) -> dict[str, ClassScores]:
-    return {f"class {i}": ClassScores(x, x, x, support) for i, x in enumerate(f1)}
-
-
-def test_per_class_f1_puts_the_weakest_of_the_last_model_on_top():
-    models = {"teacher": scores(0.9, 0.8, 0.95), "student": scores(0.7, 0.75, 0.5)}
-    (axes,) = plots.per_class_f1(models).axes
-    teacher, student = axes.lines
-    assert student.get_xdata().tolist() == [0.5, 0.7, 0.75]
-    assert teacher.get_xdata().tolist() == [0.95, 0.9, 0.8]
-    bottom, top = axes.get_ylim()
-    assert bottom > top
-
-
-def test_per_class_f1_leaves_out_classes_without_examples_and_limits_the_rest():
-    many = scores(*np.linspace(0.2, 1, 80)) | {"unseen": ClassScores(0, 0, 0, 0)}
-    (axes,) = plots.per_class_f1({"student": many}).axes
-    (line,) = axes.lines
-    assert len(line.get_xdata()) == plots.MOST_CLASSES_IN_F1
-    assert min(line.get_xdata()) == pytest.approx(0.2)
-    assert max(line.get_xdata()) < 0.6
 
 
 HOSTILE = ["$x^{$", "</text><script>alert(1)</script>", "ประเทศไทย", "退款", "a\nb\x07", "x" * 90]

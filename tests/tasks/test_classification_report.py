@@ -9,16 +9,9 @@ from stillhouse.errors import UserError
 from stillhouse.report.assemble import make_report
 from stillhouse.report.results import ModelResult
 from stillhouse.report.summary import table_markdown
-from stillhouse.tasks.classification_report import (
-    SAMPLE_KINDS,
-    SAMPLE_TEXT_LENGTH,
-    TABLE,
-    calibration_reading,
-    confusions,
-    scored,
-    sections,
-)
+from stillhouse.tasks.classification_report import TABLE, confusions, scored, sections
 from stillhouse.tasks.results import Scored
+from stillhouse.tasks.samples import RIGHT_OR_WRONG, SAMPLE_TEXT_LENGTH
 
 
 def answers(predicted: list[int], gold: list[int], labels: list[str]) -> Scored:
@@ -69,15 +62,6 @@ def test_confusion_counts_are_gold_by_predicted():
     assert detail.confusion().tolist() == [[1, 2, 0], [0, 0, 1], [0, 0, 0]]
 
 
-def test_calibration_reading():
-    sure = answers([0] * 10, [0] * 5 + [1] * 5, ["a", "b"])
-    said = calibration_reading("student", sure.detail.metrics)
-    assert "the student is over-confident by 40.0 points" in said
-    honest = answers([0] * 10, [0] * 9 + [1], ["a", "b"])
-    said = calibration_reading("student", honest.detail.metrics)
-    assert "as often right as its confidence says" in said
-
-
 def groups_of(results: dict[str, Scored], texts: list[str]):
     return next(s for s in sections(results, texts) if s.samples).samples
 
@@ -112,7 +96,7 @@ def test_samples_are_limited_say_of_how_many_and_begin_with_the_least_confident(
     gold, probabilities = random_answers(2, 400, 2)
     found = scored(["a", "b"], gold, probabilities)
     *_, right = groups_of({"student": found}, [f"text {i}" for i in range(400)])
-    assert len(right.samples) == SAMPLE_KINDS["right"][1] < right.total
+    assert len(right.samples) == RIGHT_OR_WRONG["right"][1] < right.total
     confidence = [sample.answers[-1].confidence for sample in right.samples]
     assert confidence == sorted(confidence)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,19 @@ from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import Adaptation, SoftLabels, TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.facts import SoftLabelsFacts
-from stillhouse.lm.prompts import Encoder
+from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.soft_labels.codec import decode
+from stillhouse.soft_labels.head import Head
+from stillhouse.soft_labels.hidden import LISTED
+from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
-from stillhouse.tasks.common import rows_of, training_examples
+from stillhouse.tasks.common import training_examples, training_rows
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
+from tests.written import written_pairs, written_task
 
 TEMPERATURE = 2.0
 ASKED = TeacherPrompt(shots=2, choose="nearest", calibrate=True)
@@ -62,7 +66,13 @@ def label(tiny_teacher: Path, routing: Task, routing_dataset: Path, tmp_path: Pa
 
 @pytest.fixture
 def store(tmp_path: Path) -> Callable[[SoftLabelsFacts], LabelStore]:
-    return lambda facts: open_store(tmp_path / "labels", header_from(facts.header))
+    """The one store that there is."""
+
+    def call(facts: SoftLabelsFacts) -> LabelStore:
+        (header,) = facts.headers
+        return open_store(tmp_path / "labels", header_from(header))
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +108,7 @@ def test_top_k_keeps_the_likeliest_and_the_mass_of_the_others(
     label: Labeller, store: Callable[..., LabelStore], expected: dict[str, torch.Tensor]
 ) -> None:
     facts = label(encoding="top_k", k=4)
+    assert facts.mean_tail is not None
     assert facts.mean_tail > 0.01  # else this would not show that the tail is kept
     for key, probabilities in expected.items():
         targets = decode(store(facts).get(key), TEMPERATURE)
@@ -205,9 +216,12 @@ def test_another_students_temperature_leaves_what_this_one_decodes(label: Labell
     both = label(encoding="top_k", k=4, temperatures=(TEMPERATURE, 1.0))
     assert both.digest != one.digest
     assert both.digests["2.0"] == one.digests["2.0"] != both.digests["1.0"]
-    one, both = label(), label(temperatures=(TEMPERATURE, 1.0))
-    assert one.digests == {"2.0": one.digest}
-    assert both.digests == {"2.0": one.digest, "1.0": one.digest}
+    for encoding in ("labels", "hidden"):
+        one = label(encoding=encoding)
+        both = label(encoding=encoding, temperatures=(TEMPERATURE, 1.0))
+        assert both.digest == one.digest
+        assert both.digests == {"1.0": one.digests["2.0"], "2.0": one.digests["2.0"]}
+        assert (both.pairs_labelled, both.pairs_reused) == (0, 5)
 
 
 @pytest.fixture
@@ -261,9 +275,9 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
         Encoder(load_tokenizer(tiny_base), 64),
     )
     for place, kind in enumerate(open_tasks(dataset, tasks)):
-        rows = [r for batch in rows_of(dataset, kind.task.name, "train") for r in batch]
+        rows = [r for batch in training_rows(dataset, kind.task.name) for r in batch]
         asked = Prompter(encoder, ASKED, kind, dataset).prompts(rows)
-        found = kind.predict_untrained(model, asked)
+        found = kind.predict_untrained(model, asked, [r["input"] for r in rows])
         for row, probabilities in zip(rows, found, strict=True):
             targets = decode(store(facts).get(row["pair_id"]), 1.0)
             expected = torch.zeros(4)
@@ -271,10 +285,185 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
             torch.testing.assert_close(targets.probs[0], expected, rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("encoding", ["top_k", "sampled"])
-def test_an_unadapted_teachers_tokens_are_refused(
-    label: Labeller, unadapted: Path, encoding: str
+@pytest.fixture
+def gist(monkeypatch: pytest.MonkeyPatch) -> Task:
+    """A task whose answers are texts."""
+    return written_task()
+
+
+@pytest.fixture
+def both(routing_pairs: Pairs, write_dataset: WriteDataset, tmp_path: Path) -> Path:
+    """A dataset of both tasks."""
+    return write_dataset(tmp_path / "both", [*routing_pairs, *written_pairs(routing_pairs)])
+
+
+def readers(tmp_path: Path, facts: SoftLabelsFacts, *temperatures: float) -> list[LabelReader]:
+    return [LabelReader.open(tmp_path / "labels", facts.headers, t) for t in temperatures]
+
+
+def logits_of(teacher: Path, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """Logits [response tokens, vocabulary] of each pair, one pair at a time."""
+    model, found = load_model(teacher, CPU, torch.float32), {}
+    for example in examples:
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([example.ids[:-1]])).logits[0]
+        found[example.key] = logits[example.response_start - 1 :]
+    return found
+
+
+def examples_of(teacher: Path, task: Task, dataset: Path) -> list[Example]:
+    (kind,) = open_tasks(dataset, [task])
+    encoder = Encoder(load_tokenizer(teacher), 64)
+    return training_examples(kind, dataset, encoder).examples
+
+
+def test_each_task_has_an_encoding_of_its_own(
+    label: Labeller, routing: Task, gist: Task, both: Path, tiny_teacher: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"soft_labels\.encoding") as error:
-        label(teacher=unadapted, encoding=encoding)
-    assert "encoding: labels" in error.value.remedy
+    facts = label(both, tasks=[routing, gist], temperatures=(1.0, 2.0))
+    assert facts.encodings == {"routing": "labels", "gist": "sampled"}
+    assert len(facts.headers) == 3  # draws at each temperature
+    assert len([f for f in (tmp_path / "labels").iterdir() if f.is_dir()]) == 3
+    assert facts.mean_tail is None
+    assert facts.mean_entropy is not None
+    written = examples_of(tiny_teacher, gist, both)
+    assert facts.tokens == 5 + sum(len(e.response_ids) for e in written)
+    assert facts.pairs_labelled == 10
+    logits = logits_of(tiny_teacher, written)
+    keys = [e.key for e in examples_of(tiny_teacher, routing, both)] + [e.key for e in written]
+    for reader in readers(tmp_path, facts, 1.0, 2.0):
+        assert reader.missing([*keys, "another"]) == ["another"]
+        for key, found in logits.items():
+            targets = reader.targets([key])
+            assert targets.kind == "sampled"
+            assert len(targets.ids) == len(found) > 1
+            drawn = torch.zeros_like(found).scatter_add_(
+                1, targets.ids.clamp_min(0), 12 * targets.probs
+            )
+            expected = 12 * (found / reader.temperature).softmax(1)
+            assert bool(((drawn - expected).abs() < 1 + 1e-3).all())
+
+
+def test_a_batch_of_several_encodings_keeps_its_order(
+    label: Labeller, routing: Task, gist: Task, both: Path, tiny_teacher: Path, tmp_path: Path
+) -> None:
+    facts = label(both, tasks=[routing, gist])
+    (reader,) = readers(tmp_path, facts, TEMPERATURE)
+    one, other = (examples_of(tiny_teacher, task, both) for task in (routing, gist))
+    mixed = [e for pair in zip(one, other, strict=True) for e in pair]
+    targets = reader.targets([e.key for e in mixed])
+    assert targets.kind == "mixed"
+    row = 0
+    for example in mixed:
+        alone = reader.targets([example.key])
+        rows, width = alone.ids.shape
+        assert rows == len(example.response_ids)
+        assert torch.equal(targets.ids[row : row + rows, :width], alone.ids)
+        assert torch.equal(targets.probs[row : row + rows, :width], alone.probs)
+        assert not targets.probs[row : row + rows, width:].any()
+        row += rows
+    assert row == len(targets.ids)
+    with pytest.raises(KeyError, match="another"):
+        reader.targets([one[0].key, "another"])
+
+
+def test_one_more_temperature_leaves_the_draws_of_the_others(
+    label: Labeller, gist: Task, routing: Task, both: Path, tmp_path: Path
+) -> None:
+    first = label(both, tasks=[routing, gist])
+    files = {f: f.stat().st_mtime_ns for f in (tmp_path / "labels").rglob("*.safetensors")}
+    more = label(both, tasks=[routing, gist], temperatures=(1.0, TEMPERATURE))
+    assert all(file.stat().st_mtime_ns == time for file, time in files.items())
+    assert more.digests["2.0"] == first.digests["2.0"] != more.digests["1.0"]
+    assert more.pairs_labelled == 5  # those of the task whose labels follow one temperature
+
+
+def test_a_pair_draws_the_same_in_whatever_batches(label: Labeller, gist: Task, both: Path) -> None:
+    found = [
+        label(both, tasks=[gist], folder=f"labels-{size}", batch_size=size, shard_pairs=3)
+        for size in (1, 2, 5)
+    ]
+    assert len({facts.digest for facts in found}) == 1
+
+
+def test_an_encoding_that_is_set_holds_for_all_tasks(
+    label: Labeller, routing: Task, gist: Task, both: Path, tiny_teacher: Path, tmp_path: Path
+) -> None:
+    facts = label(both, tasks=[routing, gist], encoding="hidden")
+    assert facts.encodings == {"routing": "hidden", "gist": "hidden"}
+    assert facts.bytes == facts.tokens * 2 * 32
+    (reader,) = readers(tmp_path, facts, TEMPERATURE)
+    assert reader.needs_head
+    tokenizer = load_tokenizer(tiny_teacher)
+    head = Head.read(tiny_teacher, len(tokenizer), CPU)
+    top = label(both, tasks=[routing, gist], folder="top", encoding="top_k", k=LISTED)
+    exact = LabelReader.open(tmp_path / "top", top.headers, TEMPERATURE)
+    for example in examples_of(tiny_teacher, gist, both):
+        found = reader.targets([example.key], head=head)
+        expected = exact.targets([example.key])
+        dense = [
+            torch.zeros(len(t.ids), len(tokenizer)).scatter_(1, t.ids, t.probs)
+            for t in (found, expected)
+        ]
+        # Within the rounding of bfloat16, 2**-9 of each number that adds up to a logit: the least
+        # likely of those listed may be others.
+        listed = (dense[0] > 0) & (dense[1] > 0)
+        assert bool((listed.sum(1) > 0.97 * LISTED).all())
+        torch.testing.assert_close(dense[0][listed], dense[1][listed], rtol=0.02, atol=1e-5)
+        torch.testing.assert_close(found.tail, expected.tail, rtol=0.02, atol=1e-4)
+
+
+def test_a_teacher_that_was_left_as_it_came_labels_texts_token_by_token(
+    label: Labeller, routing: Task, gist: Task, both: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """And classes by their names, whatever the encoding; its answer tokens are no answers."""
+    teacher = tmp_path / "left"
+    teacher.mkdir()
+    adapt_teacher(
+        tiny_base, teacher, both, [routing, gist], Adaptation(method="none", max_tokens=64),
+        scratch=tmp_path / "scratch", cache=tmp_path / "trunk", fingerprint="teacher",
+    )  # fmt: skip
+    known = len(load_tokenizer(tiny_base))
+    facts = label(both, teacher=teacher, tasks=[routing, gist], encoding="top_k", k=10**6)
+    assert facts.encodings == {"routing": "labels", "gist": "top_k"}
+    (reader,) = readers(tmp_path, facts, TEMPERATURE)
+    (kind,) = open_tasks(both, [gist])
+    encoder = Encoder(load_tokenizer(teacher), 64)
+    prompter = Prompter(encoder, TeacherPrompt(), kind, both, vocabulary=known)
+    rows = [row for batch in training_rows(both, gist.name) for row in batch]
+    for key, logits in logits_of(teacher, prompter.pairs(rows)).items():
+        targets = reader.targets([key])
+        assert targets.ids.shape == (len(logits), known)
+        assert logits.shape[1] > known
+        expected = (logits[:, :known] / TEMPERATURE).softmax(1)
+        torch.testing.assert_close(
+            targets.probs, expected.gather(1, targets.ids), rtol=1e-3, atol=1e-6
+        )
+    classes = reader.targets([e.key for e in examples_of(teacher, routing, both)])
+    assert classes.kind == "label_distribution"
+
+
+@pytest.mark.parametrize("encoding", ["top_k", "sampled", "hidden"])
+def test_padding_of_the_teachers_embedding_takes_no_part(
+    label: Labeller, tiny_teacher: Path, tmp_path: Path, encoding: str
+) -> None:
+    model = load_model(tiny_teacher, CPU, torch.float32)
+    first = label(encoding=encoding)
+    tokens = len(load_tokenizer(tiny_teacher))
+    model.resize_token_embeddings(tokens + 40, mean_resizing=False)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[tokens:] = 9 * torch.randn(40, 32)
+    shutil.copytree(tiny_teacher, tmp_path / "padded")
+    model.save_pretrained(tmp_path / "padded")
+    again = label(encoding=encoding, teacher=tmp_path / "padded", digest="padded")
+    assert again.pairs_labelled == 5
+    assert again.digests == first.digests
+
+
+def test_a_vocabulary_too_large_for_draws_is_told_before_time_is_spent(
+    label: Labeller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("stillhouse.soft_labels.sampled.MAX_VOCABULARY", 100)
+    monkeypatch.setattr("stillhouse.teacher.labelling.load_model", None)
+    with pytest.raises(UserError, match=r"too large for sampled.*\n.*top_k or hidden"):
+        label(encoding="sampled")

@@ -1,6 +1,7 @@
 """The fused loss against the plain formula, against finite differences, and against the mistakes
 that distillation code is known for."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -9,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, kl_div
 
-from stillhouse.soft_labels.codec import (
-    SparseTargets,
-    decode,
-    encode_label_distribution,
-    encode_sampled,
-    encode_top_k,
-)
+from stillhouse.soft_labels.classes import encode_label_distribution
+from stillhouse.soft_labels.codec import decode
+from stillhouse.soft_labels.sampled import encode_sampled
+from stillhouse.soft_labels.targets import SparseTargets
+from stillhouse.soft_labels.top_k import encode_top_k
 from stillhouse.training import fused_loss
 from stillhouse.training.losses import distillation_loss, reference_loss
 from stillhouse.training.objective import NO_GOLD
@@ -33,14 +32,18 @@ def make(dtype=torch.float64, rows=ROWS, vocab=VOCAB, seed=0):
     return hidden.to(dtype), weight.to(dtype), gold, teacher
 
 
+def uniform(rows, seed):
+    return torch.rand(rows, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
 def encoded(kind, teacher, temperature):
     if kind == "top_k":
         return decode(encode_top_k(teacher, 5, (1.0, temperature)), temperature)
     if kind == "sampled":
-        g = torch.Generator().manual_seed(1)
-        return decode(encode_sampled(teacher, temperature, generator=g), temperature)
+        shifts = uniform(len(teacher), seed=1)
+        return decode(encode_sampled(teacher, temperature, shifts=shifts), temperature)
     if kind == "label_distribution":
-        return decode(encode_label_distribution(teacher, (7, 2, 31)), temperature)
+        return decode(encode_label_distribution(teacher[:, [7, 2, 31]], (7, 2, 31)), temperature)
     if kind == "mixed":
         half = len(teacher) // 2
         return SparseTargets.concatenate(
@@ -124,7 +127,7 @@ def test_gradcheck(kind, divergence):
     teacher = torch.cat([teacher, torch.zeros(6, 28)], dim=1) if kind == "none" else teacher
     targets = encoded(kind if kind != "label_distribution" else "top_k", teacher, 2.0)
     if kind == "label_distribution":
-        targets = decode(encode_label_distribution(teacher, (7, 2, 11)), 2.0)
+        targets = decode(encode_label_distribution(teacher[:, [7, 2, 11]], (7, 2, 11)), 2.0)
     bias = torch.zeros(12, dtype=torch.float64)
     leaves = [t.requires_grad_() for t in (hidden, weight, bias)]
 
@@ -198,7 +201,7 @@ def test_top_k_without_its_tail_would_be_another_loss():
 def test_sampled_labels_have_the_full_distributions_gradient_on_average():
     hidden, weight, gold, teacher = make(rows=4)
     repeats = 4000
-    g = torch.Generator().manual_seed(5)
+    shifts = uniform(4 * repeats, seed=5)
 
     def gradient(targets, times):
         leaf = hidden.repeat_interleave(times, 0).requires_grad_()
@@ -209,11 +212,40 @@ def test_sampled_labels_have_the_full_distributions_gradient_on_average():
         return leaf.grad.reshape(4, times, WIDTH).sum(1)
 
     exact = gradient(decode(encode_top_k(teacher, VOCAB, (2.0,)), 2.0), 1)
-    many = encode_sampled(teacher.repeat_interleave(repeats, 0), 2.0, generator=g)
+    many = encode_sampled(teacher.repeat_interleave(repeats, 0), 2.0, shifts=shifts)
     top = gradient(decode(encode_top_k(teacher, 12, (2.0,)), 2.0), 1)
     error = (gradient(decode(many, 2.0), repeats) - exact).norm() / exact.norm()
     assert error < 0.01
     assert (top - exact).norm() / exact.norm() > 2 * error
+
+
+def test_sampled_labels_of_a_smaller_vocabulary_have_that_of_what_it_can_say_on_average():
+    """Of the divergence among its own tokens, weighed with the mass that the teacher puts there;
+    were what is lost put on whatever was not drawn, this would not hold."""
+    hidden, weight, _, teacher = make(rows=4)
+    repeats, kept = 4000, VOCAB // 2
+    mapping = torch.full((VOCAB,), -1)
+    mapping[::2] = torch.arange(kept)
+
+    def gradient(targets, times):
+        leaf = hidden.repeat_interleave(times, 0).requires_grad_()
+        distillation_loss(
+            leaf, weight[:kept], torch.full((4 * times,), NO_GOLD), targets,
+            alpha=1.0, temperature=2.0, denominator=times,
+        ).loss.backward()  # fmt: skip
+        return leaf.grad.reshape(4, times, WIDTH).sum(1)
+
+    mass = (teacher / 2.0).softmax(1)[:, ::2].sum(1)
+    among = decode(encode_top_k(teacher[:, ::2], kept, (2.0,)), 2.0)
+    exact = gradient(among, 1) * mass[:, None]
+    draws = encode_sampled(
+        teacher.repeat_interleave(repeats, 0), 2.0, shifts=uniform(4 * repeats, seed=5)
+    )
+    found = decode(draws, 2.0, mapping=mapping)
+    assert (gradient(found, repeats) - exact).norm() / exact.norm() < 0.01
+    lost = 1 - found.probs.sum(1)
+    in_the_tail = replace(found, tail=lost, kind="mixed")
+    assert (gradient(in_the_tail, repeats) - exact).norm() / exact.norm() > 0.1
 
 
 def test_micro_batches_add_up_to_the_batch():

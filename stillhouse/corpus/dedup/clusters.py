@@ -22,6 +22,8 @@ What a cluster promises:
 
 Chains are not lost: `family_id` is the connected component of all near-duplicate pairs. Documents
 of one family belong on the same side of a train/test split, even when several of them are kept.
+Documents that are set `apart`, such as two questions on one passage, are no duplicates of each
+other however alike their texts are, but of one family.
 
 Memory: the working database keeps to `memory_limit` and spills beyond it; texts lie in a file and
 are read in batches of a few megabytes. Beside that come the libraries themselves (about 0.3 GB)
@@ -72,11 +74,14 @@ def cluster_documents(
     """Cluster documents that say the same; see the module's text for what is promised.
 
     `documents` is an Arrow table or stream, or a Parquet file or folder, with the columns doc_id
-    (string, unique) and text, and optionally created_at (timestamp or ISO 8601 string) and
-    position (the order of the source, integer); nulls in these come last. `signatures` is a
-    Parquet file: signatures found there are not computed again, and it is replaced by those of
-    the present documents. Temporary files go to a new folder in `work_dir` (default: the system's)
-    and take about the size of the texts plus 700 bytes a document.
+    (string, unique) and text, and optionally created_at (timestamp or ISO 8601 string), position
+    (the order of the source, integer) and labels (integer: who has more of them is kept first,
+    whatever `settings.keep` says); nulls in these come last. Documents of different values in a
+    column `apart` (string) are set apart.
+
+    `signatures` is a Parquet file: signatures found there are not computed again, and it is
+    replaced by those of the present documents. Temporary files go to a new folder in `work_dir`
+    (default: the system's) and take about the size of the texts plus 700 bytes a document.
 
     Returns one row per document, ordered by doc_id:
 
@@ -188,13 +193,14 @@ def _load_documents(
     documents: pa.Table | pa.RecordBatchReader | Path,
     settings: DedupSettings,
 ) -> None:
-    """Create documents(rank, doc_id, digest, ...) and texts(id, digest, place, size, rank).
+    """Create documents(rank, doc_id, digest, apart, ...) and texts(id, digest, apart, place, size).
 
-    `rank` numbers documents by preference. A text is numbered by its most preferred document.
+    `rank` numbers documents by preference. A text is numbered by its most preferred document; the
+    same text is another one for documents that are set apart.
     """
     db.execute(
         """CREATE TABLE arrived (doc_id VARCHAR, digest BLOB, place BIGINT, size BIGINT,
-           length BIGINT, created BIGINT, position BIGINT)"""
+           length BIGINT, created BIGINT, position BIGINT, labels BIGINT, apart VARCHAR)"""
     )
     batches = texts.document_batches(documents, bodies)
     batches = track(batches, "Reading documents", unit=f"x {texts.BATCH_ROWS}")
@@ -204,15 +210,16 @@ def _load_documents(
         raise UserError("a doc_id comes twice", remedy="give every document its own id")
     db.execute(
         f"""CREATE TABLE documents AS
-        SELECT doc_id, digest, place, size,
-               row_number() OVER (ORDER BY {PREFERENCE[settings.keep]}) AS rank
+        SELECT doc_id, digest, coalesce(apart, '') AS apart, place, size,
+               row_number() OVER (
+                   ORDER BY labels DESC NULLS LAST, {PREFERENCE[settings.keep]}) AS rank
         FROM arrived"""
     )
     db.execute("DROP TABLE arrived")
     db.execute(
         """CREATE TABLE texts AS
-        SELECT min(rank) AS id, digest, min(place) AS place, min(size) AS size
-        FROM documents GROUP BY digest"""
+        SELECT min(rank) AS id, digest, apart, min(place) AS place, min(size) AS size
+        FROM documents GROUP BY digest, apart"""
     )
     logger.debug("%d documents, %d texts", count(db, "documents"), count(db, "texts"))
 
@@ -230,7 +237,7 @@ def _result(db: duckdb.DuckDBPyConnection) -> pa.Table:
             coalesce(l.similarity, 1.0) AS similarity,
             eldest.doc_id AS family_id
         FROM documents d
-        JOIN texts t USING (digest)
+        JOIN texts t USING (digest, apart)
         LEFT JOIN clusters c ON c.id = t.id
         LEFT JOIN links l ON l.a = c.leader AND l.b = c.id
         LEFT JOIN families f ON f.id = t.id

@@ -40,9 +40,9 @@ CERTAIN = 4.0
 class Graph:
     """The tables of one run, with what is needed to compare two texts.
 
-    Tables: texts(id, place, size, ...), signatures(id, signature) and bands(id, b0, ...) are given.
-    compared(a, b) are the pairs looked at; links(a, b, similarity, exact) those that reach the
-    threshold; clusters(id, leader) and families(id, family) are the results, for linked texts.
+    Tables: texts(id, apart, place, size, ...), signatures(id, signature) and bands(id, b0, ...) are
+    given. compared(a, b) are the pairs looked at; links(a, b, similarity, exact) those that reach
+    the threshold; clusters(id, leader) and families(id, family) are the results, for linked texts.
     Always a < b, leader < id.
 
     `jaccard` takes two string arrays of n texts to their n exact similarities.
@@ -58,9 +58,9 @@ class Graph:
     def form(self, bands: int) -> None:
         """Fill all the tables of results.
 
-        A text's leader is the most preferred of the texts that it is linked to and that have no
-        leader themselves. Leaders of one family may never have met in a bucket; they are compared
-        with each other until nothing new is found.
+        A text's leader is the most preferred of the texts that it is linked to, is not set apart
+        from, and that have no leader themselves. Leaders of one family may never have met in a
+        bucket; they are compared with each other until nothing new is found.
         """
         db = self.db
         db.execute("CREATE TABLE compared (a BIGINT, b BIGINT)")
@@ -73,7 +73,7 @@ class Graph:
         self._choose_leaders()
         while True:
             self._compare(
-                """SELECT id, family AS key FROM families
+                """SELECT id, hash(family, apart) AS key FROM families JOIN texts USING (id)
                    WHERE id NOT IN (SELECT id FROM clusters)""",
                 FAMILY_PIVOTS,
             )
@@ -174,7 +174,9 @@ class Graph:
         """Texts and leaders, in one pass: whoever could lead a text was decided before it."""
         ((last,),) = self.db.sql("SELECT coalesce(max(b), 0) FROM links").fetchall()
         absorbed = bytearray(last + 1)
-        for batch in stream(self.db, "SELECT a, b FROM links ORDER BY b, a"):
+        links = """SELECT a, b FROM links JOIN texts l ON l.id = a JOIN texts r ON r.id = b
+                   WHERE l.apart = r.apart ORDER BY b, a"""
+        for batch in stream(self.db, links):
             ids, leaders = [], []
             for a, b in zip(batch["a"].to_pylist(), batch["b"].to_pylist(), strict=True):
                 if not absorbed[a] and not absorbed[b]:

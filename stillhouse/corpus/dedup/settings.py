@@ -9,7 +9,8 @@ from stillhouse.corpus.dedup import minhash, texts
 from stillhouse.errors import UserError
 from stillhouse.storage.files import digest
 
-# Which of several documents is kept; `position` is the order of the source.
+# Which of several documents is kept, of those with the most labels; `position` is the order of the
+# source.
 PREFERENCE = {
     "newest": "created DESC NULLS LAST, position NULLS LAST, doc_id",
     "longest": "length DESC, position NULLS LAST, doc_id",

@@ -64,7 +64,8 @@ def compute_signatures(
     sign: Callable[[pa.Array], Any],
     threads: int,
 ) -> int:
-    """Add the signatures of the texts that have none yet; return how many those were.
+    """Add the signatures of the texts that have none yet; return how many were computed: one for
+    all those of one digest.
 
     `sign` takes a string array of n texts to their (n, permutations) uint32 matrix.
     """
@@ -76,12 +77,17 @@ def compute_signatures(
         return pa.table({"id": batch["id"], "signature": lists})
 
     db.execute(
-        """CREATE TABLE missing AS SELECT id, place, size FROM texts
-           WHERE id NOT IN (SELECT id FROM signatures)"""
+        """CREATE TABLE missing AS SELECT min(id) AS id, min(place) AS place, min(size) AS size
+           FROM texts WHERE id NOT IN (SELECT id FROM signatures) GROUP BY digest"""
     )
     batches = by_bytes(stream(db, "SELECT * FROM missing ORDER BY place"), "size")
     batches = track(batches, "Hashing texts", unit="batches")
     fill(db, "signatures", ordered_map(work, batches, threads))
+    db.execute(
+        """INSERT INTO signatures SELECT t.id, s.signature
+           FROM missing JOIN texts one USING (id) JOIN signatures s USING (id)
+           JOIN texts t ON t.digest = one.digest AND t.id <> one.id"""
+    )
     computed = count(db, "missing")
     db.execute("DROP TABLE missing")
     return computed
@@ -96,7 +102,8 @@ def save_signatures(db: duckdb.DuckDBPyConnection, store: Path, fingerprint: str
         target = str(temporary).replace("'", "''")
         db.execute(
             f"""COPY (SELECT '{fingerprint}' AS settings, digest, signature
-                      FROM signatures JOIN texts USING (id) ORDER BY digest)
+                      FROM signatures JOIN texts USING (id)
+                      WHERE id IN (SELECT min(id) FROM texts GROUP BY digest) ORDER BY digest)
                 TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 65536)"""
         )
 

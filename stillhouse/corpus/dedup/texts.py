@@ -125,7 +125,7 @@ def document_batches(
 
     Columns: doc_id; digest (SHA-256 of the normalised text); place and size in `bodies` (bytes);
     length (characters of the text as it came); created (microseconds since 1970 in UTC, or null);
-    position. A null text counts as an empty one.
+    position; labels; apart. A null text counts as an empty one.
 
     Raises `UserError` for a missing column, a null doc_id and a date that can't be read.
     """
@@ -147,6 +147,8 @@ def document_batches(
                 "length": pa.array([len(text) for text in texts], pa.int64()),
                 "created": _instants(raw["created_at"]) if "created_at" in names else nothing,
                 "position": raw["position"].cast(pa.int64()) if "position" in names else nothing,
+                "labels": raw["labels"].cast(pa.int64()) if "labels" in names else nothing,
+                "apart": raw["apart"] if "apart" in names else pa.nulls(len(raw), pa.string()),
             }
         )
     bodies.flush()
@@ -181,7 +183,8 @@ def _columns(schema: pa.Schema, where: str) -> list[str]:
                 f"{where}: no column {needed!r} among {', '.join(schema.names)}",
                 remedy="give a table with the columns doc_id and text",
             )
-    return [c for c in ("doc_id", "text", "created_at", "position") if c in schema.names]
+    known = ("doc_id", "text", "created_at", "position", "labels", "apart")
+    return [c for c in known if c in schema.names]
 
 
 def _instants(column: pa.Array) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,21 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 
 RECORD_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 MAX_CELL_CHARACTERS = 16 * 1024 * 1024
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class BadRecord:
     line: int
     reason: str
+
+
+class Bad(Exception):  # noqa: N818 - a state of a record
+    """What is wrong with a record. Other errors' words may hold its content; these don't."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 Row = tuple[int, Mapping[str, Any]]

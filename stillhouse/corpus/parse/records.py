@@ -12,40 +12,54 @@ import hashlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 from stillhouse.config.corpus import RecordFields
-from stillhouse.corpus.parse.record_rows import BadRecord, Row, rows_of_file
+from stillhouse.config.dataset import Column
+from stillhouse.corpus.parse.columns import said_in, to_json
+from stillhouse.corpus.parse.record_rows import (
+    LONE_SURROGATES,
+    Bad,
+    BadRecord,
+    Row,
+    rows_of_file,
+)
 from stillhouse.corpus.parse.unparsable import Unparsable
 
 # A mapped column counts as missing when none of the first lines has it.
 LOOK_AHEAD = 100
 MISSING = object()
-LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record; `created_at` is ISO 8601 in UTC, `line` its line (or row, in Parquet) from 1."""
+    """One record; `created_at` is ISO 8601 in UTC, `line` its line (or row, in Parquet) from 1.
+
+    `columns` is what it says in the columns that tasks read, as JSON values by column.
+    """
 
     record_id: str
     text: str
     label: str | None
     created_at: str | None
     line: int
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_records(path: Path, fields: RecordFields) -> Iterator[Record | BadRecord]:
+def read_records(
+    path: Path, fields: RecordFields, columns: Sequence[Column] = ()
+) -> Iterator[Record | BadRecord]:
     """Yield the file's records in order, bad ones as `BadRecord`.
 
-    A record without an id column gets one from its text. Times without a zone are taken as UTC,
+    A record without an id column gets one from what it says. Times without a zone are taken as UTC,
     numbers as seconds (or milliseconds) since 1970. A field name with dots also reaches into
-    nested objects.
+    nested objects. A file may lack any of `columns`: its records say nothing there.
 
     Raises:
         Unparsable: the file as a whole is empty, corrupt, unreadable or of an unknown kind, or a
@@ -53,14 +67,14 @@ def read_records(path: Path, fields: RecordFields) -> Iterator[Record | BadRecor
     """
     try:
         mapped = [n for n in (fields.id, *_text_names(fields), fields.label, fields.created) if n]
-        rows = rows_of_file(path, mapped)
+        rows = rows_of_file(path, [*mapped, *(column.name for column in columns)])
         head = list(itertools.islice(rows, LOOK_AHEAD))
         if not head:
             raise Unparsable(
                 "empty", "the file holds no record", remedy="export it again, or remove it."
             )
         _check_columns(fields, head)
-        yield from _records(itertools.chain(head, rows), fields)
+        yield from _records(itertools.chain(head, rows), fields, columns)
     except OSError as error:
         raise Unparsable(
             "unreadable",
@@ -69,7 +83,9 @@ def read_records(path: Path, fields: RecordFields) -> Iterator[Record | BadRecor
         ) from error
 
 
-def _records(rows: Iterable[Row | BadRecord], fields: RecordFields) -> Iterator[Record | BadRecord]:
+def _records(
+    rows: Iterable[Row | BadRecord], fields: RecordFields, columns: Sequence[Column]
+) -> Iterator[Record | BadRecord]:
     seen: set[int] = set()
     repeated: Counter[str] = Counter()
     for row in rows:
@@ -78,8 +94,8 @@ def _records(rows: Iterable[Row | BadRecord], fields: RecordFields) -> Iterator[
             continue
         line, values = row
         try:
-            record = _record(line, values, fields)
-        except _Bad as error:
+            record = _record(line, values, fields, columns)
+        except Bad as error:
             yield BadRecord(line, error.reason)
             continue
         number = _number(record.record_id)
@@ -99,28 +115,24 @@ def _number(record_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(record_id.encode(), digest_size=8).digest())
 
 
-class _Bad(Exception):  # noqa: N818 - a state of a record
-    """What is wrong with a record. Other errors' words may hold its content; these don't."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def _record(line: int, values: Mapping[str, Any], fields: RecordFields) -> Record:
+def _record(
+    line: int, values: Mapping[str, Any], fields: RecordFields, columns: Sequence[Column]
+) -> Record:
     parts = [_string(_value(values, name), name) for name in _text_names(fields)]
     text = "\n\n".join(part for part in parts if part)
     if not text:
-        raise _Bad(f"the text ({', '.join(_text_names(fields))}) is empty")
+        raise Bad(f"the text ({', '.join(_text_names(fields))}) is empty")
+    said = said_in({column.name: _value(values, column.name) for column in columns}, columns)
     if fields.id is None:
-        record_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        whole = text + (to_json(said) or "")
+        record_id = hashlib.sha256(whole.encode()).hexdigest()[:16]
     else:
         record_id = _string(_value(values, fields.id), fields.id)
         if not record_id:
-            raise _Bad(f"the id ({fields.id}) is empty")
+            raise Bad(f"the id ({fields.id}) is empty")
     label = _string(_value(values, fields.label), fields.label) if fields.label else ""
     created = _value(values, fields.created) if fields.created else None
-    return Record(record_id, text, label or None, _utc(created, fields.created), line)
+    return Record(record_id, text, label or None, _utc(created, fields.created), line, said)
 
 
 def _text_names(fields: RecordFields) -> list[str]:
@@ -143,10 +155,10 @@ def _string(value: Any, name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping | list | bytes):
-        raise _Bad(f"a text ({name}) was expected, not {type(value).__name__}")
+        raise Bad(f"a text ({name}) was expected, not {type(value).__name__}")
     text = str(value).replace("\0", "").strip()
     if not text.isascii() and LONE_SURROGATES.search(text):
-        raise _Bad(f"the text ({name}) is not valid Unicode")
+        raise Bad(f"the text ({name}) is not valid Unicode")
     return text
 
 
@@ -157,7 +169,7 @@ def _utc(value: Any, name: str | None) -> str | None:
         moment = _moment(value)
         aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError, TypeError, OSError) as error:
-        raise _Bad(f"the time ({name}) can't be read ({type(error).__name__})") from error
+        raise Bad(f"the time ({name}) can't be read ({type(error).__name__})") from error
     return aware.isoformat(timespec="seconds")
 
 
@@ -180,22 +192,34 @@ def _check_columns(fields: RecordFields, head: list[Row | BadRecord]) -> None:
     rows = [row[1] for row in head if not isinstance(row, BadRecord)]
     if not rows:
         return
-    folded = {name.casefold(): name for row in rows for name in row}
     mapped: dict[str, list[str | None]] = {
         "id": [fields.id],
         "text": [*_text_names(fields)],
         "label": [fields.label],
         "created": [fields.created],
     }
-    for field, names in mapped.items():
+    for setting, names in mapped.items():
         for name in names:
             if name and all(_value(row, name, MISSING) is MISSING for row in rows):
-                # The others aren't listed: without a header line, they are the first record.
-                close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
-                hint = f"; did you mean {folded[close[0]]!r}?" if close else ""
                 raise Unparsable(
                     "columns",
-                    f"fields.{field}: the file has no column {name!r}{hint}",
-                    remedy=f"name one of its columns in `fields.{field}` of the source, or keep "
+                    f"fields.{setting}: the file has no column {name!r}{_hint(name, rows)}",
+                    remedy=f"name one of its columns in `fields.{setting}` of the source, or keep "
                     "files with other columns in a source of their own.",
                 )
+
+
+def _hint(name: str, rows: list[Mapping[str, Any]]) -> str:
+    """The column that comes close. The others aren't listed: without a header line, they are the
+    first record."""
+    folded = {other.casefold(): other for row in rows for other in row if other != name}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
+    return f"; did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def similar_column(path: Path, name: str) -> str:
+    """What to say of a column that none of a source's records has: the file's that comes close."""
+    with suppress(OSError, Unparsable):
+        head = itertools.islice(rows_of_file(path, []), LOOK_AHEAD)
+        return _hint(name, [row[1] for row in head if not isinstance(row, BadRecord)])
+    return ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import RecordFields
+from stillhouse.config.dataset import Column
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
+from stillhouse.corpus.parse.columns import to_json
 from stillhouse.corpus.parse.files import known_suffix, parse_file
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
 from stillhouse.corpus.parse.records import Record, read_records
@@ -35,17 +37,22 @@ def document_schema() -> pa.Schema:
     `input_id` stands for the file and all that decides what is read from it. `label` is a record's
     own; `position` its line. `dropped_characters` counts quoted replies, signatures, page furniture
     and white space that cleaning removed. `suffix` is empty where it names no format.
+
+    `columns` is what a record says in the columns that tasks read, as a JSON object by column (see
+    parse/columns.py); null where it says nothing there. `asks` and `reads` name those of them that
+    hold a question, and the passage that it is put to.
     """
     import pyarrow as pa
 
     text = (
         *("doc_id", "input_id", "file_id", "version", "source", "kind", "path", "suffix"),
         *("record_id", "status", "category", "reason", "remedy", "title", "text", "language"),
-        *("label", "created_at"),
+        *("label", "created_at", "columns"),
     )
     return pa.schema(
         [(name, pa.string()) for name in text]
         + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position")]
+        + [(name, pa.list_(pa.string())) for name in ("asks", "reads")]
     )
 
 
@@ -53,7 +60,8 @@ def read_file(job: Job) -> list[Row] | Path:
     """The rows of a file; those of a large one in a Parquet file at `job["part"]`.
 
     `job` is plain JSON: the columns of `base` below, `file` (where it lies), `part`, `nlp_model`,
-    and for records `fields` and `strip_quotes` of its source. Has at least one row.
+    and for records `fields` and `strip_quotes` of its source, and `columns`, those of `Column`
+    each. Has at least one row.
 
     Raises:
         UserError: the spaCy model or a library is missing.
@@ -63,7 +71,8 @@ def read_file(job: Job) -> list[Row] | Path:
     try:
         if job["kind"] == "documents":
             return [_document_row(base, path, job["nlp_model"])]
-        rows = _record_rows(base, path, RecordFields(**job["fields"]), job["strip_quotes"])
+        columns = [Column(**column) for column in job["columns"]]
+        rows = _record_rows(base, path, RecordFields(**job["fields"]), columns, job["strip_quotes"])
         head = list(itertools.islice(rows, ROWS_IN_MEMORY + 1))
         if len(head) <= ROWS_IN_MEMORY:
             return head
@@ -115,8 +124,10 @@ def _document_row(base: Row, path: Path, nlp_model: str) -> Row:
     }
 
 
-def _record_rows(base: Row, path: Path, fields: RecordFields, strip_quotes: bool) -> Iterator[Row]:
-    for record in read_records(path, fields):
+def _record_rows(
+    base: Row, path: Path, fields: RecordFields, columns: Sequence[Column], strip_quotes: bool
+) -> Iterator[Row]:
+    for record in read_records(path, fields, columns):
         if isinstance(record, BadRecord):
             error = Unparsable(
                 "corrupt",
@@ -125,21 +136,30 @@ def _record_rows(base: Row, path: Path, fields: RecordFields, strip_quotes: bool
             )
             yield quarantined(base, error, record.line)
         else:
-            yield _record_row(base, record, strip_quotes)
+            yield _record_row(base, record, columns, strip_quotes)
 
 
-def _record_row(base: Row, record: Record, strip_quotes: bool) -> Row:
+def _record_row(base: Row, record: Record, columns: Sequence[Column], strip_quotes: bool) -> Row:
     text = record.text
     if strip_quotes:
         text = strip_signature(strip_quoted_reply(text))
     text = clean_text(text)
+    said = to_json(record.columns)
+    identity = [base["source"], base["path"], record.record_id, text]
+    in_role = {
+        role: [c.name for c in columns if c.role == role and c.name in record.columns]
+        for role in ("question", "passage")
+    }
     return {
         **base,
-        "doc_id": digest(base["source"], base["path"], record.record_id, text),
+        "doc_id": digest(*identity, said) if said else digest(*identity),
         "record_id": record.record_id,
         "text": text,
         "label": record.label,
         "created_at": record.created_at,
+        "columns": said,
+        "asks": in_role["question"],
+        "reads": in_role["passage"],
         "dropped_characters": len(record.text) - len(text),
         "position": record.line,
     }

@@ -24,9 +24,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+from stillhouse.corpus.pii.agreement import agreed
 from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
-from stillhouse.corpus.pii.spans import Finding, without_overlaps
+from stillhouse.corpus.pii.parts import BREAK, COLUMNS_END, find_apart
+from stillhouse.corpus.pii.spans import Finding
 from stillhouse.corpus.pii.vault import VaultEntry, key_id
 from stillhouse.steps import MASKING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
@@ -61,9 +63,6 @@ ACCOUNT_PATTERN = (
 
 # How often masked texts are scanned again, and what is found is masked as well.
 MORE_ROUNDS = 2
-
-# No find reaches over this: it stands between a title and its text.
-BREAK = "\n\x1e\n"
 
 # No `g`: fewer syllables that spell something offensive.
 SYLLABLES = tuple(c + v for c in "bdfhjklmnprstvz" for v in "aeiou")
@@ -231,7 +230,7 @@ class Masker:
         distinct = list(dict.fromkeys(texts))
         masked = {
             text: self._masked(text, findings)
-            for text, findings in zip(distinct, self._detector.find(distinct), strict=True)
+            for text, findings in zip(distinct, find_apart(self._detector, distinct), strict=True)
         }
         return [masked[text] for text in texts]
 
@@ -242,9 +241,10 @@ class Masker:
         if "PERSON" in self.settings.entities:
             wanted += [f for f in names_in_addresses(text, wanted) if self._counts(text, f)]
             wanted += [f for f in repeated_names(text, wanted) if self._asked_for(text, f)]
+        found = agreed(text, wanted, ours, lambda f: self._asked_for(text, f))
         entities = [
             Entity(f.kind, f.start, f.end, f.score, self.pseudonym(f.kind, text[f.start : f.end]))
-            for f in without_overlaps(text, wanted, ours)
+            for f in found
         ]
         parts, end = [], 0
         for entity in entities:
@@ -291,8 +291,8 @@ def _prefix(kind: str) -> str:
 
 
 def _untouchable(settings: MaskSettings) -> re.Pattern[str]:
-    """Pseudonyms, and the break between two parts of a text."""
+    """Pseudonyms, and the breaks between the parts of a whole."""
     prefixes = "|".join(sorted({re.escape(_prefix(kind)) for kind in settings.entities}))
     kinds = "|".join(re.escape(kind) for kind in settings.entities)
     code = f"{CODE}{{{settings.syllables}}}"
-    return re.compile(rf"\b(?:{prefixes})-{code}\b|<(?:{kinds})>|{BREAK}")
+    return re.compile(rf"\b(?:{prefixes})-{code}\b|<(?:{kinds})>|{BREAK}|{COLUMNS_END}")

@@ -59,7 +59,7 @@ def repeated_names(text: str, findings: list[Finding]) -> list[Finding]:
             value = text[finding.start : finding.end]
             for name in {value, *value.split()}:
                 if name == value or (name.casefold() not in NOT_NAMES and not name.islower()):
-                    key = _key(name)
+                    key = words_of(name)
                     names[key] = max(finding.score, names.get(key, 0.0))
     longest = max(map(len, names), default=0)
     words = list(re.finditer(r"\w+", text)) if longest else []
@@ -79,7 +79,7 @@ def repeated_names(text: str, findings: list[Finding]) -> list[Finding]:
     return found
 
 
-def _key(name: str) -> tuple[str, ...]:
+def words_of(name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", name.casefold()))
 
 

@@ -33,7 +33,7 @@ class ResidualFacts:
 
 
 def residual_findings(layout: Layout) -> ResidualFacts:
-    """What is left in `masked_documents`, titles and texts."""
+    """What is left in `masked_documents`: titles, texts and columns."""
     table = layout.table("masked_documents")
     names = ", ".join(f"'{kind}'" for kind in sorted(NER_KINDS))
     by_kind = counts(

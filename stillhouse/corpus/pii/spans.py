@@ -33,14 +33,14 @@ def without_overlaps(
     kept: list[Finding] = []
     for finding in sorted(findings, key=lambda f: (-f.score, f.start - f.end, f.start, f.kind)):
         for free in _FREE.finditer(bytes(covered[finding.start : finding.end])):
-            start, end = _trimmed(text, finding.start + free.start(), finding.start + free.end())
+            start, end = trimmed(text, finding.start + free.start(), finding.start + free.end())
             if sum(c.isalnum() for c in text[start:end]) >= 2:
                 kept.append(Finding(finding.kind, start, end, finding.score))
                 covered[start:end] = b"\x01" * (end - start)
     return sorted(kept, key=lambda f: f.start)
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without the white space and punctuation around the value, or a possessive."""
     while end > start and not (text[end - 1].isalnum() or text[end - 1] == ")"):
         end -= 1

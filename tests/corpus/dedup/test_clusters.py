@@ -190,6 +190,41 @@ def test_order_and_threads_change_nothing(seed: int, keep: Any) -> None:
     assert cluster_documents(documents, one) == cluster_documents(shuffled, two)
 
 
+@given(st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+def test_what_is_set_apart_is_clustered_by_itself_in_families_of_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    texts = [text for text in small_corpus(seed) for _ in range(rng.integers(1, 4))]
+    apart = [str(n) if n else None for n in rng.integers(0, 3, len(texts))]
+    exact = all_jaccard(texts)
+    together = list(rows(cluster_documents(table(texts), ONE_THREAD)).values())
+    result = list(rows(cluster_documents(table(texts, apart=apart), ONE_THREAD)).values())
+    number = {row["doc_id"]: i for i, row in enumerate(result)}
+    for i, row in enumerate(result):
+        leader = number[row["cluster_id"]]
+        assert apart[i] == apart[leader]
+        assert row["similarity"] == exact[i, leader] >= 0.8
+        assert row["kind"] != "exact" or texts[i] == texts[leader]
+    for i, j in np.argwhere(np.triu(exact >= 0.92, 1)):
+        assert result[i]["family_id"] == result[j]["family_id"]
+        both = result[i]["is_representative"] and result[j]["is_representative"]
+        assert apart[i] != apart[j] or not both
+    # Bands bring the same texts together.
+    assert {r["doc_id"]: r["family_id"] for r in together} == {
+        r["doc_id"]: r["family_id"] for r in result
+    }
+
+
+def test_more_texts_set_apart_than_a_bucket_compares_pair_by_pair() -> None:
+    words = sentence(5)
+    versions = [" ".join(words), " ".join([*words, "more"])]
+    texts = [versions[n % 2] for n in range(100)]
+    apart = [str(n // 2) for n in range(100)]
+    result = cluster_documents(table(texts, apart=apart), ONE_THREAD)
+    assert result["kind"].to_pylist() == ["unique", "near"] * 50
+    assert set(result["family_id"].to_pylist()) == {"d0000"}
+
+
 def test_a_chain_is_one_family_and_several_clusters() -> None:
     """Each version is near to the last one; the ends have little in common."""
     versions = [sentence(1, 100)]
@@ -265,6 +300,15 @@ def test_the_representative() -> None:
     assert kept == {"newest": "d", "longest": "b", "first": "c"}
 
 
+def test_who_has_more_labels_is_kept_whatever_else_is_preferred() -> None:
+    words = sentence(9, 100)
+    texts = {"a": " ".join(words), "b": " ".join([*words, "more"]), "c": " ".join(words)}
+    for labels, expected in [([0, 1, None], "b"), ([1, 1, 2], "c"), ([0, 0, 0], "a")]:
+        documents = table(texts, created_at=["2025-01-02", None, None], labels=labels)
+        kept = set(cluster_documents(documents, ONE_THREAD)["cluster_id"].to_pylist())
+        assert kept == {expected}
+
+
 def test_dates_as_timestamps_mean_the_same_as_strings() -> None:
     words = " ".join(sentence(3))
     moments = [datetime(2025, 1, 1, 12, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC), None]
@@ -313,6 +357,19 @@ def test_the_store_holds_what_is_there_and_no_more(tmp_path: Path) -> None:
     hashes = minhash.signatures(*minhash.shingles(pa.array(["a b c d e f"])))
     assert kept["signature"].to_pylist() == hashes.tolist()
     assert list(tmp_path.iterdir()) == [store]
+
+
+def test_a_text_is_hashed_and_stored_once_however_often_it_is_set_apart(tmp_path: Path) -> None:
+    store = tmp_path / "signatures.parquet"
+    texts = ["a b c d e f"] * 3 + ["g h i j k l"]
+    documents = table(texts, apart=["1", "2", None, None])
+    result = cluster_documents(documents, ONE_THREAD, signatures=store)
+    assert result.schema.metadata[b"hashed"] == b"2"
+    assert pq.read_table(store).num_rows == 2
+    again = cluster_documents(documents, ONE_THREAD, signatures=store)
+    assert again == result
+    assert again.schema.metadata[b"hashed"] == b"0"
+    assert pq.read_table(store).num_rows == 2
 
 
 def test_signatures_of_other_settings_are_not_used(tmp_path: Path) -> None:

@@ -220,6 +220,13 @@ def test_any_kind_that_presidio_knows_can_be_asked_for() -> None:
     ]
 
 
+def test_no_kinds_mask_nothing() -> None:
+    text = (
+        "Paul McCartney, mail j.doe@acme.test from 10.20.30.40, card 4111 1111 1111 1111, BW-711824"
+    )
+    assert Masker(MaskSettings(entities=()), KEY).mask(text) == Masked(text, [])
+
+
 def test_fingerprint_follows_the_settings() -> None:
     plain = MaskSettings().fingerprint()
     assert MaskSettings().fingerprint() == plain

@@ -1,0 +1,115 @@
+"""What a student says to texts of one's own, with the confidence that its report gave it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from stillhouse.config.dataset import Task
+from stillhouse.errors import UserError
+from stillhouse.storage.files import read_json
+from stillhouse.tasks.common import Row
+from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.running import Runner
+
+CALIBRATION = "calibration.json"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to ask; `calibration` says by task what its confidence is worth, where known."""
+
+    name: str
+    folder: Path
+    max_tokens: int
+    calibration: Mapping[str, Any] | None = None
+
+
+def read_calibration(folder: Path, model: str) -> dict[str, Any] | None:
+    """What a report in `folder` found of a model's confidence, by task."""
+    file = folder / CALIBRATION
+    return read_json(file).get(model) if file.exists() else None
+
+
+def ask(
+    models: Sequence[Model],
+    dataset: Path,
+    tasks: Sequence[Task],
+    asked: Iterable[str | Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Let each model answer each of `asked` for each task: one JSON object a task and input.
+
+    What is asked is a text, or an object with a field `text` (or `question` and `passage`); its
+    other fields come back with the answer. Inputs pass in batches, so that a file of any length
+    can be answered. Of several models, the first one's answer is the answer, and the others' stand
+    beside it by their names.
+
+    Raises `UserError` when an input has not what a task needs.
+    """
+    kinds = open_tasks(dataset, tasks)
+    runners = [Runner(m.folder, dataset, m.max_tokens) for m in models]
+    waiting = enumerate(asked, start=1)
+    while batch := list(islice(waiting, BATCH)):
+        said: list[dict[str, Any]] = []
+        for kind in kinds:
+            rows = [_row(kind.task, number, kind.posed(value)) for number, value in batch]
+            inputs = [row["input"] for row in rows]
+            answers = [
+                kind.answers(
+                    inputs, runner.predict(kind, rows), (m.calibration or {}).get(kind.task.name)
+                )
+                for m, runner in zip(models, runners, strict=True)
+            ]
+            for place, (_, value) in enumerate(batch):
+                own = dict(value) if isinstance(value, Mapping) else {}
+                first, *others = (found[place] for found in answers)
+                said.append(
+                    own
+                    | {"task": kind.task.name, **first.as_json()}
+                    | {m.name: other.as_json() for m, other in zip(models[1:], others, strict=True)}
+                )
+        # All tasks' answers to a text stand together.
+        for place in range(len(batch)):
+            yield from said[place :: len(batch)]
+
+
+def _row(task: Task, number: int, text: str | None) -> Row:
+    if not text or not text.strip():
+        raise UserError(
+            f"input {number}: it has no text for task {task.name}",
+            remedy="give a text, or JSON lines with a field `text` (for questions `question` and "
+            "`passage`).",
+        )
+    return {
+        "pair_id": str(number),
+        "instruction": task.instruction,
+        "input": text,
+        "response": "",
+        "label": None,
+    }
+
+
+def inputs_of(text: str) -> Iterator[str | dict[str, Any]]:
+    """What stands in a file or stream: JSON lines where its first character begins an object, else
+    one text. Raises `UserError` for a line that is no JSON object."""
+    if not text.lstrip().startswith("{"):
+        yield text
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise UserError(
+                f"line {number}: no JSON object",
+                remedy='write one object a line, such as {"text": "..."}, or plain text.',
+            )
+        yield value

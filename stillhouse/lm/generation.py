@@ -1,0 +1,243 @@
+"""What a causal LM writes after its prompts, token by token, many at once."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from stillhouse.lm.batches import plan_batches
+from stillhouse.lm.decoder import Decoder, attending_to_slots
+from stillhouse.progress import track
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from stillhouse.lm.grammar import Constraint
+
+# So many of a batch's places are free before the next prompts are read: read alone, a short one
+# costs almost as much as a few together.
+REFILL = 1 / 8
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a model wrote.
+
+    `ids` come without the end token. `log_probs` are the model's own, at temperature 1 and with
+    nothing barred, of each token written; where the answer `ended`, that of the end token is the
+    last.
+    """
+
+    ids: list[int]
+    log_probs: list[float]
+    ended: bool
+
+
+def generate(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    end_ids: Collection[int],
+    max_new_tokens: int | Sequence[int],
+    vocabulary: int,
+    batch_size: int = 16,
+    temperature: float = 0.0,
+    seed: int = 0,
+    constraints: Callable[[int], Constraint | None] | None = None,
+    description: str = "Generating",
+) -> list[Generated]:
+    """Answers in order of the prompts: the likeliest token each time, or at a `temperature` above
+    0 drawn from `seed` and the prompt's number.
+
+    An answer ends before a token of `end_ids`, or is cut off after `max_new_tokens` (one number, or
+    one a prompt). Only the first `vocabulary` tokens are written. Rows know nothing of each other,
+    so an answer depends on its batch no more than rounding does. `constraints` makes what keeps the
+    answer to prompt i within its grammar; where a grammar leaves no token, the answer stops.
+
+    Raises `ValueError` for a prompt without tokens.
+    """
+    answers = [
+        _Answer(i, list(prompt), limit, draw=random.Random(f"{seed} {i}") if temperature else None)
+        for i, (prompt, limit) in enumerate(
+            zip(prompts, _limits(prompts, max_new_tokens), strict=True)
+        )
+    ]
+    writer = _Writer(model, end_ids, vocabulary, batch_size, temperature, constraints)
+    return writer.write(answers, description)
+
+
+def generate_guided(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    free: Sequence[Generated],
+    constraints: Callable[[int], Constraint | None],
+    *,
+    end_ids: Collection[int],
+    max_new_tokens: int | Sequence[int],
+    vocabulary: int,
+    batch_size: int = 16,
+    description: str = "Generating by grammar",
+) -> list[Generated]:
+    """What `generate` writes under `constraints`, given what it wrote freely with the same
+    settings, both greedily.
+
+    The likeliest of the tokens allowed is the likeliest of all up to the first that is not. So a
+    free answer that its grammar accepts stays as it is, and another one is written on from where
+    it broke the grammar.
+    """
+    found, again = list(free), list[_Answer]()
+    rows = zip(prompts, _limits(prompts, max_new_tokens), free, strict=True)
+    for i, (prompt, limit, answer) in enumerate(
+        track(rows, f"{description}, checking", total=len(prompts))
+    ):
+        constraint = constraints(i)
+        if constraint is None or (answer.ended and constraint.accepts(answer.ids)):
+            continue
+        kept = constraint.valid(answer.ids)
+        again.append(_Answer(i, list(prompt), limit, answer.ids[:kept], answer.log_probs[:kept]))
+    writer = _Writer(model, end_ids, vocabulary, batch_size, 0.0, constraints)
+    for begun, guided in zip(again, writer.write(again, description), strict=True):
+        found[begun.index] = guided
+    return found
+
+
+def _limits(prompts: Sequence[Sequence[int]], most: int | Sequence[int]) -> Sequence[int]:
+    return [most] * len(prompts) if isinstance(most, int) else most
+
+
+@dataclass(eq=False)
+class _Answer:
+    """One that is being written: to prompt `index`, of `limit` tokens at most."""
+
+    index: int
+    prompt: list[int]
+    limit: int
+    ids: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    ended: bool = False
+    draw: random.Random | None = None
+    constraint: Constraint | None = None
+
+
+@dataclass(frozen=True)
+class _Writer:
+    model: PreTrainedModel
+    end_ids: Collection[int]
+    vocabulary: int
+    batch_size: int
+    temperature: float
+    constraints: Callable[[int], Constraint | None] | None
+
+    def write(self, answers: Sequence[_Answer], description: str) -> list[Generated]:
+        """Go on with `answers` until each has ended or is as long as it may be."""
+        import torch
+
+        if not all(a.prompt for a in answers):
+            raise ValueError("a prompt without tokens: there is nothing to go on from")
+        with torch.inference_mode(), attending_to_slots(self.model):
+            for _ in track(self._done(answers), description, unit="answers", total=len(answers)):
+                pass
+        return [Generated(a.ids, a.log_probs, a.ended) for a in answers]
+
+    def _done(self, answers: Sequence[_Answer]) -> Iterator[_Answer]:
+        """The answers in the order in which they are done."""
+        begun = [a for a in answers if len(a.ids) < a.limit]
+        yield from (a for a in answers if len(a.ids) >= a.limit)
+        if not begun:
+            return
+        lengths = [len(a.prompt) + len(a.ids) for a in begun]
+        planned = plan_batches(lengths, self.batch_size)  # rows of like length beside each other
+        waiting = deque(begun[i] for batch in planned for i in batch)
+        size = min(self.batch_size, len(begun))
+        refill = max(1, int(size * REFILL))
+        decoder = Decoder(
+            self.model,
+            size,
+            max(len(a.prompt) + a.limit for a in begun),
+            vocabulary=self.vocabulary,
+            prefix=_common(begun)[: min(lengths) - 1],
+        )
+        rows: list[_Answer] = []
+        while waiting or rows:
+            first = 0
+            if size - len(rows) >= min(refill, len(waiting)) > 0:
+                first = len(rows)
+                rows += [waiting.popleft() for _ in range(min(size - first, len(waiting)))]
+                logits = decoder.admit([self._so_far(a) for a in rows[first:]])
+            else:
+                logits = decoder.step([a.ids[-1] for a in rows])
+            goes_on = self._extend(rows[first:], logits)
+            # From the end, so that the row that moves to the place of another was seen before it.
+            for row in reversed(range(first, len(rows))):
+                if not goes_on[row - first]:
+                    decoder.leave(row)
+                    done, rows[row] = rows[row], rows[-1]
+                    rows.pop()
+                    done.constraint = None
+                    yield done
+
+    def _so_far(self, answer: _Answer) -> list[int]:
+        """Prompt and answer up to here, which its grammar is told."""
+        if self.constraints is not None:
+            answer.constraint = self.constraints(answer.index)
+        if answer.constraint is not None:
+            for token in answer.ids:
+                answer.constraint.advance(token)
+        return answer.prompt + answer.ids
+
+    def _extend(self, rows: Sequence[_Answer], logits: torch.Tensor) -> list[bool]:
+        """Add to each row its next token, by logits [rows, vocabulary]; which ones go on."""
+        allowed, scores = self._allowed(rows, logits), logits
+        if allowed is not None:
+            scores = logits.masked_fill(~allowed, float("-inf"))
+        tokens = self._choose(rows, scores)
+        log_probs = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+        stuck = [False] * len(rows) if allowed is None else (~allowed.any(-1)).tolist()
+        goes_on = []
+        for answer, token, log_prob, no_token in zip(
+            rows, tokens.tolist(), log_probs.tolist(), stuck, strict=True
+        ):
+            if not no_token:
+                answer.log_probs.append(log_prob)
+                answer.ended = token in self.end_ids
+                if not answer.ended:
+                    answer.ids.append(token)
+                    if answer.constraint is not None:
+                        answer.constraint.advance(token)
+            goes_on.append(not no_token and not answer.ended and len(answer.ids) < answer.limit)
+        return goes_on
+
+    def _allowed(self, rows: Sequence[_Answer], logits: torch.Tensor) -> torch.Tensor | None:
+        """Which tokens each row's grammar allows [rows, vocabulary]; None when all may come."""
+        import numpy as np
+        import torch
+
+        if all(a.constraint is None for a in rows):
+            return None
+        allowed = np.ones(logits.shape, dtype=bool)
+        for row, answer in enumerate(rows):
+            if answer.constraint is not None:
+                allowed[row] = answer.constraint.allowed()
+        return torch.from_numpy(allowed).to(logits.device)
+
+    def _choose(self, rows: Sequence[_Answer], scores: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        draws = [a.draw.random() for a in rows if a.draw]
+        if not draws:
+            return scores.argmax(-1)
+        sums = torch.softmax(scores.double() / self.temperature, -1).cumsum(-1)
+        drawn = torch.tensor(draws, dtype=sums.dtype, device=sums.device)[:, None] * sums[:, -1:]
+        return (sums <= drawn).sum(-1).clamp(max=scores.shape[-1] - 1)
+
+
+def _common(answers: Sequence[_Answer]) -> list[int]:
+    """What their prompts begin with alike; nothing if there is but one, which is read at once."""
+    columns = zip(*(a.prompt for a in answers), strict=False)
+    alike = [column[0] for column in takewhile(lambda c: len(set(c)) == 1, columns)]
+    return alike if len(answers) > 1 else []

@@ -1,0 +1,90 @@
+"""Resampling: how far a score, or the difference of two, could be off by the luck of the examples.
+
+A score here is any function of sums over examples, so that shares, means and micro F1 are treated
+alike. Examples that belong together (passages of one document, near-duplicates) are drawn together.
+(Efron 1979, "Bootstrap methods: another look at the jackknife"; by clusters: Field and Welsh 2007,
+"Bootstrapping clustered data".)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.metrics.extraction import micro_f1
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+SIGNIFICANCE = 0.05
+# An interval of one score is shown after every epoch as well; its ends need no third digit.
+INTERVAL_REPEATS = 2_000
+# Draws in memory at a time.
+CHUNK = 2_000_000
+
+Metric = Callable[["NDArray[Any]"], "NDArray[Any]"]
+"""From sums over examples [..., k] to scores [...]."""
+
+
+def mean_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the mean of float [n]."""
+    return _interval(with_ones(values), mean_of, seed)
+
+
+def f1_interval(counts: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of micro F1, from counts [n, 3]."""
+    return _interval(counted(counts), micro_f1, seed)
+
+
+def _interval(columns: NDArray[Any], metric: Metric, seed: int) -> tuple[float, float]:
+    import numpy as np
+
+    drawn = draw(columns, metric, INTERVAL_REPEATS, seed)
+    low, high = np.quantile(drawn, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
+    return float(low), float(high)
+
+
+def draw(sums: NDArray[Any], metric: Metric, repeats: int, seed: int) -> NDArray[Any]:
+    """The metric of `repeats` samples of as many groups, with replacement; `sums` [groups, k]."""
+    import numpy as np
+
+    random, found, n = np.random.default_rng(seed), [], len(sums)
+    for start in range(0, repeats, rows := max(1, CHUNK // n)):
+        chosen = random.integers(0, n, (min(rows, repeats - start), n))
+        found.append(metric(sums[chosen].sum(axis=1)))
+    return np.concatenate(found)
+
+
+def by_group(columns: NDArray[Any], groups: Sequence[Any] | None) -> NDArray[Any]:
+    """Sums [groups, k] of columns [n, k]."""
+    import numpy as np
+
+    if groups is None:
+        return columns
+    if len(groups) != len(columns):
+        raise ValueError(f"need a group for each of {len(columns)} examples; got {len(groups)}")
+    _, place = np.unique(np.asarray(groups), return_inverse=True)
+    return np.stack([np.bincount(place, weights=column) for column in columns.T], axis=1)
+
+
+def with_ones(values: ArrayLike) -> NDArray[Any]:
+    """Float [n] as columns whose sums make a mean."""
+    import numpy as np
+
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or not len(found):
+        raise ValueError(f"need a row of scores; got {found.shape}")
+    return np.stack([found, np.ones(len(found))], axis=1)
+
+
+def counted(counts: ArrayLike) -> NDArray[Any]:
+    import numpy as np
+
+    found = np.asarray(counts, dtype=np.float64)
+    if found.ndim != 2 or found.shape[1] != 3 or not len(found):
+        raise ValueError(f"need counts [n, 3]; got {found.shape}")
+    return found
+
+
+def mean_of(sums: NDArray[Any]) -> NDArray[Any]:
+    return sums[..., 0] / sums[..., 1]

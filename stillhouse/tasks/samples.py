@@ -1,0 +1,125 @@
+"""Which examples a report shows of all that were answered: those that teach a reader most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.tasks.sections import Answer, Sample, SampleGroup
+from stillhouse.wording import plain_lines, shortened
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLE_TEXT_LENGTH = 400
+# How many a report shows of each group, in this order: where answers are right or wrong ...
+RIGHT_OR_WRONG = {
+    "disagree": ("Where the models disagree", 30),
+    "wrong": ("Where all are wrong alike", 15),
+    "right": ("Where all are right, least confident first", 10),
+}
+# ... and where they are better or worse.
+BETTER_OR_WORSE = {
+    "differ": ("Where the models differ most", 12),
+    "worst": ("Where all do worst", 8),
+    "best": ("Where all do best", 4),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """One model's answers, in the order of the examples.
+
+    `right` bool [n] where answers are right or wrong, else None; then `values` float [n], 0..1,
+    says how good each is. `confidence` float [n] where the model has one, NaN where it has none of
+    an answer.
+    """
+
+    answers: Sequence[str]
+    right: NDArray[Any] | None
+    confidence: NDArray[Any] | None = None
+    values: NDArray[Any] | None = None
+
+
+def sample_groups(
+    texts: Sequence[str],
+    gold: Sequence[str],
+    given: Mapping[str, Given],
+    *,
+    text_length: int = SAMPLE_TEXT_LENGTH,
+) -> list[SampleGroup]:
+    """Groups of examples, given what models (by what they are called) answered to `texts`.
+
+    The last model is the one that a reader is about to use: its confident errors come first, and
+    of its right answers those that it was least sure of. Raises ValueError when there are not as
+    many texts as examples.
+    """
+    if len(texts) != len(gold):
+        raise ValueError(f"{len(texts)} texts for {len(gold)} examples")
+    last = list(given.values())[-1]
+    ranked = _by_right(given) if last.right is not None else _by_value(given)
+    return [
+        SampleGroup(
+            title,
+            total,
+            [
+                Sample(
+                    shortened(plain_lines(texts[row]), text_length),
+                    shortened(plain_lines(gold[row]), text_length),
+                    [_answer(name, x, row, text_length) for name, x in given.items()],
+                )
+                for row in rows
+            ],
+        )
+        for title, total, rows in ranked
+        if rows
+    ]
+
+
+def _by_right(given: Mapping[str, Given]) -> list[tuple[str, int, list[int]]]:
+    import numpy as np
+
+    last = list(given.values())[-1]
+    all_right = np.all([np.asarray(x.right, dtype=bool) for x in given.values()], axis=0)
+    same = np.array(
+        [len({x.answers[i] for x in given.values()}) == 1 for i in range(len(last.answers))]
+    )
+    agree, right = all_right | same, np.asarray(last.right, dtype=bool)
+    masks = {"disagree": ~agree, "wrong": agree & ~right, "right": agree & right}
+    sure = np.zeros(len(right)) if last.confidence is None else np.nan_to_num(last.confidence)
+    order = np.argsort(np.where(right, sure, -sure), kind="stable")
+    found = []
+    for kind, (title, most) in RIGHT_OR_WRONG.items():
+        rows = [int(row) for row in order if masks[kind][row]]
+        found.append((title, len(rows), rows[:most]))
+    return found
+
+
+def _by_value(given: Mapping[str, Given]) -> list[tuple[str, int, list[int]]]:
+    import numpy as np
+
+    values = np.stack([np.asarray(x.values, dtype=float) for x in given.values()])
+    mean, total = values.mean(axis=0), values.shape[1]
+    orders = {"differ": -np.ptp(values, axis=0), "worst": mean, "best": -mean}
+    shown: set[int] = set()
+    found = []
+    for kind, (title, most) in BETTER_OR_WORSE.items():
+        if kind == "differ" and len(given) == 1:
+            continue
+        rows = [int(row) for row in np.argsort(orders[kind], kind="stable") if row not in shown]
+        shown |= set(rows[:most])
+        found.append((title, total, rows[:most]))
+    return found
+
+
+def _answer(name: str, given: Given, row: int, length: int) -> Answer:
+    sure = nan if given.confidence is None else float(given.confidence[row])
+    return Answer(
+        name,
+        shortened(plain_lines(given.answers[row]), length),
+        confidence=None if isnan(sure) else sure,
+        right=None if given.right is None else bool(given.right[row]),
+        score=None if given.values is None else float(given.values[row]),
+    )
