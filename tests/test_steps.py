@@ -188,6 +188,7 @@ SHAPES_UNADAPTED: list[tuple[str, Any, set[str]]] = [
     ("teachers.0.prompt.shots", 9, {ADAPTED}),
     ("teachers.0.prompt.choose", "nearest", {ADAPTED}),
     ("tasks.0.classes", {"billing": "invoices"}, {PAIRS, ADAPTED, *REPORTS}),
+    ("tasks.3.fields.item.description", "a product", {PAIRS, ADAPTED, ANSWERS}),
     ("teachers.0.adapt.rank", 4, set()),
     ("teachers.0.adapt.seed", 9, set()),
 ]

@@ -71,7 +71,8 @@ teachers:
   - version: tiny-1
     model: {tiny_base}
     license: MIT
-    adapt: {{epochs: 24, patience: 24, rank: 16, learning_rate: 0.015, batch_size: 8, max_tokens: 96}}
+    adapt:
+      {{epochs: 24, patience: 24, rank: 16, learning_rate: 0.015, batch_size: 8, max_tokens: 96}}
 students:
   - name: all
     tasks: [routing, order, gate]

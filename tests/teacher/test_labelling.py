@@ -21,7 +21,7 @@ from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.hidden import LISTED
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.soft_labels.store import LabelStore, header_from, open_store
-from stillhouse.tasks.common import rows_of, training_examples, training_rows
+from stillhouse.tasks.common import training_examples, training_rows
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import adapt_teacher
@@ -275,7 +275,7 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
         Encoder(load_tokenizer(tiny_base), 64),
     )
     for place, kind in enumerate(open_tasks(dataset, tasks)):
-        rows = [r for batch in rows_of(dataset, kind.task.name, "train") for r in batch]
+        rows = [r for batch in training_rows(dataset, kind.task.name) for r in batch]
         asked = Prompter(encoder, ASKED, kind, dataset).prompts(rows)
         found = kind.predict_untrained(model, asked, [r["input"] for r in rows])
         for row, probabilities in zip(rows, found, strict=True):
