@@ -263,7 +263,7 @@ def test_what_tasks_read_of_records_shapes_parsing(
     def settings(**changes: Any) -> dict[str, Any]:
         values = yaml.safe_load(TEXT)
         values["sources"].append({**values["sources"][1], "name": "mails"})
-        task = {"name": "order", "kind": "extraction", "sources": ["tickets", "mails"]}
+        task = {"name": "parts", "kind": "extraction", "sources": ["tickets", "mails"]}
         task |= {"answers": "order", "fields": {"number": "string"}}
         values["tasks"].append(task | changes)
         (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
