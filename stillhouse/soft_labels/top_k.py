@@ -29,10 +29,8 @@ def encode_top_k(logits: torch.Tensor, k: int, temperatures: Sequence[float]) ->
         raise ValueError(f"k={k} of {logits.shape[1]} tokens")
     kept, ids = logits.topk(k, dim=1)
     require_finite(kept[:, 0])
-    tails = []
-    for t in encoding.temperatures:
-        # From the others themselves: 1 - sum(kept) has no digit left when the teacher is sure.
-        tails.append((logits / t).softmax(1).scatter_(1, ids, 0.0).sum(1))
+    # From the others themselves: 1 - sum(kept) has no digit left when the teacher is sure.
+    tails = [(logits / t).softmax(1).scatter_(1, ids, 0.0).sum(1) for t in encoding.temperatures]
     # A softmax and its logarithm at one token cost a third of a log-sum-exp over all.
     most = logits.softmax(1).gather(1, ids[:, :1]).log()
     return LabelRecords(
