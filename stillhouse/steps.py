@@ -170,11 +170,6 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
     return f"{files} files could not be read and are tried again" if files else None
 
 
-# Those of the settings below that stores of soft labels say themselves, each its own: one more
-# temperature, or another task's encoding, leaves what the others hold.
-ENCODING_SETTINGS = ("encodings", "k", "draws", "temperatures")
-
-
 def _guides(at: Where) -> dict[str, Any]:
     return {task.name: _only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
 
@@ -201,17 +196,11 @@ def _adaptation(at: Where) -> dict[str, Any]:
 def _soft_labels(at: Where) -> dict[str, Any]:
     how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
     encodings = {t.name: how.encoding_of(t, adapted=adapt.method != "none") for t in project.tasks}
-    found: dict[str, Any] = {
-        "encodings": encodings,
-        "method": adapt.method,
-        "max_tokens": adapt.max_tokens,
-    }
-    # The classes' probabilities and hidden states hold at every temperature; the others are kept
-    # for those asked.
+    found = {"encodings": encodings, **_only(adapt, "method", "max_tokens")}
+    # The others hold at every temperature; these are kept for those asked.
     for encoding, setting in (("top_k", "k"), ("sampled", "draws")):
         if encoding in encodings.values():
-            found[setting] = getattr(how, setting)
-            found["temperatures"] = temperatures(project)
+            found |= {setting: getattr(how, setting), "temperatures": temperatures(project)}
     return found
 
 
