@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.models.precision import rows_multiple
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 MODEL_TYPES = ("llama", "mistral", "phi3", "qwen2", "qwen3", "smollm3")
 
 ATTENTION = "stillhouse_packed"
-
-# Matrix products of 16 bits are prepared anew for every number of rows on a CPU: about 15 ms.
-ROWS_OF_16_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,7 @@ def run_packed(
     `needed` (int64, each once) are the rows that are read: of the last layer the others get no
     more than their keys and values, and what is returned for them means nothing.
     """
-    rounded = inputs.device.type == "cpu" and decoder.dtype.itemsize == 2
-    multiple = ROWS_OF_16_BITS if rounded else 1
+    multiple = rows_multiple(decoder.dtype, inputs.device)
     packing = packing.rounded(multiple)
     name = "inputs_embeds" if inputs.is_floating_point() else "input_ids"
     reading = _reading_only(decoder.layers[-1], needed, len(packing.places), multiple)

@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
+from stillhouse.models.precision import rows_multiple
 from stillhouse.training.objective import NO_GOLD
 
 if TYPE_CHECKING:
@@ -100,12 +102,15 @@ class _FusedLoss(torch.autograd.Function):
         sums = hidden.new_zeros(2, dtype=exact)
         scale = 1 / settings.denominator
         # Memory used over and over: fresh pages cost a CPU more than the arithmetic on them.
-        chunk = hidden.new_empty(min(step, rows), vocab, dtype=exact)
+        multiple = rows_multiple(factor, hidden.device)
+        most = min(step, rows)
+        chunk = hidden.new_empty(most + -most % multiple, vocab, dtype=exact)
         cached = len(chunk) if hidden.is_cuda else max(1, CACHED_ELEMENTS // vocab)
         spare = hidden.new_empty(min(cached, len(chunk)), vocab, dtype=exact)
         with torch.autocast(hidden.device.type, enabled=False):
             for part in _slices(0, rows, step):
-                h = hidden.detach()[part].to(factor)
+                count = part.stop - part.start
+                h = pad(hidden.detach()[part], (0, 0, 0, -count % multiple))
                 logits = chunk[: len(h)]
                 # Divided by the temperature on the way, which saves a pass over them.
                 _multiply(h, w.t(), out=logits, scale=1 / settings.temperature)
@@ -117,13 +122,16 @@ class _FusedLoss(torch.autograd.Function):
                     z = logits[few.start - part.start : few.stop - part.start]
                     labels = None if targets is None else targets.slice(few.start, few.stop)
                     sums += _logits_to_gradient(z, spare[: len(z)], gold[few], labels, settings)
+                logits[count:] = 0
                 if grad_bias is not None:
                     grad_bias[:vocab] += scale * logits.sum(0)
                 if grad_values is not None:
                     grad_values.addmm_(logits[:, ids].t(), h.to(exact), alpha=scale)
                 dz = logits.to(factor)
-                if grad_hidden is not None:
+                if grad_hidden is not None and count == len(dz):
                     _multiply(dz, w, out=grad_hidden[part])
+                elif grad_hidden is not None:
+                    grad_hidden[part] = torch.mm(dz, w)[:count]
                 if grad_weight is not None and factor == exact:
                     grad_weight[:vocab].addmm_(dz.t(), h, alpha=scale)
                 elif grad_weight is not None:

@@ -17,7 +17,7 @@ from stillhouse.soft_labels.targets import SparseTargets
 from stillhouse.soft_labels.top_k import encode_top_k
 from stillhouse.training import fused_loss
 from stillhouse.training.losses import distillation_loss, reference_loss
-from stillhouse.training.objective import NO_GOLD
+from stillhouse.training.objective import NO_GOLD, TrainedRows
 
 WIDTH, VOCAB, ROWS = 8, 40, 23
 
@@ -401,11 +401,58 @@ def test_sixteen_bit_inputs_are_added_up_in_float32(dtype):
     )
     assert got[0].dtype == torch.float32
     for fused, plain in zip(got[:3], expected[:3], strict=True):
-        torch.testing.assert_close(fused.double(), plain, rtol=1e-5, atol=0)
+        # Logits are rounded to 16 bits once; what is added up of them isn't.
+        bound = torch.finfo(dtype).eps / 50
+        torch.testing.assert_close(fused.double(), plain, rtol=bound, atol=0)
     for fused, plain in zip(got[3:], expected[3:], strict=True):
         assert fused.dtype == dtype
         bound = 4 * torch.finfo(dtype).eps * float(plain.abs().max())
         torch.testing.assert_close(fused.double(), plain, rtol=0.01, atol=bound)
+
+
+@pytest.mark.parametrize("chunk_rows", [None, 5])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_trained_rows_of_a_frozen_head_get_what_the_whole_head_would(dtype, chunk_rows):
+    hidden, weight, gold, teacher = make(dtype)
+    targets = encoded("top_k", teacher, 2.0)
+    ids = torch.tensor([31, 2, 7])
+    kwargs = {"alpha": 0.5, "temperature": 2.0, "denominator": ROWS}
+    whole = weight.clone().requires_grad_()
+    distillation_loss(hidden, whole, gold, targets, **kwargs).loss.backward()
+    found = []
+    for loss in (distillation_loss, reference_loss):
+        rows = TrainedRows(ids, weight[ids].requires_grad_())
+        more = {"chunk_rows": chunk_rows, "rows": rows}
+        assert not weight.requires_grad
+        loss(hidden, weight, gold, targets, **kwargs, **more).loss.backward()
+        found.append(rows.values.grad)
+    tolerance = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.03}[dtype]
+    bound = tolerance * float(whole.grad.abs().max())
+    assert found[0].abs().max() > 0
+    torch.testing.assert_close(found[0], whole.grad[ids], rtol=tolerance, atol=bound)
+    torch.testing.assert_close(found[0], found[1], rtol=tolerance, atol=bound)
+
+
+@pytest.mark.parametrize("rows", [1, 31, 32, 33, 70])
+def test_sixteen_bit_rows_are_multiplied_in_few_shapes(rows, monkeypatch):
+    """A CPU prepares such products anew for every number of rows."""
+    hidden, weight, gold, _ = make(torch.bfloat16, rows=rows + 4)
+    hidden, gold = hidden[4:], gold[4:]
+    shapes, original = set(), fused_loss._multiply
+    monkeypatch.setattr(
+        fused_loss,
+        "_multiply",
+        lambda a, b, **more: (shapes.add(a.shape[0]), original(a, b, **more))[1],
+    )
+    kwargs = {"alpha": 0.0, "temperature": 1.0, "denominator": rows}
+    bias = torch.linspace(-1, 1, VOCAB).bfloat16()
+    got = value_and_gradients(distillation_loss, hidden, weight, bias, gold, None, **kwargs)
+    exact = [t.double() for t in (hidden, weight, bias)]
+    expected = value_and_gradients(reference_loss, *exact, gold, None, **kwargs)
+    for fused, plain in zip(got, expected, strict=True):
+        bound = 0.02 * float(plain.abs().max())
+        torch.testing.assert_close(fused.double(), plain, rtol=0.02, atol=bound)
+    assert all(count % 32 == 0 for count in shapes)
 
 
 def test_autocast_does_not_reach_the_loss():
