@@ -10,8 +10,9 @@ from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
 from stillhouse.models.admission import admit, refuse_edited
 from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
+from stillhouse.shapes import temperatures
 from stillhouse.state import Artefact
-from stillhouse.steps import STEPS, temperatures
+from stillhouse.steps import STEPS
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
 from stillhouse.tasks.running import Runner

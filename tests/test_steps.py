@@ -14,6 +14,7 @@ import yaml
 
 from stillhouse import steps
 from stillhouse.config.project import load_project
+from stillhouse.shapes import Where
 from stillhouse.state import State
 from stillhouse.steps import CODE, STEPS
 from tests.made import make_all
@@ -267,7 +268,7 @@ def test_what_tasks_read_of_records_shapes_parsing(
         task |= {"answers": "order", "fields": {"number": "string"}}
         values["tasks"].append(task | changes)
         (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
-        where = steps.Where(load_project(tmp_path))
+        where = Where(load_project(tmp_path))
         return {s.name: s.settings(where) for s in STEPS.values() if s.scope == "project"}
 
     before, after = settings(), settings(**{field: value})

@@ -21,16 +21,9 @@ from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.storage.tables import write_table
 from stillhouse.tasks import classification
 from stillhouse.tasks.classification import Classification
-from stillhouse.tasks.common import (
-    Tally,
-    answer_ids,
-    figures_of_epoch,
-    prompts_of,
-    require_splits,
-    texts_of,
-    training_examples,
-)
+from stillhouse.tasks.common import Tally, prompts_of, require_splits, texts_of, training_examples
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.models import answer_ids, figures_of_epoch
 
 CPU = torch.device("cpu")
 

@@ -41,6 +41,7 @@ ORDER = {
     "sizes": field(type="integer", list=True, optional=True),
     "remark": field(grounded=False, optional=True),
 }
+NONE = "no answer"
 TEXT = 'Dear all,\n\nplease send 3 of the "XL-200" (steel) to C:\\temp, Zoë said.\tThanks 😀'
 
 
@@ -209,8 +210,9 @@ def test_a_text_without_words_has_no_pieces(accepts: Callable[[str, str], bool])
         assert accepts(grammar, '{"quantity":3}')
         assert not accepts(grammar, '{"product":" ","quantity":3}')
         assert not accepts(grammar, '{"product":"","quantity":3}')
-        assert accepts(passage_grammar(text), "")
-        assert not accepts(passage_grammar(text), "a")
+        assert accepts(passage_grammar(text, NONE), NONE)
+        assert not accepts(passage_grammar(text, NONE), "")
+        assert not accepts(passage_grammar(text, NONE), "a")
 
 
 @pytest.mark.parametrize("text", ["東京タワーは高い。", "ประเทศไทย สวย"])
@@ -230,7 +232,9 @@ def test_scripts_without_spaces_are_taken_apart(
 @pytest.mark.parametrize(
     ("answer", "accepted"),
     [
-        ("", True),
+        ("", False),
+        ("no answer", True),
+        ("no", False),
         ("3 of the", True),
         (' "XL-200" (steel) to C:\\temp', True),
         ("all,\n\nplease", True),
@@ -240,10 +244,10 @@ def test_scripts_without_spaces_are_taken_apart(
         ("\n\nplease", False),
     ],
 )
-def test_an_answer_to_a_question_is_a_piece_of_the_passage_or_empty(
+def test_an_answer_to_a_question_is_a_piece_of_the_passage_or_says_that_there_is_none(
     accepts: Callable[[str, str], bool], answer: str, accepted: bool
 ) -> None:
-    assert accepts(passage_grammar(TEXT), answer) == accepted
+    assert accepts(passage_grammar(TEXT, NONE), answer) == accepted
 
 
 def test_what_a_text_says_stays_text(accepts: Callable[[str, str], bool]) -> None:
@@ -259,10 +263,10 @@ def test_what_a_text_says_stays_text(accepts: Callable[[str, str], bool]) -> Non
         fields = {text: field(), "other": field(values=[text], optional=True)}
         grammar = grammar_of(fields, text)
         assert accepts(grammar, canonical({text: text, "other": text}, fields)), text
-        assert accepts(passage_grammar(text), text)
+        assert accepts(passage_grammar(text, NONE), text)
         for other in ("zzz", '{"b":"zzz"}', json.dumps({text: "zzz"}), text + "zzz"):
             assert not accepts(grammar, other)
-            assert not accepts(passage_grammar(text), other)
+            assert not accepts(passage_grammar(text, NONE), other)
 
 
 def test_a_long_text_is_no_burden(smollm2_folder: Path) -> None:
@@ -432,8 +436,9 @@ def test_a_model_that_knows_nothing_writes_what_can_be_read_and_stands_in_the_te
 def test_a_model_that_knows_nothing_answers_with_pieces_of_the_passage(
     tiny: tuple[PreTrainedModel, Grammars, Any], text: str, seed: int
 ) -> None:
-    for written in written_under(tiny, passage_grammar(text), seed):
-        assert written.removeprefix(" ") in text
+    for written in written_under(tiny, passage_grammar(text, NONE), seed):
+        said = written.removeprefix(" ")
+        assert said == NONE or said in text
 
 
 def test_a_model_that_knows_nothing_comes_to_an_end(
@@ -444,4 +449,6 @@ def test_a_model_that_knows_nothing_comes_to_an_end(
     found = [w for seed in range(5) for w in written_under(tiny, grammar_of(fields, TEXT), seed)]
     assert len(found) > 10
     assert len(set(found)) > 10
-    assert len([w for s in range(5) for w in written_under(tiny, passage_grammar(TEXT), s)]) > 10
+    assert (
+        len([w for s in range(5) for w in written_under(tiny, passage_grammar(TEXT, NONE), s)]) > 10
+    )

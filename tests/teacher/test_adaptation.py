@@ -15,7 +15,7 @@ from stillhouse.config.teacher import Adaptation, TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.models.importing import describe
-from stillhouse.tasks.common import answers_in_words
+from stillhouse.tasks.models import answers_in_words
 from stillhouse.teacher.adaptation import adapt_teacher
 
 Pairs = list[dict[str, Any]]

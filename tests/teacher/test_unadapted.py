@@ -18,8 +18,9 @@ from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.importing import describe
 from stillhouse.models.loading import load_model, load_tokenizer
-from stillhouse.tasks.common import InWords, answers_in_words, rows_of
+from stillhouse.tasks.common import rows_of
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.models import InWords, answers_in_words
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.unadapted import leave_as_it_came
 
