@@ -37,6 +37,11 @@ class Batch:
     gold: torch.Tensor
     needed: torch.Tensor
 
+    def rows_of_texts(self) -> list[torch.Tensor]:
+        """The packed rows [length] of each text's tokens, on the CPU."""
+        grid = self.packing.grid.cpu()
+        return [row[:length] for row, length in zip(grid, self.lengths, strict=True)]
+
     @property
     def supervised(self) -> int:
         return int(self.gold.numel())
@@ -113,7 +118,7 @@ def collate(
 
 def response_hidden(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Last hidden states [supervised, hidden] at the positions that predict response tokens."""
-    return _supervised(batch, _last_hidden(model, batch, batch.needed))
+    return _supervised(batch, last_hidden(model, batch, batch.needed))
 
 
 def layered_hidden(
@@ -133,15 +138,17 @@ def layered_hidden(
 
     hooks = [decoder.layers[number].register_forward_hook(keep(number)) for number in numbers]
     try:
-        hidden = _last_hidden(model, batch, None)
+        hidden = last_hidden(model, batch)
     finally:
         for hook in hooks:
             hook.remove()
     return _supervised(batch, hidden), [found[number] for number in numbers]
 
 
-def _last_hidden(model: PreTrainedModel, batch: Batch, needed: torch.Tensor | None) -> torch.Tensor:
-    """[packed rows, hidden]"""
+def last_hidden(
+    model: PreTrainedModel, batch: Batch, needed: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Last hidden states [packed rows, hidden]; those that aren't `needed` may mean nothing."""
     decoder = model.base_model
     if can_pack(decoder):
         return run_packed(decoder, batch.tokens, batch.packing, needed=needed)

@@ -23,6 +23,7 @@ from stillhouse.models.loading import (
 from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json
+from stillhouse.student.alignment import TeacherStates
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
@@ -93,6 +94,16 @@ def distil_student(
     model = load_model(target, device, torch.float32)
     pad_id = student_tokenizer.pad_token_id
     lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
+    states = None
+    if how.alignment:
+        states = TeacherStates(
+            teacher,
+            cut.kept_layers,
+            examples,
+            scratch / "hidden_states" / fingerprint,
+            teacher_ids=None if vocabulary is None else vocabulary.student_to_teacher,
+            pad_id=tokenizer.pad_token_id,
+        )
     result = train(
         model,
         TrainingData(
@@ -100,6 +111,8 @@ def distil_student(
             _SoftTargets(labels, teacher, len(tokenizer), vocabulary),
             how.temperature,
             how.alpha,
+            hidden_states=states,
+            alignment=how.alignment,
         ),
         how,
         evaluate=lambda: figures_of_epoch(score_all(model, encoder, validation)),

@@ -2,8 +2,9 @@
 
 Adaptation trains only the top layers, so what enters them never changes: for all epochs, for
 validation, for labelling, and for every teacher version cut from the same weights at the same
-layer. On a CPU this is two thirds of the work. The hidden states take length x width x 4 bytes a
-prompt on disk; above `MAX_CACHE_BYTES` the whole model runs each time instead.
+layer. On a CPU this is two thirds of the work. The hidden states take length x width x 2 or 4 bytes
+a prompt on disk; where that is more than the cache may hold, the whole model runs each time
+instead.
 """
 
 from __future__ import annotations
@@ -12,22 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillhouse.lm.batches import collate, plan_batches
+from stillhouse.lm.batches import collate, last_hidden, plan_batches
+from stillhouse.lm.hidden_cache import HiddenCache
 from stillhouse.lm.prompts import Example
-from stillhouse.progress import track
-from stillhouse.storage.files import atomic_file, digest
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-MAX_CACHE_BYTES = 4 << 30
-SHARD_EXAMPLES = 128
+BATCH_SIZE = 16
 
 
 def fits_cache(model: PreTrainedModel, examples: Sequence[Example]) -> bool:
-    width = model.config.hidden_size * model.dtype.itemsize
-    return sum(len(e.ids) for e in examples) * width <= MAX_CACHE_BYTES
+    return HiddenCache.fits(examples, model.config.hidden_size * model.dtype.itemsize)
 
 
 class Trunk:
@@ -38,65 +36,33 @@ class Trunk:
 
     def __init__(self, model: PreTrainedModel, layers: int, folder: Path, *, pad_id: int) -> None:
         self.model, self.layers, self.pad_id = model, layers, pad_id
-        self.folder = folder
-        self._found: dict[str, torch.Tensor] = {}
+        self._cache = HiddenCache(folder, self._compute, "Running the frozen layers")
 
-    def prepare(self, examples: Sequence[Example], *, batch_size: int = 16) -> None:
-        """Compute what is missing, in shards that survive a kill, and keep it in memory.
-
-        What is cached of other texts is removed: they left the dataset.
-        """
-        from safetensors.torch import load_file
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        wanted = {_key(e): e for e in examples}
-        for shard in sorted(self.folder.glob("*.safetensors")):
-            stored = load_file(shard)
-            kept = {k: v for k, v in stored.items() if k in wanted}
-            if len(kept) < len(stored):
-                self._save(kept)
-                shard.unlink(missing_ok=True)
-            self._found.update(kept)
-        missing = [e for k, e in wanted.items() if k not in self._found]
-        missing.sort(key=lambda e: -len(e.ids))
-        shards = [missing[i : i + SHARD_EXAMPLES] for i in range(0, len(missing), SHARD_EXAMPLES)]
-        for shard_examples in track(shards, "Running the frozen layers", unit="shards"):
-            hidden = self._compute(shard_examples, batch_size)
-            self._save(hidden)
-            self._found.update(hidden)
+    def prepare(self, examples: Sequence[Example]) -> None:
+        """See `HiddenCache.prepare`."""
+        self._cache.prepare(examples)
 
     def __call__(self, examples: Sequence[Example]) -> list[torch.Tensor]:
         """Hidden states [length, width] of prepared `examples`."""
-        return [self._found[_key(e)].to(self.model.dtype) for e in examples]
+        return [found.to(self.model.dtype) for found in self._cache(examples)]
 
-    def _save(self, hidden: dict[str, torch.Tensor]) -> None:
-        from safetensors.torch import save_file
-
-        if hidden:
-            with atomic_file(self.folder / f"{digest(sorted(hidden))}.safetensors") as temporary:
-                save_file(hidden, temporary)
-
-    def _compute(self, examples: Sequence[Example], batch_size: int) -> dict[str, torch.Tensor]:
+    def _compute(self, examples: Sequence[Example]) -> list[torch.Tensor]:
         import torch
 
-        decoder, found = self.model.base_model, {}
+        decoder, found = self.model.base_model, [torch.empty(0)] * len(examples)
         every, norm = decoder.layers, decoder.norm
         decoder.layers, decoder.norm = every[: self.layers], torch.nn.Identity()
         try:
             with torch.inference_mode():
-                for indices in plan_batches([len(e.ids) for e in examples], batch_size):
+                for indices in plan_batches([len(e.ids) for e in examples], BATCH_SIZE):
                     chosen = [examples[i] for i in indices]
                     batch = collate(chosen, pad_id=self.pad_id, device=self.model.device)
-                    hidden = decoder(**batch.inputs, use_cache=False).last_hidden_state.cpu()
-                    for row, example in zip(hidden, chosen, strict=True):
-                        found[_key(example)] = row[: len(example.ids) - 1].clone()
+                    hidden = last_hidden(self.model, batch).cpu()
+                    for i, rows in zip(indices, batch.rows_of_texts(), strict=True):
+                        found[i] = hidden[rows]
         finally:
             decoder.layers, decoder.norm = every, norm
         return found
-
-
-def _key(example: Example) -> str:
-    return digest(example.ids[:-1])
 
 
 def upper_part(model: PreTrainedModel, layers: int) -> PreTrainedModel:

@@ -59,7 +59,8 @@ class TrainingState:
         if folder.exists():
             remove_leftovers(folder)  # puts back what a save killed between two renames left
             if not state._resume():
-                shutil.rmtree(folder, ignore_errors=True)
+                for name in ("last", "best"):  # others keep theirs beside
+                    shutil.rmtree(folder / name, ignore_errors=True)
         return state
 
     def add(self, parts: Mapping[str, float]) -> None:

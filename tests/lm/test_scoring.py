@@ -199,7 +199,7 @@ def test_the_upper_part_on_cached_states_is_the_whole_model(
     model: LlamaForCausalLM, tmp_path: object
 ) -> None:
     trunk = Trunk(model, 3, tmp_path / "trunk", pad_id=0)  # type: ignore[operator]
-    trunk.prepare(EXAMPLES, batch_size=2)
+    trunk.prepare(EXAMPLES)
     assert len(model.model.layers) == 4  # the model is whole again
     whole = token_probabilities(model, EXAMPLES, [90, 91], pad_id=0)
     upper = token_probabilities(
@@ -213,17 +213,14 @@ def test_cached_states_are_not_computed_again(
 ) -> None:
     folder = tmp_path / "trunk"  # type: ignore[operator]
     Trunk(model, 2, folder, pad_id=0).prepare(EXAMPLES[:3])
-    again = Trunk(model, 2, folder, pad_id=0)
     computed: list[str] = []
     original = Trunk._compute
     monkeypatch.setattr(
         Trunk,
         "_compute",
-        lambda self, examples, size: (
-            computed.extend(e.key for e in examples) or original(self, examples, size)
-        ),
+        lambda self, examples: computed.extend(e.key for e in examples) or original(self, examples),
     )
-    again.prepare(EXAMPLES)
+    Trunk(model, 2, folder, pad_id=0).prepare(EXAMPLES)
     assert sorted(computed) == ["e3", "e4"]
 
 

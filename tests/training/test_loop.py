@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from stillhouse.config.training import TrainingSettings
@@ -83,6 +85,7 @@ def fit(  # type: ignore[no-untyped-def]
         fingerprint=extra.pop("fingerprint", "f"),
         pad_id=0,
         vocabulary=VOCABULARY,
+        dtype=extra.pop("dtype", None),
     )
 
 
@@ -138,7 +141,7 @@ def test_a_broken_run_goes_on_to_the_same_weights(
     assert same_weights(whole, resumed)
 
 
-def break_off(folder: Path, epochs: int) -> None:
+def break_off(folder: Path, epochs: int, **extra: Any) -> None:
     """Train, and die in the validation after `epochs` whole epochs."""
     model = make_model()
     score, calls = accuracy(model), 0
@@ -151,7 +154,7 @@ def break_off(folder: Path, epochs: int) -> None:
         return score()
 
     with pytest.raises(KeyboardInterrupt):
-        fit(model, folder, SHORT, examples=FEW, evaluate=dies)
+        fit(model, folder, SHORT, examples=FEW, evaluate=dies, **extra)
 
 
 def same_weights(left: LlamaForCausalLM, right: LlamaForCausalLM) -> bool:
@@ -299,3 +302,83 @@ def test_accumulation_gives_the_step_of_the_large_batch(tmp_path: Path) -> None:
         torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
     assert list((tmp_path / "30" / "last").glob("*")) != []
     assert not list(tmp_path.rglob("*.pt")) and not list(tmp_path.rglob("*.bin"))
+
+
+def test_in_bfloat16_it_learns_as_in_float32(tmp_path: Path) -> None:
+    exact, rounded = make_model(), make_model()
+    expected = fit(exact, tmp_path / "exact")
+    computed: list[torch.dtype] = []
+
+    def evaluate() -> dict[str, float]:
+        computed.append(rounded.dtype)
+        return accuracy(rounded)()
+
+    found = fit(rounded, tmp_path / "rounded", dtype=torch.bfloat16, evaluate=evaluate)
+    assert set(computed) == {torch.bfloat16}
+    assert found.best_score > 0.9
+    assert found.history[0]["ce"] == pytest.approx(expected.history[0]["ce"], rel=0.02)
+    assert found.history[-1]["ce"] == pytest.approx(expected.history[-1]["ce"], abs=0.05)
+    assert {p.dtype for p in rounded.parameters()} == {torch.float32}
+    assert rounded.lm_head.weight is rounded.model.embed_tokens.weight
+
+
+def test_steps_too_small_for_bfloat16_add_up(tmp_path: Path) -> None:
+    """A rate at which no weight moves by what bfloat16 can tell apart in one step."""
+    slow = SETTINGS.model_copy(update={"learning_rate": 2e-6, "epochs": 4, "weight_decay": 0.0})
+    model, moved = make_model(), []
+    before = [p.detach().clone() for p in model.parameters()]
+    fit(model, tmp_path, slow, dtype=torch.bfloat16)
+    for old, new in zip(before, model.parameters(), strict=True):
+        if old.ndim > 1:
+            moved.append((new - old).abs().median() / old.abs().median())
+    assert min(moved) > 1e-4
+    assert max(moved) < 1e-2
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_broken_run_in_bfloat16_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    """What is saved are the float32 masters."""
+    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
+    whole = make_model()
+    fit(whole, tmp_path / "whole", SHORT, examples=FEW, dtype=torch.bfloat16)
+    break_off(tmp_path / "broken", epochs, dtype=torch.bfloat16)
+    saved = load_file(tmp_path / "broken" / "last" / "weights.safetensors")
+    assert {w.dtype for w in saved.values()} == {torch.float32}
+    assert any(not w.bfloat16().float().equal(w) for w in saved.values())
+    resumed = make_model(seed=99)
+    fit(resumed, tmp_path / "broken", SHORT, examples=FEW, dtype=torch.bfloat16)
+    assert same_weights(whole, resumed)
+
+
+def test_a_broken_run_leaves_the_model_in_float32(tmp_path: Path) -> None:
+    model = make_model()
+
+    def dies() -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, tmp_path, SHORT, examples=FEW, evaluate=dies, dtype=torch.bfloat16)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_weights_stored_in_bfloat16_have_masters_too(tmp_path: Path) -> None:
+    model = make_model().to(torch.bfloat16)
+    assert fit(model, tmp_path).best_score > 0.9
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_accumulation_in_bfloat16_adds_up_in_float32(tmp_path: Path) -> None:
+    """Micro-batches of one text each against all at once."""
+    once, many = make_model(), make_model()
+    one_step = SETTINGS.model_copy(update={"epochs": 1, "warmup": 0.0, "learning_rate": 1e-3})
+    for model, size, passes in ((once, 64, 1), (many, 1, 64)):
+        settings = one_step.model_copy(update={"batch_size": size, "accumulation": passes})
+        fit(model, tmp_path / str(size), settings, examples=make_examples(64), dtype=torch.bfloat16)
+    start = make_model()
+    for a, b, old in zip(once.parameters(), many.parameters(), start.parameters(), strict=True):
+        moved = (a - old).abs().mean()
+        assert moved > 0
+        assert (a - b).abs().mean() < 0.2 * moved
