@@ -10,14 +10,19 @@ from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
 from stillhouse.models.admission import admit, refuse_edited
 from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
+from stillhouse.shapes import temperatures
 from stillhouse.state import Artefact
-from stillhouse.steps import ENCODING_SETTINGS, STEPS, temperatures
+from stillhouse.steps import STEPS
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
 from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
 from stillhouse.teacher.answers import TABLE, answer_pairs
 from stillhouse.teacher.labelling import label_pairs
+
+# Settings of soft labels that each store says itself: one more temperature, or another encoding of
+# another task, leaves what the others hold.
+SAID_BY_STORES = ("encodings", "k", "draws", "temperatures")
 
 
 @asset_of("teacher_model")
@@ -124,7 +129,7 @@ def soft_labels(
             # What was labelled under other settings or by other code is labelled again.
             teacher_digest=digest(
                 work.facts("adapted_teacher").digest,
-                {k: v for k, v in work.recipe.settings.items() if k not in ENCODING_SETTINGS},
+                {k: v for k, v in work.recipe.settings.items() if k not in SAID_BY_STORES},
                 work.recipe.code,
             ),
             max_tokens=work.teacher.adapt.max_tokens,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
+from stillhouse.shapes import Where
 from stillhouse.state import State, state_of
-from stillhouse.steps import Where
 
 
 def source_files(state: State, _: Where) -> str | None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
-from stillhouse.steps import STEPS, Step, Where
+from stillhouse.shapes import Where
+from stillhouse.steps import STEPS, Step
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive
 from stillhouse.storage.provenance import (

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stillhouse import facts
+from stillhouse import facts, shapes
 from stillhouse.config.base import settings_of
-from stillhouse.config.project import Project
-from stillhouse.config.student import Student
-from stillhouse.config.teacher import Teacher
+from stillhouse.shapes import Where
 from stillhouse.storage.layout import Layout
 
 Scope = Literal["project", "teacher", "student"]
@@ -54,23 +52,6 @@ def code_version(part: str) -> int:
     """The version of a part of the code: what is kept by content, row by row or answer by answer,
     is made again under another one."""
     return CODE[part][0]
-
-
-@dataclass(frozen=True)
-class Where:
-    """Which artefact of a step: the teacher version and the student it belongs to."""
-
-    project: Project
-    version: str | None = None
-    student_name: str | None = None
-
-    @property
-    def teacher(self) -> Teacher:
-        return self.project.teacher(str(self.version))
-
-    @property
-    def student(self) -> Student:
-        return self.project.student(str(self.student_name))
 
 
 def _content(found: Any, _: Where) -> dict[str, str]:
@@ -142,92 +123,10 @@ def _none(_: Where) -> dict[str, Any]:
     return {}
 
 
-def _without(section: Any, *names: str) -> dict[str, Any]:
-    return {k: v for k, v in settings_of(section).items() if k not in names}
-
-
-def _only(section: Any, *names: str) -> dict[str, Any]:
-    return {k: v for k, v in settings_of(section).items() if k in names}
-
-
-# What the table of source files says of a source; reading its files is none of their business.
-_OF_FILES = ("path", "kind", "confidentiality", "label_from")
-
-
-def _parsing(at: Where) -> dict[str, Any]:
-    sources = at.project.sources
-    read = {s.name: at.project.reading(s.name) for s in sources if s.kind == "records"}
-    return {
-        "sources": {s.name: _without(s, *_OF_FILES) for s in sources},
-        "columns": {name: [settings_of(c) for c in columns] for name, columns in read.items()},
-        "nlp_model": at.project.privacy.nlp_model,
-    }
-
-
 def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
     """A read error may pass: a share that hung, a file that was being written."""
     files = found.quarantined_by_category.get("unreadable")
     return f"{files} files could not be read and are tried again" if files else None
-
-
-# Those of the settings below that stores of soft labels say themselves, each its own: one more
-# temperature, or another task's encoding, leaves what the others hold.
-ENCODING_SETTINGS = ("encodings", "k", "draws", "temperatures")
-
-
-def _guides(at: Where) -> dict[str, Any]:
-    return {task.name: _only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
-
-
-def _of_tasks(at: Where, *names: str) -> dict[str, Any]:
-    """Settings of the tasks that an artefact is about: those of its student, or all."""
-    learned = at.student.tasks if at.student_name else [t.name for t in at.project.tasks]
-    return {name: _only(at.project.task(name), *names) for name in learned}
-
-
-# How an answer may look, and how it is decoded.
-_ANSWERS = ("fields", "max_answer_tokens", "grounded", "no_answer")
-
-
-def _adaptation(at: Where) -> dict[str, Any]:
-    """Of a teacher that is left as it came, only how it is asked."""
-    written = {"answers": _of_tasks(at, "max_answer_tokens")}
-    if at.teacher.adapt.method != "none":
-        return {**settings_of(at.teacher.adapt), **written}
-    prompt = settings_of(at.teacher.prompt)
-    return {"method": "none", "prompt": prompt, "guides": _guides(at), **written}
-
-
-def _soft_labels(at: Where) -> dict[str, Any]:
-    how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
-    encodings = {t.name: how.encoding_of(t, adapted=adapt.method != "none") for t in project.tasks}
-    found: dict[str, Any] = {
-        "encodings": encodings,
-        "method": adapt.method,
-        "max_tokens": adapt.max_tokens,
-    }
-    # The classes' probabilities and hidden states hold at every temperature; the others are kept
-    # for those asked.
-    for encoding, setting in (("top_k", "k"), ("sampled", "draws")):
-        if encoding in encodings.values():
-            found[setting] = getattr(how, setting)
-            found["temperatures"] = temperatures(project)
-    return found
-
-
-def _answers(at: Where) -> dict[str, Any]:
-    """What is asked of the teacher, and what of it is kept."""
-    asked = ("kind", "unlabelled", "min_confidence", "written")
-    return {
-        "tasks": _of_tasks(at, *asked, *_ANSWERS),
-        "method": at.teacher.adapt.method,
-        "max_tokens": at.teacher.adapt.max_tokens,
-    }
-
-
-def temperatures(project: Project) -> list[float]:
-    """The students' temperatures: what the soft labels have to serve."""
-    return sorted({s.distillation.temperature for s in project.students})
 
 
 # Libraries whose upgrade makes other documents of the same files, or masks other things.
@@ -242,7 +141,7 @@ _ROWS = (
         "source_files", "corpus", "project",
         reads={},
         settings=lambda at: {
-            "sources": {s.name: _only(s, *_OF_FILES) for s in at.project.sources}
+            "sources": {s.name: shapes.only(s, *shapes.OF_FILES) for s in at.project.sources}
         },
         facts=facts.SourceFilesFacts,
         code=("sources",), kinds=("file",), folder=_table("source_files"),
@@ -251,7 +150,7 @@ _ROWS = (
     Step(
         "parsed_documents", "corpus", "project",
         reads={"source_files": _content},
-        settings=_parsing,
+        settings=shapes.parsing,
         facts=facts.ParsedDocumentsFacts,
         code=("parsing",), kinds=("python", "parquet"), folder=_table("parsed_documents"),
         libraries=lambda at: (*PARSING_LIBRARIES, at.project.privacy.nlp_model),
@@ -260,7 +159,7 @@ _ROWS = (
     Step(
         "masked_documents", "corpus", "project",
         reads={"parsed_documents": _content},
-        settings=lambda at: _without(at.project.privacy, "train_up_to"),
+        settings=lambda at: shapes.without(at.project.privacy, "train_up_to"),
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
         libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
@@ -271,7 +170,7 @@ _ROWS = (
         reads={
             "source_files": _content, "parsed_documents": _content, "masked_documents": _content
         },
-        settings=lambda at: _without(at.project.dedup, "memory_limit"),
+        settings=lambda at: shapes.without(at.project.dedup, "memory_limit"),
         facts=facts.UniqueDocumentsFacts,
         code=("deduplication",), kinds=("duckdb", "parquet"), folder=_table("unique_documents"),
     ),
@@ -281,7 +180,8 @@ _ROWS = (
         settings=lambda at: {
             # What is kept of a teacher's answers, and how long they may be, is no matter of pairs.
             "tasks": [
-                _without(task, "min_confidence", "max_answer_tokens") for task in at.project.tasks
+                shapes.without(task, "min_confidence", "max_answer_tokens")
+                for task in at.project.tasks
             ],
             "train_up_to": at.project.privacy.train_up_to,
         },
@@ -318,7 +218,7 @@ _ROWS = (
     Step(
         "adapted_teacher", "teacher", "teacher",
         reads={"teacher_model": _content, "dataset_splits": _splits("train", "validation")},
-        settings=_adaptation,
+        settings=shapes.adaptation,
         facts=facts.AdaptedTeacherFacts,
         code=("tasks", "prompts", "adaptation", "training"), kinds=("huggingface", "pytorch"),
         folder=lambda layout, at: layout.adapted_teacher(str(at.version)),
@@ -327,7 +227,7 @@ _ROWS = (
     Step(
         "teacher_answers", "teacher", "teacher",
         reads={"adapted_teacher": _content, "dataset_splits": _splits("train", "unlabelled")},
-        settings=_answers,
+        settings=shapes.answers,
         facts=facts.TeacherAnswersFacts,
         code=("tasks", "prompts", "answers"), kinds=("pytorch", "parquet"),
         folder=lambda layout, at: layout.teacher_answers(str(at.version)),
@@ -340,7 +240,7 @@ _ROWS = (
             "teacher_answers": _content,
             "dataset_splits": _splits("train"),
         },
-        settings=_soft_labels,
+        settings=shapes.soft_labels,
         facts=facts.SoftLabelsFacts,
         code=("tasks", "prompts", "labelling"), kinds=("pytorch", "safetensors"),
         folder=lambda layout, at: layout.soft_labels(str(at.version)),
@@ -358,7 +258,7 @@ _ROWS = (
             **settings_of(at.student.distillation),
             "init": settings_of(at.student.init),
             "tasks": at.student.tasks,
-            "answers": _of_tasks(at, "max_answer_tokens"),
+            "answers": shapes.of_tasks(at, "max_answer_tokens"),
         },
         facts=facts.CheckpointFacts,
         code=("tasks", "prompts", "initialisation", "distillation", "training"),
@@ -390,10 +290,10 @@ _ROWS = (
             "project": at.project.name,
             "gates": settings_of(at.project.gates),
             "tasks": at.student.tasks,
-            "answers": _of_tasks(at, *_ANSWERS),
+            "answers": shapes.of_tasks(at, *shapes.ANSWERS),
             # Of the zero-shot teacher.
-            "prompt": _without(at.teacher.prompt, "shots", "choose"),
-            "guides": {n: g for n, g in _guides(at).items() if n in at.student.tasks},
+            "prompt": shapes.without(at.teacher.prompt, "shots", "choose"),
+            "guides": {n: g for n, g in shapes.guides(at).items() if n in at.student.tasks},
         },
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),

@@ -58,7 +58,7 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
     assert names == {
         *("source_files", "parsed_documents", "masked_documents", "unique_documents"),
         *("instruction_pairs", "dataset_splits", "review_sample"),
-        *("teacher_model", "adapted_teacher", "soft_labels"),
+        *("teacher_model", "adapted_teacher", "teacher_answers", "soft_labels"),
         *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),
     }
     ancestors = dg.AssetSelection.assets("router/evaluation_report").upstream().resolve(graph)

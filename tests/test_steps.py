@@ -14,6 +14,7 @@ import yaml
 
 from stillhouse import steps
 from stillhouse.config.project import load_project
+from stillhouse.shapes import Where
 from stillhouse.state import State
 from stillhouse.steps import CODE, STEPS
 from tests.made import make_all
@@ -28,7 +29,8 @@ tasks:
   - {name: routing, kind: classification, sources: [tickets, wiki]}
   - {name: gist, kind: summarization, sources: [wiki, tickets]}
   - {name: qa, kind: question_answering, sources: [wiki, tickets], answers: answer}
-  - {name: order, kind: extraction, sources: [tickets], answers: order, fields: {item: {type: string}}}
+  - {name: order, kind: extraction, sources: [tickets], answers: order,
+     fields: {item: {type: string}}}
 teachers: [{version: v1, model: folder, license: MIT}]
 soft_labels: {encoding: top_k}
 students:
@@ -178,6 +180,33 @@ def test_a_setting_makes_exactly_these_steps_stale(
     assert stale(write(made, (field, value))) == expected
 
 
+# The same of a teacher that nobody adapts. Labels and students follow its digest, which is that of
+# its prompts too (see teacher/unadapted.py).
+SHAPES_UNADAPTED: list[tuple[str, Any, set[str]]] = [
+    ("teachers.0.prompt.form", "plain", {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.calibrate", True, {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.max_tokens", 999, {ADAPTED, *REPORTS}),
+    ("teachers.0.prompt.shots", 9, {ADAPTED}),
+    ("teachers.0.prompt.choose", "nearest", {ADAPTED}),
+    ("tasks.0.classes", {"billing": "invoices"}, {PAIRS, ADAPTED, *REPORTS}),
+    ("tasks.3.fields.item.description", "a product", {PAIRS, ADAPTED, ANSWERS}),
+    ("teachers.0.adapt.rank", 4, set()),
+    ("teachers.0.adapt.seed", 9, set()),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"), SHAPES_UNADAPTED, ids=[s[0] for s in SHAPES_UNADAPTED]
+)
+def test_a_setting_makes_exactly_these_stale_of_a_teacher_that_is_not_adapted(
+    tmp_path: Path, field: str, value: Any, expected: set[str]
+) -> None:
+    unadapted = ("teachers.0.adapt", {"method": "none"})
+    make_all(write(tmp_path, unadapted))
+    assert stale(write(tmp_path, unadapted)) == set()
+    assert stale(write(tmp_path, unadapted, (field, value))) == expected
+
+
 def test_every_setting_is_in_the_table() -> None:
     """A new setting must say what it makes stale."""
     from stillhouse.config.project import Project
@@ -216,6 +245,36 @@ def steps_models(annotation: Any) -> list[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for inner in getattr(annotation, "__args__", ()) for m in steps_models(inner)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("answers", "truth", {PARSED, PAIRS}),
+        ("fields", {"product": "string"}, {PARSED, PAIRS}),
+        ("sources", ["tickets"], {PARSED, PAIRS}),
+        # Documents have no columns.
+        ("sources", ["tickets", "mails", "wiki"], {PAIRS}),
+        ("instruction", "As JSON.", {PAIRS}),
+    ],
+)
+def test_what_tasks_read_of_records_shapes_parsing(
+    tmp_path: Path, field: str, value: Any, expected: set[str]
+) -> None:
+    def settings(**changes: Any) -> dict[str, Any]:
+        values = yaml.safe_load(TEXT)
+        values["sources"].append({**values["sources"][1], "name": "mails"})
+        task = {"name": "parts", "kind": "extraction", "sources": ["tickets", "mails"]}
+        task |= {"answers": "order", "fields": {"number": "string"}}
+        values["tasks"].append(task | changes)
+        (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
+        where = Where(load_project(tmp_path))
+        return {s.name: s.settings(where) for s in STEPS.values() if s.scope == "project"}
+
+    before, after = settings(), settings(**{field: value})
+    assert {name for name in before if before[name] != after[name]} == expected
+    # As it comes back from the record.
+    assert json.loads(json.dumps(before)) == before
 
 
 def test_another_students_temperature_is_none_of_a_students_business(made: Path) -> None:

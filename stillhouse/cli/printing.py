@@ -32,6 +32,7 @@ def print_header(project: Project, version: str) -> None:
 def print_run(project: Project, version: str, outcome: Outcome, *, finished: bool) -> None:
     """Seconds by asset and the outcome of checks; for a whole run also each student's table."""
     from stillhouse.report.assemble import EVALUATION, PAGE
+    from stillhouse.report.findings import headlines
     from stillhouse.report.summary import table_markdown
 
     state = open_state(project)
@@ -46,7 +47,11 @@ def print_run(project: Project, version: str, outcome: Outcome, *, finished: boo
     for student in project.students:
         folder = state.folder(Artefact(STEPS["evaluation_report"], version, student.name))
         typer.echo(f"\n{student.name}, taught by {version}:\n")
-        typer.echo(table_markdown(read_json(folder / EVALUATION)))
+        evaluation = read_json(folder / EVALUATION)
+        for sentence in headlines(evaluation):
+            for line in _wrapped(sentence):
+                typer.echo(line)
+        typer.echo(f"\n{table_markdown(evaluation)}")
         typer.echo(f"\nReport: {shown(folder / PAGE)}")
 
 

@@ -13,15 +13,9 @@ from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
-from stillhouse.tasks.common import (
-    Kind,
-    Row,
-    gold_of,
-    quoted,
-    require_splits,
-    rows_of,
-)
+from stillhouse.tasks.common import Kind, Row, gold_of, quoted, require_splits, rows_of
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.results import Scored
 from stillhouse.tasks.running import Runner
 
 if TYPE_CHECKING:
@@ -38,6 +32,10 @@ class Answers:
     kind: Kind
     gold: list[str]
     predictions: list[Any]
+
+    def scored(self, calibration: Any = None) -> Scored:
+        """How good they are; `calibration` as `Kind.calibrate` gives it."""
+        return self.kind.score(self.gold, self.predictions, calibration)
 
 
 def predict(

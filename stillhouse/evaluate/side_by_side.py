@@ -77,7 +77,7 @@ def side_by_side(
         }
         calibrations[c.name] = learned
         scored[c.name] = {
-            task: replace(x.kind.score(x.gold, x.predictions, learned.get(task)), display=c.display)
+            task: replace(x.scored(learned.get(task)), display=c.display)
             for task, x in _answers(c, dataset, asked, SPLIT).items()
         }
     baselines, simple = _baselines(dataset, kinds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.lm.prompts import SPACE
@@ -34,7 +35,7 @@ class Grammars:
     ) -> None:
         from llguidance import LLTokenizer
 
-        self.vocabulary = vocabulary
+        self.vocabulary, self.end_ids = vocabulary, frozenset(end_ids)
         self._tokenizer = LLTokenizer(
             _Tokens(token_bytes(tokenizer, vocabulary), end_ids), eos_token=sorted(end_ids)
         )
@@ -53,14 +54,14 @@ class Grammars:
         matcher = LLMatcher(self._tokenizer, ANY_TOKENS + grammar, log_level=0, limits=limits)
         if matcher.is_error():
             raise ValueError(f"grammar: {matcher.get_error().splitlines()[0]}")
-        return Constraint(matcher, self.vocabulary)
+        return Constraint(matcher, self.vocabulary, self.end_ids)
 
 
 class Constraint:
     """How far an answer has come in its grammar, and what may come next."""
 
-    def __init__(self, matcher: Any, vocabulary: int) -> None:
-        self._matcher, self._vocabulary = matcher, vocabulary
+    def __init__(self, matcher: Any, vocabulary: int, end_ids: Collection[int]) -> None:
+        self._matcher, self._vocabulary, self._end_ids = matcher, vocabulary, end_ids
 
     def allowed(self) -> NDArray[np.bool_]:
         """Whether each token [vocabulary] may come next, the end tokens among them.
@@ -91,18 +92,19 @@ class Constraint:
 
     def accepts(self, ids: Sequence[int]) -> bool:
         """Whether `ids`, without an end token, are a whole answer from its beginning."""
-        matcher = self._beginning()
-        return matcher.try_consume_tokens(list(ids)) == len(ids) and matcher.is_accepting()
+        taken, matcher = self._from_start(ids)
+        return taken == len(ids) and matcher.is_accepting()
 
     def valid(self, ids: Sequence[int]) -> int:
         """How many of `ids` could be written, one after the other, from the beginning."""
-        found: int = self._beginning().try_consume_tokens(list(ids))
-        return found
+        return self._from_start(ids)[0]
 
-    def _beginning(self) -> Any:
+    def _from_start(self, ids: Sequence[int]) -> tuple[int, Any]:
         matcher = self._matcher.deep_copy()
         matcher.reset()
-        return matcher
+        # llguidance takes an end token for a part of the answer.
+        text = list(takewhile(lambda token: token not in self._end_ids, ids))
+        return matcher.try_consume_tokens(text), matcher
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> list[bytes]:

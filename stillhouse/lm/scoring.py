@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillhouse.lm.batches import collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Example
@@ -120,9 +120,9 @@ def sequence_probabilities(
     scores = run([_prompt(e) for e in examples], description=description)
     if priors is not None:
         asked = [tuple(_prompt(e)) for e in priors]
-        distinct = list(dict.fromkeys(asked))  # most often one
-        found = run([list(ids) for ids in distinct], description=f"{description} without a text")
-        scores -= found[[distinct.index(ids) for ids in asked]]
+        place = {ids: i for i, ids in enumerate(dict.fromkeys(asked))}  # most often one
+        found = run([list(ids) for ids in place], description=f"{description} without a text")
+        scores -= found[[place[ids] for ids in asked]]
     result: np.ndarray = softmax(scores, axis=1)
     return result
 
@@ -239,13 +239,11 @@ def _score_sequences(
     visible |= torch.eye(length).bool()  # a padding row that sees nothing would be NaN
     if start:
         visible = torch.cat([torch.ones(len(prompts), length, before).bool(), visible], dim=2)
-    bias = torch.zeros(visible.shape, dtype=model.dtype).masked_fill(
-        ~visible, torch.finfo(model.dtype).min
-    )
+    positions += before
     hidden = model.base_model(
         input_ids=ids.to(device),
-        attention_mask=bias[:, None].to(device),
-        position_ids=(before + positions).to(device),
+        attention_mask=_masks(model, visible, positions),
+        position_ids=positions.to(device),
         past_key_values=start.repeated(len(prompts)) if start else None,
         use_cache=start is not None,
     ).last_hidden_state
@@ -253,6 +251,28 @@ def _score_sequences(
     found = _log_probabilities(hidden, weight, sources, targets)
     sizes = [len(s) for s in sequences]
     return torch.stack([part.sum(dim=1) for part in found.split(sizes, dim=1)], dim=1)
+
+
+def _masks(model: PreTrainedModel, visible: torch.Tensor, positions: torch.Tensor) -> Any:
+    """What a model takes for its attention mask: who sees whom [batch, tokens, all so far], within
+    the window of those layers that have one. All there is before `positions` [batch, tokens] comes
+    first."""
+    import torch
+
+    def bias(seen: torch.Tensor) -> torch.Tensor:
+        found = torch.zeros(seen.shape, dtype=model.dtype)
+        return found.masked_fill(~seen, torch.finfo(model.dtype).min)[:, None].to(model.device)
+
+    layers = getattr(model.config, "layer_types", None)
+    window = getattr(model.config, "sliding_window", None)
+    if not window or (layers and "sliding_attention" not in layers):
+        return bias(visible)
+    before = torch.arange(visible.shape[2] - visible.shape[1]).expand(len(positions), -1)
+    distance = positions[:, :, None] - torch.cat([before, positions], dim=1)[:, None]
+    near = bias(visible & (distance < window))
+    if not layers:
+        return near
+    return {"full_attention": bias(visible), "sliding_attention": near}
 
 
 def _log_probabilities(

@@ -28,17 +28,19 @@ from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
     Kind,
-    answer_ids,
-    figures_of_epoch,
-    mean_figures,
-    mean_score,
     prompts_of,
     require_splits,
-    score_all,
     training_examples,
     training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.models import (
+    answer_ids,
+    figures_of_epoch,
+    mean_figures,
+    mean_score,
+    score_all,
+)
 from stillhouse.training.loop import train
 from stillhouse.training.step import TrainingData
 

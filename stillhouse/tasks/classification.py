@@ -21,16 +21,8 @@ from stillhouse.lm.chat import Asked
 from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
 from stillhouse.storage.query import counts
-from stillhouse.tasks.common import (
-    Answered,
-    Examples,
-    Pair,
-    Predictions,
-    Row,
-    Tally,
-    answer_ids,
-    quoted,
-)
+from stillhouse.tasks.common import Answered, Examples, Pair, Predictions, Row, Tally, quoted
+from stillhouse.tasks.models import answer_ids
 from stillhouse.tasks.passages import documents_of, passages_of
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section

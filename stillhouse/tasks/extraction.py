@@ -131,14 +131,16 @@ class Extraction(Writing):
         return baseline(training, rows)
 
     def parts_of(self, text: str) -> dict[str, tuple[int, int]]:
-        """Where each field's value stands in compact JSON."""
-        values = parsed(text, self.task.fields) or {}
-        found, at = {}, 1
+        """Where each field's value stands in compact JSON; in no other."""
+        if parsed(text, self.task.fields) is None:
+            return {}
+        values, found, at = json.loads(text), {}, 1
         for name, value in values.items():
-            key = len(json.dumps(name, ensure_ascii=False)) + 1
-            said = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-            found[name] = (at + key, at + key + len(said))
-            at += key + len(said) + 1
+            key = len(_compact(name)) + 1
+            found[name] = (at + key, at + key + len(_compact(value)))
+            at = found[name][1] + 1
+        if text != _compact(values):
+            return {}
         return found
 
 
@@ -159,6 +161,10 @@ def gold_values(task: ExtractionTask, document: Document) -> Values | None:
             found[name] = value
     known = any(name in columns for name in task.columns)
     return found if known else None
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _object_in(cell: str) -> Any:

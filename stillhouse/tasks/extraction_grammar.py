@@ -27,7 +27,7 @@ LINKS = rf"(?V1)[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}_]--[{UNSPACED}]]+|[
 BLANK_START = r"(([\s]|\\[nrtf]|\\u000b|\\u001[c-f])(?s:.*))?"
 
 INTEGER = rf"-?(0|[1-9][0-9]{{0,{DIGITS - 1}}})"
-NUMBER = rf"{INTEGER}(\.[0-9]{{1,24}})?([eE][-+]?[0-9]{{1,2}})?"
+NUMBER = rf"({INTEGER}(\.[0-9]{{1,24}})?|-?[1-9](\.[0-9]{{1,24}})?e[-+][0-9]{{2}})"
 ESCAPED = r"\\u00(0[0-8e-f]|1[0-9ab])"  # control characters that are no white space
 FIRST = rf'[^\s"\\\x00-\x1f]|\\["\\b]|{ESCAPED}'
 FURTHER = r'[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00[01][0-9a-f]'
@@ -75,12 +75,12 @@ def grammar_of(fields: Mapping[str, AnswerField], text: str | None) -> str:
     return "".join(f"{name}: {rule}\n" for name, rule in (rules | terminals).items())
 
 
-def passage_grammar(passage: str) -> str:
-    """Answers that are a piece of the passage, as it stands there, or empty: there is none."""
-    pieces = _pieces(passage, in_json=False)
+def passage_grammar(passage: str, no_answer: str) -> str:
+    """Answers that are a piece of the passage, as it stands there, or say that there is none."""
+    none, pieces = _literal(no_answer), _pieces(passage, in_json=False)
     if not pieces:
-        return 'start: ""\n'
-    return f'start: " "? LINKS?\nLINKS: {pieces}\n'
+        return f'start: " "? {none}\n'
+    return f'start: " "? (LINKS | NONE)\nNONE: {none}\nLINKS: {pieces}\n'
 
 
 def canonical(answer: Mapping[str, Any], fields: Mapping[str, AnswerField]) -> str:
@@ -142,7 +142,7 @@ def _value(name: str, field: AnswerField, value: Any) -> Any:
         return value
     try:
         found = read[field.type](value)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, RecursionError):
         raise ValueError(f"{name!r}: not of type {field.type}") from None
     if field.values is not None and found not in field.values:
         raise ValueError(f"{name!r}: none of its `values`")
@@ -163,8 +163,6 @@ def _string(value: Any) -> str:
 
 def _number(value: Any) -> int | float:
     if isinstance(value, str):
-        if not re.fullmatch(NUMBER, value.strip()):
-            raise ValueError
         value = json.loads(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError

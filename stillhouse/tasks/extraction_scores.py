@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from stillhouse.tasks.writing import Written, as_written
 Answer = dict[str, Any]
 
 ROWS_AT_ONCE = 1024
+TOKENS = re.compile(r"\w+|[^\w\s]+")  # a text of marks alone has some, too
 
 
 def calibrated(
@@ -61,9 +63,8 @@ def baseline(training: Sequence[Row], rows: Sequence[Row]) -> tuple[str, Predict
 
     answers = [json.loads(row["response"]) for row in training]
     constant = majority(answers)
-    # A text of marks alone has a word as well.
     tfidf = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]+"
+        ngram_range=(1, 2), sublinear_tf=True, tokenizer=TOKENS.findall, token_pattern=None
     )
     known = tfidf.fit_transform(row["input"] for row in training)
     left_out = [answers[i] for i in _nearest(known, known, others=True)]

@@ -17,14 +17,8 @@ from stillhouse.models.loading import (
     pick_dtype,
 )
 from stillhouse.storage.files import digest
-from stillhouse.tasks.common import (
-    Examples,
-    Kind,
-    Predictions,
-    Row,
-    answers_in_words,
-    gold_of,
-)
+from stillhouse.tasks.common import Examples, Kind, Predictions, Row, gold_of
+from stillhouse.tasks.models import answers_in_words
 from stillhouse.tasks.prompting import Prompter
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import GenerativeTask, Task
 from stillhouse.lm.chat import Asked
 from stillhouse.lm.generation import Generated, generate, generate_guided
-from stillhouse.lm.grammar import Grammars
+from stillhouse.lm.grammar import Constraint, Grammars
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.metrics.calibration import apply_platt
@@ -125,17 +126,25 @@ class Writing:
         texts: list[dict[str, str]] = [{} for _ in found]
         decoding = FREE
         if thorough and self.decodings:
-            grammars = Grammars(encoder.tokenizer, vocabulary, end_id)
+            grammars = Grammars(encoder.tokenizer, vocabulary, [end_id])
             for following in self.decodings:
                 for text, generated in zip(texts, found, strict=True):
                     text[decoding] = encoder.text_of(generated.ids)
-                compiled = [grammars.compile(self.grammar(t, following)) for t in inputs]
-                found = generate_guided(model, prompts, found, compiled.__getitem__, **how)
+                constraints = partial(self._constraint, grammars, inputs, following)
+                found = generate_guided(
+                    model, prompts, found, constraints, **how,
+                    description=f"{self.task.name} under constraints ({following})",
+                )  # fmt: skip
                 decoding = following
         return [
             asdict(self._written(encoder, generated, before))
             for generated, before in zip(found, texts, strict=True)
         ]
+
+    def _constraint(
+        self, grammars: Grammars, inputs: Sequence[str], decoding: str, place: int
+    ) -> Constraint:
+        return grammars.compile(self.grammar(inputs[place], decoding))
 
     def predict_untrained(
         self, model: PreTrainedModel, asked: Asked, inputs: Sequence[str]

@@ -26,18 +26,15 @@ from stillhouse.models.loading import (
     pick_dtype,
     stored_dtype,
 )
-from stillhouse.tasks.common import (
-    Examples,
+from stillhouse.tasks.common import Examples, prompts_of, require_splits, training_examples
+from stillhouse.tasks.kinds import kind_of, open_tasks
+from stillhouse.tasks.models import (
     answer_ids,
     figures_of_epoch,
     mean_figures,
     mean_score,
-    prompts_of,
-    require_splits,
     score_all,
-    training_examples,
 )
-from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part

@@ -31,16 +31,9 @@ from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
 from stillhouse.soft_labels.sampled import require_room
 from stillhouse.soft_labels.store import LabelStore, ShardHeader, open_store
 from stillhouse.storage.files import digest, read_json
-from stillhouse.tasks.common import (
-    Examples,
-    Row,
-    answer_ids,
-    answers_in_words,
-    prompts_of,
-    training_examples,
-    training_rows,
-)
+from stillhouse.tasks.common import Examples, Row, prompts_of, training_examples, training_rows
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.models import answer_ids, answers_in_words
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import TeacherParts, split_teacher
 

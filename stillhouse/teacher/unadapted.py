@@ -25,16 +25,8 @@ from stillhouse.models.loading import (
     stored_dtype,
 )
 from stillhouse.storage.files import digest
-from stillhouse.tasks.common import (
-    InWords,
-    Kind,
-    Row,
-    gold_of,
-    mark_untrained,
-    mean_figures,
-    mean_score,
-    rows_of,
-)
+from stillhouse.tasks.common import Kind, Row, gold_of, rows_of
+from stillhouse.tasks.models import InWords, mark_untrained, mean_figures, mean_score
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
 

@@ -174,6 +174,8 @@ def _split_documents(
         **{name: [name] * count for name in ("source", "kind", "language", "label")},
         "created_at": [date for _, date in documents],
     }
+    masked["columns"] = pa.nulls(len(documents), pa.string())
+    parsed |= dict.fromkeys(("asks", "reads"), pa.nulls(len(documents), pa.list_(pa.string())))
     file = {"file_id": ["f"], "label": [""], "confidentiality": ["internal"], "position": [0]}
     tables = {"masked_documents": masked, "parsed_documents": parsed, "source_files": file}
     for name, columns in tables.items():

@@ -1,6 +1,8 @@
 """Personal data planted wherever it may hide, the whole graph run, every byte searched.
 
-The teacher is a tiny random model: what is tested is where texts go, not what is learned.
+What stands in columns of answers, questions and passages is followed through the corpus alone, in
+a project of its own. The teacher is a tiny random model: what is tested is where texts go, not what
+is learned.
 """
 
 from __future__ import annotations
@@ -103,13 +105,77 @@ students:
     quantization: {{calibration_texts: 8}}
 """
     )
+    # A random teacher is no better than chance; the graph up to there and by hand below it.
+    return run(folder)
+
+
+def run(folder: Path, *options: str) -> Path:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("DAGSTER_HOME", None)
-    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(folder)]
+    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(folder), *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    # A random teacher is no better than chance; the graph up to there and by hand below it.
     (folder / "output.txt").write_text(done.stdout + done.stderr)
     return folder
+
+
+ACCOUNT = 4410_7751
+ANSWERED_TRACES = [*TRACES, "Leila", "Natarajan", "Okonkwo", "44107751", "4410-7751"]
+
+
+def orders() -> Iterator[str]:
+    """Answers whose values only their texts give away, only they do, or which are keys."""
+    order = {"customer": NAMES[0], "account": ACCOUNT, "parts": [MAIL, {"customer": "Hartwick"}]}
+    text = f"{NAMES[0]} here, customer no. 4410-7751, {MAIL}: where are my two pumps?"
+    yield json.dumps({"body": text, "order": {**order, "quantity": 2, NAMES[1]: {NAMES[2]: 1}}})
+    yield json.dumps({"body": text, "order": json.dumps({**order, IBAN: PHONE})})
+    yield json.dumps({"body": "Three pumps for somebody.", "order": {"customer": NAMES[2]}})
+    yield json.dumps({"body": "It rains.", "order": {"account": IBAN, "parts": [PHONE, MAIL]}})
+    yield json.dumps({"body": "It rains a lot.", "order": f'{{"customer": "{NAMES[1]}", broken'})
+    yield json.dumps({"body": "And snows.", "order": {NAMES[1]: "a key that nobody declared"}})
+
+
+def questions() -> Iterator[str]:
+    manual = f"Mr {NAMES[1]} and Chidi Okonkwo answer for the pump. Their account is IBAN {IBAN}."
+    for question, answer in [
+        (f"What does {NAMES[1]} answer for?", "the pump"),
+        ("Who answers for it with Brandmeyer?", "Okonkwo"),
+        ("Who else?", ["Chidi Okonkwo", "OSKAR BRANDMEYER"]),
+        ("What is the account?", IBAN.replace(" ", "")),
+        (f"Is {PHONE} the number?", ""),
+        ({"of": NAMES[0]}, MAIL),
+        (NAMES[0], {"of": MAIL}),
+    ]:
+        yield json.dumps({"title": "Pumps", "manual": manual, "ask": question, "reply": answer})
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("answered")
+    (folder / "orders.jsonl").write_text("\n".join(orders()) + "\n")
+    (folder / "faq.jsonl").write_text("\n".join(questions()) + "\n")
+    (folder / "stillhouse.yaml").write_text(
+        """
+name: answered
+sources:
+  - {name: orders, path: orders.jsonl, kind: records, fields: {text: body}}
+  - {name: faq, path: faq.jsonl, kind: records, fields: {text: title}}
+tasks:
+  - name: order
+    kind: extraction
+    sources: [orders]
+    answers: order
+    fields:
+      customer: string
+      account: integer
+      quantity: {type: integer, optional: true}
+      parts: {type: string, list: true, optional: true}
+  - {name: help, kind: question_answering, sources: [faq], answers: reply, question: ask,
+     passage: manual}
+teachers: [{version: none-1, model: nowhere, license: MIT}]
+students: [{name: clerk, tasks: [order, help]}]
+"""
+    )
+    return run(folder, "--until", "unique_documents")
 
 
 def readable(file: Path) -> Iterator[bytes]:
@@ -150,6 +216,43 @@ def test_no_byte_of_the_data_directory_gives_anyone_away(project: Path) -> None:
     ]
     assert not found
     assert len(list(searched(data))) > 40
+
+
+def test_answers_and_questions_give_no_one_away(answered: Path) -> None:
+    output = (answered / "output.txt").read_text()
+    data = answered / "var"
+    found = [
+        (file.relative_to(data).as_posix(), trace)
+        for file in searched(data)
+        for content in readable(file)
+        for trace in ANSWERED_TRACES
+        if trace.casefold().encode() in content.lower()
+    ]
+    assert not found
+    assert not [trace for trace in ANSWERED_TRACES if trace in output]
+    parsed = json.dumps(
+        pq.read_table(data / "tables" / "parsed_documents" / "data.parquet").to_pylist(),
+        default=str,
+    )
+    assert str(ACCOUNT) in parsed and "Okonkwo" in parsed
+    assert "a key that nobody declared" not in parsed
+
+
+def test_answers_are_pieces_of_their_masked_texts(answered: Path) -> None:
+    rows = pq.read_table(answered / "var" / "tables" / "unique_documents" / "data.parquet")
+    said = [(row["text"], json.loads(row["columns"] or "{}")) for row in rows.to_pylist()]
+    text, order = next((t, c["order"]) for t, c in said if "quantity" in c.get("order", {}))
+    mail, part = order["parts"][0], order["parts"][1]["customer"]
+    whose = f"customer no. {order['account']}"
+    assert text == f"{order['customer']} here, {whose}, {mail}: where are my two pumps?"
+    assert order["customer"].endswith(part) and part.startswith("Person-")
+    asked = {c["ask"]: c for _, c in said if "ask" in c}
+    assert len(asked) == 5
+    for question, grounded in [("What is the account?", False), ("Who else?", True)]:
+        replies = asked[question]["reply"]
+        reply = replies[0] if grounded else replies
+        assert reply in asked[question]["manual"]
+    assert len({row["family_id"] for row in rows.to_pylist() if row["source"] == "faq"}) == 1
 
 
 def test_neither_names_nor_values_reach_the_terminal(project: Path) -> None:

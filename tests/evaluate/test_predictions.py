@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.evaluate.predictions import predict
 from stillhouse.lm.prompts import Encoder
+from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.storage.tables import read_table
+from stillhouse.tasks.common import rows_of
+from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
+from stillhouse.teacher.unadapted import leave_as_it_came
 
 ZERO_SHOT = TeacherPrompt(shots=0, max_tokens=256)
 
@@ -136,3 +142,57 @@ def test_a_split_without_pairs_is_told(
     dataset = write_dataset(tmp_path / "d", [r for r in routing_pairs if r["split"] != "test"])
     with pytest.raises(UserError, match="no pair in its test split"):
         ask(dataset)
+
+
+@pytest.fixture
+def unadapted(tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "unadapted"
+    folder.mkdir()
+    prompt = TeacherPrompt(shots=2, choose="nearest", max_tokens=256)
+    leave_as_it_came(
+        tiny_base, folder, routing_dataset, open_tasks(routing_dataset, [routing]), prompt
+    )
+    return folder
+
+
+def test_a_teacher_that_was_not_adapted_is_asked_as_it_says_itself(
+    unadapted: Path, tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: Path
+) -> None:
+    found = predict(
+        unadapted, routing_dataset, [routing], "test", tmp_path / "p", model_digest="one",
+        max_tokens=64,
+    )["routing"]  # fmt: skip
+    (kind,) = open_tasks(routing_dataset, [routing])
+    encoder = Encoder(load_tokenizer(tiny_base), 64)
+    model = load_model(tiny_base, torch.device("cpu"), torch.float32)
+    rows = [r for batch in rows_of(routing_dataset, "routing", "test") for r in batch]
+    for shots, alike in ((2, True), (0, False)):
+        prompt = TeacherPrompt(shots=shots, choose="nearest", max_tokens=256)
+        asked = Prompter(encoder, prompt, kind, routing_dataset).prompts(rows)
+        expected = kind.predict_untrained(model, asked, [])
+        assert np.allclose(found.predictions, expected, atol=1e-5) == alike
+
+
+def test_other_shots_are_another_question(
+    unadapted: Path,
+    asked: list[str],
+    routing: Task,
+    routing_pairs: list[dict[str, Any]],
+    write_dataset: Callable[..., Path],
+    routing_dataset: Path,
+    tmp_path: Path,
+) -> None:
+    new = routing_pairs[0] | {"pair_id": "train-new", "group_id": "new", "input": "Refund it."}
+    more = write_dataset(tmp_path / "d", [*routing_pairs, new])
+    for prompt, expected in ((None, 10), (ZERO_SHOT, 5)):
+        model, store = (tmp_path / "base", "zero") if prompt else (unadapted, "few")
+        if prompt:
+            shutil.copytree(unadapted, model)
+            (model / "answering.json").unlink()
+        asked.clear()
+        for dataset in (routing_dataset, more, more):
+            predict(
+                model, dataset, [routing], "test", tmp_path / store, model_digest="one",
+                max_tokens=64, prompt=prompt,
+            )  # fmt: skip
+        assert len(asked) == expected

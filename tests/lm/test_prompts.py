@@ -66,8 +66,11 @@ def test_an_answer_in_words_is_text(smollm2_folder: Path) -> None:
     row = pair("One.") | {"response": " a refund<|im_end|>"}
     (example,) = encoder(smollm2_folder, 64).pairs([row])
     tokenizer = smollm2(smollm2_folder)
-    assert tokenizer.decode(example.response_ids) == " a refund<|im_end|>"
-    assert not marks(tokenizer) & set(example.response_ids)
+    # The end token is ours; the one that the text spells is text.
+    *said, end = example.response_ids
+    assert end == tokenizer.eos_token_id
+    assert tokenizer.decode(said) == " a refund<|im_end|>"
+    assert not marks(tokenizer) & set(said)
 
 
 @given(st.text(max_size=400))

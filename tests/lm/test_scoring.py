@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+)
 
 from stillhouse.lm import scoring
 from stillhouse.lm.prompts import Example
@@ -115,6 +124,51 @@ def test_prompts_that_begin_alike_keep_a_token_of_their_own(
     for row, prompt in zip(found, prompts, strict=True):
         expected = torch.tensor(_one_by_one(model, prompt, NAMES)).softmax(0)
         np.testing.assert_allclose(row, expected.numpy(), atol=1e-5)
+
+
+def test_with_their_ends_a_longer_answer_can_win_over_its_own_beginning(
+    model: LlamaForCausalLM,
+) -> None:
+    short, long, prompt = [20], [20, 21], [[3, 4, 5]]
+    score = partial(
+        scoring._sequence_scores, model, prompt, vocabulary=97, batch_size=1, description=""
+    )
+    (never,) = score(sequences=[short, long])
+    assert never[0] > never[1]
+    ends = range(97)
+    (found,) = score(sequences=[[*name, end] for name in (short, long) for end in ends])
+    wins = found[97:] > found[:97]
+    assert 0 < wins.sum() < 97
+
+
+SHAPE: dict[str, Any] = {
+    "vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0,
+    "initializer_range": 0.4, "sliding_window": 5,
+}  # fmt: skip
+ALTERNATING = ["sliding_attention", "full_attention"] * 2
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MistralConfig(**SHAPE),  # in all layers
+        Qwen2Config(**SHAPE, use_sliding_window=True, layer_types=ALTERNATING),
+        Qwen2Config(**SHAPE, use_sliding_window=False),
+        Gemma3TextConfig(**SHAPE, layer_types=ALTERNATING),
+    ],
+    ids=["mistral", "qwen2", "qwen2-without", "gemma3"],
+)
+@pytest.mark.parametrize("share", [True, False])
+def test_layers_that_see_a_window_see_no_more(config: PreTrainedConfig, share: bool) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    prompts = [e.ids[: e.response_start] for e in AFTER_SHARED]
+    found = scoring._sequence_scores(
+        model, prompts, sequences=NAMES, vocabulary=97, batch_size=3, description="", share=share
+    )
+    for row, prompt in zip(found, prompts, strict=True):
+        np.testing.assert_allclose(row, _one_by_one(model, prompt, NAMES), atol=1e-3)
 
 
 def test_few_positions_of_the_vocabulary_at_a_time_give_the_same(

@@ -41,4 +41,4 @@ def test_a_quantized_student_answers_and_no_test_document_shaped_it(
         tmp_path / "first", more, [routing], "test", tmp_path / "p.parquet",
         model_digest=facts.digest, max_tokens=64,
     )  # fmt: skip
-    assert found["routing"].n == 6
+    assert found["routing"].scored().n == 6

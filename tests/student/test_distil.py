@@ -164,7 +164,7 @@ def test_a_student_learns_from_soft_labels_what_the_gold_ones_deny(
         found = predict(
             model, routing_dataset, [routing], "test", tmp_path / f"{model.name}.parquet",
             model_digest="m", max_tokens=64,
-        )["routing"]  # fmt: skip
+        )["routing"].scored()  # fmt: skip
         assert found.n == 5
         assert not found.right.any()
 
@@ -235,7 +235,7 @@ def test_a_student_learns_from_a_teacher_that_was_left_as_it_came(
         predict(
             model, routing_dataset, [routing], "test", tmp_path / f"{model.name}.parquet",
             model_digest="m", max_tokens=64,
-        )["routing"].detail.probabilities
+        )["routing"].scored().detail.probabilities
         for model in (teacher, tmp_path / "student")
     ]  # fmt: skip
     assert np.abs(probabilities[0] - probabilities[1]).max() < 0.2

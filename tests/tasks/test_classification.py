@@ -7,27 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from stillhouse.config.dataset import Task
-from stillhouse.config.teacher import TeacherPrompt
+from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.errors import UserError
-from stillhouse.lm.prompts import Encoder, render_prompt
+from stillhouse.lm.chat import Asked, Conversation, Form
+from stillhouse.lm.prompts import Encoder, Example, render_prompt
+from stillhouse.lm.scoring import sequence_probabilities
 from stillhouse.lm.tokens import add_tokens
 from stillhouse.models.loading import load_model, load_tokenizer
+from stillhouse.storage.tables import write_table
+from stillhouse.tasks import classification
 from stillhouse.tasks.classification import Classification
-from stillhouse.tasks.common import (
-    answer_ids,
-    figures_of_epoch,
-    prompts_of,
-    require_splits,
-    rows_of,
-    texts_of,
-    training_examples,
-)
+from stillhouse.tasks.common import Tally, prompts_of, require_splits, texts_of, training_examples
 from stillhouse.tasks.kinds import open_tasks
-from stillhouse.tasks.prompting import Prompter
+from stillhouse.tasks.models import answer_ids, figures_of_epoch
 
 CPU = torch.device("cpu")
 
@@ -73,24 +69,94 @@ def test_among_equal_scores_the_surer_right_answers_win(task: Classification) ->
     assert figures_of_epoch([sure])["score"] > figures_of_epoch([unsure])["score"]
 
 
-def test_untrained_predictions_are_the_likelihoods_of_whole_names(
-    task: Classification, tiny_base: Path, routing_dataset: Path
+def ask(tiny_base: Path, task: Classification, texts: list[str]) -> tuple[Any, Asked]:
+    """The tiny model, and what it is asked in plain text."""
+    model = load_model(tiny_base, CPU, torch.float32)
+    encoder = Encoder(load_tokenizer(tiny_base), 64)
+    form = Form(encoder, "plain")
+    prompts = form.prompts([Conversation("Name it.", [], text) for text in texts])
+    examples = [
+        Example(text, [*ids, 0], len(ids)) for text, ids in zip(texts, prompts, strict=True)
+    ]
+    return model, Asked(form, examples, None, len(encoder.tokenizer))
+
+
+def test_a_model_that_has_not_learned_is_scored_on_whole_names(
+    task: Classification, tiny_base: Path
 ) -> None:
-    model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
-    encoder = Encoder(tokenizer, 64)
-    rows = [row for batch in rows_of(routing_dataset, "routing", "test") for row in batch]
-    prompter = Prompter(encoder, TeacherPrompt(shots=2), task, routing_dataset)
-    asked = prompter.prompts(rows)
-    found = task.predict_untrained(model, asked, [row["input"] for row in rows])
+    model, asked = ask(tiny_base, task, ["My invoice is wrong.", "It smells of smoke."])
+    found = task.predict_untrained(model, asked, [])
+    tokenizer = asked.form.encoder.tokenizer
     for example, row in zip(asked.examples, found, strict=True):
         scores = []
-        for tail in asked.form.answers(task.names):
+        for name in task.classes:
+            tail = [*tokenizer(f" {name}").input_ids, asked.form.end_id]
             ids = example.ids[: example.response_start] + tail
             with torch.inference_mode():
                 log_probs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
             start = example.response_start - 1
             scores.append(sum(float(log_probs[start + i, t]) for i, t in enumerate(tail)))
         np.testing.assert_allclose(row, torch.tensor(scores).softmax(0).numpy(), atol=1e-4)
+
+
+def test_no_name_begins_another_one_once_it_has_its_end(
+    task: Classification, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that their likelihoods are those of answers that exclude each other."""
+    task.classes = ["card", "card_arrival"]
+    model, asked = ask(tiny_base, task, ["My card is lost."])
+    scored: list[list[int]] = []
+    monkeypatch.setattr(
+        classification,
+        "sequence_probabilities",
+        lambda *given, **more: scored.extend(given[2]) or sequence_probabilities(*given, **more),
+    )
+    (row,) = task.predict_untrained(model, asked, [])
+    short, long = scored
+    assert long[: len(short) - 1] == short[:-1]
+    assert long[: len(short)] != short
+    assert sum(row) == pytest.approx(1.0)
+
+
+def test_the_guide_names_the_classes_in_words_with_what_they_hold(
+    task: Classification, routing: ClassificationTask, routing_dataset: Path
+) -> None:
+    described = {"classes": {"billing": "invoices,\n payments"}}
+    told = Classification(routing.model_copy(update=described), routing_dataset)
+    assert told.guide().splitlines()[1:] == ["- billing: invoices, payments", "- hardware"]
+    assert told.undescribed == ["hardware"]
+    assert task.undescribed == ["billing", "hardware"]
+    task.classes = ["it_support", "it-support", "card_arrival"]
+    assert task.names == ["it_support", "it-support", "card arrival"]
+    assert task.shown({"label": "card_arrival"}) == "card arrival"
+
+
+def test_a_description_of_no_class_is_told(
+    routing: ClassificationTask, write_documents: Callable[..., Path]
+) -> None:
+    documents = write_documents(["billing", "hardware"])
+    described = routing.model_copy(update={"classes": {"billing": "x", "hardwear": "y"}})
+    with pytest.raises(UserError, match=r"classes\.hardwear .* did you mean 'hardware'"):
+        list(Classification.pairs(described, documents, "true", Tally()))
+    chosen = described.model_copy(update={"classes": {"hardware": "y"}, "labels": ["billing"]})
+    with pytest.raises(UserError, match=r"classes\.hardware of task routing"):
+        list(Classification.pairs(chosen, documents, "true", Tally()))
+    known = described.model_copy(update={"classes": {"billing": "x"}})
+    found = list(Classification.pairs(known, documents, "true", Tally()))
+    assert [pair.label for pair in found] == ["billing", "hardware"]
+
+
+@pytest.fixture
+def write_documents(tmp_path: Path) -> Callable[[list[str]], Path]:
+    def write(labels: list[str]) -> Path:
+        rows = [
+            {"doc_id": str(n), "label": label, "kind": "records", "text": f"Text {n}."}
+            for n, label in enumerate(labels)
+        ]
+        write_table(tmp_path / "documents.parquet", pa.Table.from_pylist(rows))
+        return tmp_path / "documents.parquet"
+
+    return write
 
 
 def test_new_tokens_begin_as_the_mean_of_their_words(tiny_base: Path) -> None:

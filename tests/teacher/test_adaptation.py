@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from stillhouse.config.dataset import Task
-from stillhouse.config.teacher import Adaptation
+from stillhouse.config.teacher import Adaptation, TeacherPrompt
 from stillhouse.errors import UserError
 from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.models.importing import describe
-from stillhouse.tasks.common import answers_in_words
+from stillhouse.tasks.models import answers_in_words
 from stillhouse.teacher.adaptation import adapt_teacher
 
 Pairs = list[dict[str, Any]]
@@ -28,7 +28,9 @@ def adapt(tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: Path)
     """Adapts in a folder of its own each time, with a fresh cache."""
     count = iter(range(100))
 
-    def call(dataset: Path = routing_dataset, **settings: Any) -> tuple[Path, AdaptedTeacherFacts]:
+    def call(
+        dataset: Path = routing_dataset, *, prompt: TeacherPrompt | None = None, **settings: Any
+    ) -> tuple[Path, AdaptedTeacherFacts]:
         folder = tmp_path / f"run-{next(count)}"
         (folder / "adapted").mkdir(parents=True)
         facts = adapt_teacher(
@@ -42,6 +44,7 @@ def adapt(tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: Path)
             scratch=folder / "scratch",
             cache=folder / "trunk",
             fingerprint="teacher",
+            prompt=prompt,
         )
         return folder / "adapted", facts
 
@@ -88,16 +91,17 @@ def test_the_teacher_learns_and_says_how_well(adapt: Adapt, tiny_base: Path) -> 
     assert facts.parameters == describe(tiny_base).parameters + 2 * 32
 
 
-def test_a_teacher_left_as_it_came_has_the_weights_it_came_with(
-    adapt: Adapt, tiny_base: Path
+def test_a_prompt_without_room_is_told_before_time_is_spent(
+    adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, facts = adapt(method="none")
-    before, after = (load_file(f / "model.safetensors") for f in (tiny_base, folder))
-    for name, weight in before.items():
-        assert (after[name][: len(weight)] == weight).all()
-    assert answers_in_words(folder) is not None
-    assert (facts.method, facts.best_epoch, facts.history) == ("none", 0, [])
-    assert 0.0 <= facts.score <= 1.0
+    """Also of a teacher that is adapted: a report asks its weights as they came."""
+    from stillhouse.teacher import adaptation, unadapted
+
+    for room in (adaptation, unadapted):
+        monkeypatch.setattr(room, "load_model", lambda *_: pytest.fail("a model is read"))
+    for method in ("lora", "none"):
+        with pytest.raises(UserError, match=r"prompt\.max_tokens is 64"):
+            adapt(method=method, prompt=TeacherPrompt(max_tokens=64))
 
 
 def test_an_empty_split_is_told_before_time_is_spent(

@@ -29,6 +29,7 @@ from stillhouse.teacher.labelling import label_pairs
 from tests.written import written_pairs, written_task
 
 TEMPERATURE = 2.0
+ASKED = TeacherPrompt(shots=2, choose="nearest", calibrate=True)
 CPU = torch.device("cpu")
 Pairs = list[dict[str, Any]]
 Labeller = Callable[..., SoftLabelsFacts]
@@ -263,17 +264,21 @@ def test_an_unadapted_teacher_labels_with_the_likelihood_of_the_answers_names(
     adapt_teacher(
         tiny_base, unadapted, dataset, tasks, Adaptation(method="none", max_tokens=64),
         scratch=tmp_path / "scratch", cache=tmp_path / "trunk", fingerprint="teacher",
+        prompt=ASKED,
     )  # fmt: skip
     facts = label(dataset, teacher=unadapted, tasks=tasks, shard_pairs=2)
     assert 0.0 < facts.mean_entropy < 0.7
-    model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
-    encoder = Encoder(tokenizer, 64)
+    assert facts.pairs_labelled == 10
+    # What it says is what the weights say as they came, without the tokens that were added.
+    model, encoder = (
+        load_model(tiny_base, CPU, torch.float32),
+        Encoder(load_tokenizer(tiny_base), 64),
+    )
     for place, kind in enumerate(open_tasks(dataset, tasks)):
-        rows = [row for batch in training_rows(dataset, kind.task.name) for row in batch]
-        prompter = Prompter(encoder, TeacherPrompt(), kind, dataset, vocabulary=len(tokenizer))
-        inputs = [row["input"] for row in rows]
-        names = kind.predict_untrained(model, prompter.prompts(rows), inputs)
-        for row, probabilities in zip(rows, names, strict=True):
+        rows = [r for batch in training_rows(dataset, kind.task.name) for r in batch]
+        asked = Prompter(encoder, ASKED, kind, dataset).prompts(rows)
+        found = kind.predict_untrained(model, asked, [r["input"] for r in rows])
+        for row, probabilities in zip(rows, found, strict=True):
             targets = decode(store(facts).get(row["pair_id"]), 1.0)
             expected = torch.zeros(4)
             expected[2 * place : 2 * place + 2] = torch.tensor(probabilities)

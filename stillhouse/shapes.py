@@ -1,0 +1,99 @@
+"""Which settings of the project file shape which result: what `steps.py` puts into each recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stillhouse.config.base import settings_of
+from stillhouse.config.project import Project
+from stillhouse.config.student import Student
+from stillhouse.config.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which artefact of a step: the teacher version and the student it belongs to."""
+
+    project: Project
+    version: str | None = None
+    student_name: str | None = None
+
+    @property
+    def teacher(self) -> Teacher:
+        return self.project.teacher(str(self.version))
+
+    @property
+    def student(self) -> Student:
+        return self.project.student(str(self.student_name))
+
+
+def without(section: Any, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in settings_of(section).items() if k not in names}
+
+
+def only(section: Any, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in settings_of(section).items() if k in names}
+
+
+# What the table of source files says of a source; reading its files is none of their business.
+OF_FILES = ("path", "kind", "confidentiality", "label_from")
+
+
+def parsing(at: Where) -> dict[str, Any]:
+    sources = at.project.sources
+    read = {s.name: at.project.reading(s.name) for s in sources if s.kind == "records"}
+    return {
+        "sources": {s.name: without(s, *OF_FILES) for s in sources},
+        "columns": {name: [settings_of(c) for c in columns] for name, columns in read.items()},
+        "nlp_model": at.project.privacy.nlp_model,
+    }
+
+
+def guides(at: Where) -> dict[str, Any]:
+    return {task.name: only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
+
+
+def of_tasks(at: Where, *names: str) -> dict[str, Any]:
+    """Settings of the tasks that an artefact is about: those of its student, or all."""
+    learned = at.student.tasks if at.student_name else [t.name for t in at.project.tasks]
+    return {name: only(at.project.task(name), *names) for name in learned}
+
+
+# How an answer may look, and how it is decoded.
+ANSWERS = ("fields", "max_answer_tokens", "grounded", "no_answer")
+
+
+def adaptation(at: Where) -> dict[str, Any]:
+    """Of a teacher that is left as it came, only how it is asked."""
+    written = {"answers": of_tasks(at, "max_answer_tokens")}
+    if at.teacher.adapt.method != "none":
+        return {**settings_of(at.teacher.adapt), **written}
+    prompt = settings_of(at.teacher.prompt)
+    return {"method": "none", "prompt": prompt, "guides": guides(at), **written}
+
+
+def soft_labels(at: Where) -> dict[str, Any]:
+    how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
+    encodings = {t.name: how.encoding_of(t, adapted=adapt.method != "none") for t in project.tasks}
+    found = {"encodings": encodings, **only(adapt, "method", "max_tokens")}
+    # The others hold at every temperature; these are kept for those asked.
+    for encoding, setting in (("top_k", "k"), ("sampled", "draws")):
+        if encoding in encodings.values():
+            found |= {setting: getattr(how, setting), "temperatures": temperatures(project)}
+    return found
+
+
+def answers(at: Where) -> dict[str, Any]:
+    """What is asked of the teacher, and what of it is kept."""
+    asked = ("kind", "unlabelled", "min_confidence", "written")
+    return {
+        "tasks": of_tasks(at, *asked, *ANSWERS),
+        "method": at.teacher.adapt.method,
+        "max_tokens": at.teacher.adapt.max_tokens,
+    }
+
+
+def temperatures(project: Project) -> list[float]:
+    """The students' temperatures: what the soft labels have to serve."""
+    return sorted({s.distillation.temperature for s in project.students})
