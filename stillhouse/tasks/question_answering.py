@@ -63,7 +63,7 @@ class QuestionAnswering(Writing):
             if answer and answer != task.no_answer:
                 tally.not_in_text += not stands_in(answer, passage)
             if index is not None and task.retrieval:
-                found = index.best([question], task.retrieval.passages)[0]
+                found = index.best(question, task.retrieval.passages)
                 tally.retrieved += passage in found
                 tally.searched += 1
                 passages = with_distractors(passage, found, task.retrieval.passages, question)
@@ -175,7 +175,7 @@ def taken_apart(text: str) -> tuple[str, str]:
 def best_sentence(question: str, passage: str) -> str:
     """The sentence of a passage that shares most with a question, by BM25."""
     sentences = [s for p in passage.split("\n") for s in SENTENCE.split(p) if s.strip()]
-    return Passages(sentences).best([question], 1)[0][0].strip() if sentences else ""
+    return next((s.strip() for s in Passages(sentences).best(question, 1)), "")
 
 
 def question_in(text: str) -> str:

@@ -18,6 +18,7 @@ from stillhouse.config.dataset import (
 from stillhouse.storage.tables import write_table
 from stillhouse.tasks.common import Pair, Tally
 from stillhouse.tasks.kinds import kind_of
+from stillhouse.tasks.question_answering import best_sentence
 
 COLUMNS = ("doc_id", "title", "kind", "text", "columns")
 
@@ -180,3 +181,20 @@ def test_summaries_of_records(pairs: Any) -> None:
     assert tally.unlabelled == 1
     found, _ = pairs(summarizing(answers="short", written=1), *rows)
     assert [p.origin for p in found] == ["gold", "passage"]
+
+
+@pytest.mark.parametrize(
+    ("question", "passage", "expected"),
+    [
+        ("Where does the press stand?", "The kiln is old. The press stands here.", "The press"),
+        ("Why?", "?? !!", "?? !!"),
+        ("?!", "It is. A pump.", "It is."),
+        ("画面は暗い", "請求書が違う\n画面が暗いまま", "画面が"),
+        ("Why?", " \n ", ""),
+    ],
+)
+def test_the_best_sentence_of_any_passage(question: str, passage: str, expected: str) -> None:
+    """The baseline of question answering: texts without a word in them are texts as well."""
+    found = best_sentence(question, passage)
+    assert found.startswith(expected)
+    assert bool(found) == bool(expected)
