@@ -21,7 +21,16 @@ from stillhouse.lm.chat import Asked
 from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
 from stillhouse.storage.query import counts
-from stillhouse.tasks.common import Answered, Examples, Pair, Predictions, Row, Tally, quoted
+from stillhouse.tasks.common import (
+    Answered,
+    Examples,
+    OfOneText,
+    Pair,
+    Predictions,
+    Row,
+    Tally,
+    quoted,
+)
 from stillhouse.tasks.models import answer_ids
 from stillhouse.tasks.passages import documents_of, passages_of
 from stillhouse.tasks.results import Scored
@@ -43,7 +52,7 @@ def readable(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").split())
 
 
-class Classification:
+class Classification(OfOneText):
     """A classification task; `classes` are sorted by name."""
 
     countable = True
@@ -166,18 +175,6 @@ class Classification:
             name = self.classes[-place]
             found.append(Answered(class_token(self.task.name, name), name, confidence))
         return found
-
-    def write(
-        self,
-        model: PreTrainedModel,  # noqa: ARG002 - a text is asked its class as it is
-        encoder: Encoder,  # noqa: ARG002
-        passages: Sequence[Row],
-        shots: Sequence[Row],  # noqa: ARG002
-    ) -> list[str]:
-        return [row["input"] for row in passages]
-
-    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
-        return asked if isinstance(asked, str) else asked.get("text")
 
     def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:  # noqa: ARG002
         return None

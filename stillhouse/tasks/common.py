@@ -214,6 +214,22 @@ class Kind(Protocol):
         ...
 
 
+class OfOneText:
+    """The part of a kind whose inputs are a text and nothing else."""
+
+    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+        return asked if isinstance(asked, str) else asked.get("text")
+
+    def write(
+        self,
+        model: PreTrainedModel,  # noqa: ARG002 - there is nothing to ask of a text
+        encoder: Encoder,  # noqa: ARG002
+        passages: Sequence[Row],
+        shots: Sequence[Row],  # noqa: ARG002
+    ) -> list[str]:
+        return [row["input"] for row in passages]
+
+
 @dataclass(frozen=True)
 class Examples:
     """One split of a task: its pairs' token ids, inputs and gold answers, in the order of their

@@ -13,7 +13,7 @@ from typing import Any
 from stillhouse.config.dataset import AnswerField, ExtractionTask, Task
 from stillhouse.metrics.extraction import extraction_metrics
 from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
-from stillhouse.tasks.extraction_grammar import canonical, grammar_of, parsed
+from stillhouse.tasks.extraction_grammar import canonical, compact, grammar_of, parsed
 from stillhouse.tasks.extraction_scores import baseline, calibrated, majority
 from stillhouse.tasks.generative_report import extraction_sections
 from stillhouse.tasks.generative_scores import score_extraction
@@ -136,10 +136,10 @@ class Extraction(Writing):
             return {}
         values, found, at = json.loads(text), {}, 1
         for name, value in values.items():
-            key = len(_compact(name)) + 1
-            found[name] = (at + key, at + key + len(_compact(value)))
+            key = len(compact(name)) + 1
+            found[name] = (at + key, at + key + len(compact(value)))
             at = found[name][1] + 1
-        if text != _compact(values):
+        if text != compact(values):
             return {}
         return found
 
@@ -161,10 +161,6 @@ def gold_values(task: ExtractionTask, document: Document) -> Values | None:
             found[name] = value
     known = any(name in columns for name in task.columns)
     return found if known else None
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _object_in(cell: str) -> Any:

@@ -55,10 +55,10 @@ def grammar_of(fields: Mapping[str, AnswerField], text: str | None) -> str:
         value = grounded if field.is_grounded else field.type.upper()
         if field.values is not None:
             value = f"VALUE{place}"
-            terminals[value] = " | ".join(_literal(_json(v)) for v in field.values)
+            terminals[value] = " | ".join(_literal(compact(v)) for v in field.values)
         if value in TERMINALS:
             terminals[value] = TERMINALS[value]
-        key = f"{_json(name)}:"
+        key = f"{compact(name)}:"
         if field.many:
             more = f'"[" {value} ("," {value}){{1,{MOST_VALUES - 1}}} "]"'
             one, value = value, f"{value.lower()}_or_more"
@@ -93,7 +93,7 @@ def canonical(answer: Mapping[str, Any], fields: Mapping[str, AnswerField]) -> s
     """
     found = _answer(answer, fields)
     bare = {n: v[0] if fields[n].many and len(v) == 1 else v for n, v in found.items()}
-    return _json(bare)
+    return compact(bare)
 
 
 def parsed(text: str, fields: Mapping[str, AnswerField]) -> dict[str, Any] | None:
@@ -148,7 +148,7 @@ def _value(name: str, field: AnswerField, value: Any) -> Any:
         raise ValueError(f"{name!r}: none of its `values`")
     if field.type == "string" and len(found) > MOST_CHARACTERS and not field.is_grounded:
         raise ValueError(f"{name!r}: over {MOST_CHARACTERS} characters")
-    if field.type in ("integer", "number") and not re.fullmatch(NUMBER, _json(found)):
+    if field.type in ("integer", "number") and not re.fullmatch(NUMBER, compact(found)):
         raise ValueError(f"{name!r}: too large or too small a number")
     return found
 
@@ -157,7 +157,7 @@ def _string(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _json(_number(value))
+        return compact(_number(value))
     raise ValueError
 
 
@@ -192,7 +192,7 @@ def _pieces(text: str, *, in_json: bool) -> str:
     if all(link.isspace() for link in links):
         return ""
     if in_json:
-        links = [_json(link)[1:-1] for link in links]
+        links = [compact(link)[1:-1] for link in links]
     chain = json.dumps({"substring_chunks": links})
     return f"%regex {chain} & ~/{BLANK_START}/"
 
@@ -202,7 +202,7 @@ def _literal(text: str) -> str:
     return json.dumps(text)
 
 
-def _json(value: Any) -> str:
+def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from stillhouse.config.dataset import AnswerField
 from stillhouse.metrics.extraction import extraction_metrics, right_fields
 from stillhouse.tasks.common import Predictions, Row
-from stillhouse.tasks.extraction_grammar import parsed
+from stillhouse.tasks.extraction_grammar import compact, parsed
 from stillhouse.tasks.writing import Written, as_written
 
 Answer = dict[str, Any]
@@ -89,4 +89,4 @@ def _nearest(texts: Any, known: Any, *, others: bool = False) -> list[int]:
 
 
 def _written(answer: Answer) -> dict[str, Any]:
-    return as_written(json.dumps(answer, separators=(",", ":"), ensure_ascii=False))
+    return as_written(compact(answer))

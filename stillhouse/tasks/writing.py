@@ -22,7 +22,7 @@ from stillhouse.lm.grammar import Constraint, Grammars
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.metrics.calibration import apply_platt
-from stillhouse.tasks.common import Examples, Predictions, Row
+from stillhouse.tasks.common import Examples, OfOneText, Predictions, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,7 +50,7 @@ class Written:
         return Written(**prediction)
 
 
-class Writing:
+class Writing(OfOneText):
     """The shared part of a kind; `decodings` are its constraints, the one that is used last."""
 
     countable = False
@@ -159,18 +159,6 @@ class Writing:
             vocabulary=asked.vocabulary,
             thorough=True,
         )
-
-    def write(
-        self,
-        model: PreTrainedModel,  # noqa: ARG002 - for kinds whose inputs are more than a text
-        encoder: Encoder,  # noqa: ARG002
-        passages: Sequence[Row],
-        shots: Sequence[Row],  # noqa: ARG002
-    ) -> list[str]:
-        return [row["input"] for row in passages]
-
-    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
-        return asked if isinstance(asked, str) else asked.get("text")
 
     def _written(self, encoder: Encoder, found: Generated, before: dict[str, str]) -> Written:
         text = encoder.text_of(found.ids)
