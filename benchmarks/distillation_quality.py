@@ -62,6 +62,7 @@ from stillhouse.storage.tables import write_table
 from stillhouse.student.distil import distil_student
 from stillhouse.tasks.classification import class_token
 from stillhouse.tasks.common import Row
+from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 
@@ -267,16 +268,9 @@ class Benchmark:
         self, name: str, model: Path, *, prompt: TeacherPrompt | None = None
     ) -> NDArray[Any]:
         """Test probabilities [queries, intents], in the order of `gold`; from its file, if any."""
-        found = predict(
-            model,
-            self._dataset(self.labelled),
-            [TASK],
-            "test",
-            self._file(name),
-            model_digest=name,
-            max_tokens=MAX_TOKENS,
-            prompt=prompt,
-        )[TASK.name].detail
+        runner = Runner(model, self._dataset(self.labelled), MAX_TOKENS, prompt)
+        answers = predict(runner, [TASK], "test", self._file(name), model_digest=name)
+        found = answers[TASK.name].scored().detail
         self.gold, self.intents = found.gold, found.labels
         probabilities: NDArray[Any] = found.probabilities
         return probabilities

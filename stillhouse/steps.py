@@ -28,11 +28,17 @@ Scope = Literal["project", "teacher", "student"]
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
-    "parsing": (3, ("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py")),
+    "parsing": (
+        3,
+        (
+            *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
+            "corpus/missing_columns.py",
+        ),
+    ),
     "masking": (4, ("corpus/masked.py", "corpus/pii")),
-    "deduplication": (3, ("corpus/unique.py", "corpus/dedup")),
+    "deduplication": (3, ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup")),
     "tasks": (3, ("tasks", "dataset/pairs.py")),
-    "splits": (3, ("dataset/splits.py",)),
+    "splits": (3, ("dataset/splits.py", "corpus/comparing.py")),
     "review": (2, ("dataset/review.py",)),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
@@ -40,7 +46,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "answers": (1, ("teacher/answers.py",)),
     "labelling": (3, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
-    "distillation": (2, ("student/distil.py",)),
+    "distillation": (2, ("student/distil.py", "student/alignment.py")),
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
     "evaluation": (3, ("evaluate", "metrics")),

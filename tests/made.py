@@ -1,4 +1,4 @@
-"""A project whose every artefact has a record, made in milliseconds: for tests of staleness."""
+"""The least project file, and a project whose every artefact has a record, made in milliseconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from typing import Any
 from stillhouse.state import State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.snapshots import current_snapshot
+
+# The least that a project file says.
+MINIMAL = """\
+name: demo
+sources:
+  - {name: tickets, path: t.jsonl, kind: records, fields: {text: body, label: queue}}
+tasks:
+  - {name: routing, kind: classification, sources: [tickets]}
+teachers:
+  - {version: t-1, model: models/t, license: MIT}
+students:
+  - {name: router, tasks: [routing]}
+"""
 
 
 def facts_of(kind: type, **values: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 
 from stillhouse.config.project import Project
+from stillhouse.corpus.parse.encodings import decoded
+from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import Model, ask, inputs_of, read_calibration
 from stillhouse.storage.layout import Layout
@@ -57,13 +59,15 @@ def answer(
                 calibration=read_calibration(folder, "teacher"),
             )
         )
-    lines = sys.stdout.isatty()
+    terminal = sys.stdout.isatty()
     tasks = [project.task(name) for name in names]
     for found in ask(models, layout.table("dataset_splits"), tasks, _inputs(text, file)):
-        if lines and "text" not in found and "question" not in found:
+        if terminal and "text" not in found and "question" not in found:
             typer.echo(_in_words(found))
         else:
-            typer.echo(json.dumps(found, ensure_ascii=False))
+            # Of what is no ASCII, JSON itself escapes but the oldest controls: the rest would
+            # reach a terminal as it is.
+            typer.echo(json.dumps(found, ensure_ascii=terminal))
 
 
 def _inputs(text: str | None, file: Path | None) -> Iterator[str | dict[str, Any]]:
@@ -72,9 +76,17 @@ def _inputs(text: str | None, file: Path | None) -> Iterator[str | dict[str, Any
     elif file is not None:
         if not file.is_file():
             raise UserError(f"{file}: there is no such file", remedy="name a text or JSONL file.")
-        yield from inputs_of(file.read_text(encoding="utf-8"))
+        yield from inputs_of(_text_of(file.read_bytes(), str(file)))
     else:
-        yield from inputs_of(sys.stdin.read())
+        yield from inputs_of(_text_of(sys.stdin.buffer.read(), "standard input"))
+
+
+def _text_of(data: bytes, name: str) -> str:
+    """In whatever encoding it came."""
+    try:
+        return decoded(data)
+    except Unparsable as error:
+        raise UserError(f"{name}: {error.reason}", remedy=error.remedy) from None
 
 
 def _made(folder: Path, what: str, version: str) -> Path:

@@ -12,12 +12,14 @@ from typing import Any
 from stillhouse.config.dataset import Task
 from stillhouse.errors import UserError
 from stillhouse.storage.files import read_json
-from stillhouse.tasks.common import Row
+from stillhouse.tasks.common import Kind, Row
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.running import Runner
 
 CALIBRATION = "calibration.json"
 BATCH = 64
+# The fields of an object that a model is shown; the others come back as they are.
+ASKED = ("text", "question", "passage")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def ask(
     while batch := list(islice(waiting, BATCH)):
         said: list[dict[str, Any]] = []
         for kind in kinds:
-            rows = [_row(kind.task, number, kind.posed(value)) for number, value in batch]
+            rows = [_row(kind, number, value) for number, value in batch]
             inputs = [row["input"] for row in rows]
             answers = [
                 kind.answers(
@@ -78,11 +80,14 @@ def ask(
             yield from said[place :: len(batch)]
 
 
-def _row(task: Task, number: int, text: str | None) -> Row:
+def _row(kind: Kind, number: int, asked: str | Mapping[str, Any]) -> Row:
+    task, text = kind.task, None
+    if isinstance(asked, str) or all(isinstance(asked.get(f, ""), str) for f in ASKED):
+        text = kind.posed(asked)
     if not text or not text.strip():
         raise UserError(
             f"input {number}: it has no text for task {task.name}",
-            remedy="give a text, or JSON lines with a field `text` (for questions `question` and "
+            remedy="give a text, or JSON lines with a string `text` (for questions `question` and "
             "`passage`).",
         )
     return {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
-from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
@@ -39,29 +38,21 @@ class Answers:
 
 
 def predict(
-    model: Path,
-    dataset: Path,
-    tasks: Sequence[Task],
-    split: str,
-    store: Path,
-    *,
-    model_digest: str,
-    max_tokens: int,
-    prompt: TeacherPrompt | None = None,
+    runner: Runner, tasks: Sequence[Task], split: str, store: Path, *, model_digest: str
 ) -> dict[str, Answers]:
-    """One model's answers to the pairs of a split, by task.
+    """One model's answers to the pairs of a split of its dataset, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
-    (`model_digest`), for other answers or from other prompts does not count. Weights as they came
-    are asked in words, by `prompt`; a teacher that was not adapted says itself how it is asked.
+    (`model_digest`), for other answers or from other prompts does not count. What a killed run had
+    finished, task by task, is kept.
 
     Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers;
     and as `Prompter` does.
     """
+    dataset = runner.dataset
     require_splits(dataset, tasks, (split,))
     kinds = open_tasks(dataset, tasks)
-    runner = Runner(model, dataset, max_tokens, prompt)
     keys = {
         k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }
@@ -82,8 +73,10 @@ def predict(
                 for row in rows
                 if (kind.task.name, row["pair_id"]) not in known
             ]
-            known |= _ask(runner, kind, missing, keys[kind.task.name])
-    if known != stored:
+            if missing:
+                known |= _ask(runner, kind, missing, keys[kind.task.name])
+                _write(store, known)
+    elif known != stored:
         _write(store, known)
     return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
 
@@ -101,8 +94,6 @@ def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
 
 
 def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str) -> Known:
-    if not rows:
-        return {}
     predictions = runner.predict(kind, rows)
     return {
         (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(prediction)))

@@ -18,6 +18,7 @@ from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
 from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.tasks.results import BASELINE, Scored
+from stillhouse.tasks.running import Runner
 from stillhouse.tasks.sections import Section
 
 logger = logging.getLogger("stillhouse")
@@ -71,14 +72,15 @@ def side_by_side(
     for c in candidates:
         asked = [task for task in tasks if c.tasks is None or task.name in c.tasks]
         held_out = [task for task in asked if kind_of(task).calibrates]
+        runner = Runner(c.folder, dataset, c.max_tokens, c.prompt)
         learned = {
             task: x.kind.calibrate(x.gold, x.predictions)
-            for task, x in _answers(c, dataset, held_out, "validation").items()
+            for task, x in _answers(c, runner, held_out, "validation").items()
         }
         calibrations[c.name] = learned
         scored[c.name] = {
             task: replace(x.scored(learned.get(task)), display=c.display)
-            for task, x in _answers(c, dataset, asked, SPLIT).items()
+            for task, x in _answers(c, runner, asked, SPLIT).items()
         }
     baselines, simple = _baselines(dataset, kinds)
     scored = {BASELINE: simple, **scored} if simple else scored
@@ -97,20 +99,12 @@ def side_by_side(
 
 
 def _answers(
-    c: Candidate, dataset: Path, tasks: Sequence[Task], split: str
+    c: Candidate, runner: Runner, tasks: Sequence[Task], split: str
 ) -> Mapping[str, Answers]:
     if not tasks:
         return {}
-    return predict(
-        c.folder,
-        dataset,
-        tasks,
-        split,
-        c.store.with_stem(f"{c.store.stem}.{split}"),
-        model_digest=c.digest,
-        max_tokens=c.max_tokens,
-        prompt=c.prompt,
-    )
+    store = c.store.with_stem(f"{c.store.stem}.{split}")
+    return predict(runner, tasks, split, store, model_digest=c.digest)
 
 
 def _of_task(scored: Mapping[str, Mapping[str, Scored]], task: str) -> dict[str, Scored]:

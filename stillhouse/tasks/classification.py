@@ -20,7 +20,7 @@ from stillhouse.errors import UserError
 from stillhouse.lm.chat import Asked
 from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
-from stillhouse.storage.query import counts
+from stillhouse.storage.query import counts, one_row
 from stillhouse.tasks.common import (
     Answered,
     Examples,
@@ -86,16 +86,18 @@ class Classification(OfOneText):
         few = {name: n for name, n in sorted(by_class.items()) if n < task.min_examples}
         tally.too_rare |= {f"{task.name}:{name}": n for name, n in few.items()}
         enough = set(by_class) - set(few)
-        for document in documents_of(documents, where):
+        taken = f"coalesce(label IN ({quoted(enough)}), false)" if enough else "false"
+        if enough and task.unlabelled == "teacher":
             # Another label is an answer too, only none of this task's.
+            taken += " OR coalesce(label, '') = ''"
+        left = one_row(
+            f"""SELECT count(*) FILTER (NOT ({taken})) AS n FROM documents WHERE {where}""",
+            documents=documents,
+        )
+        tally.unlabelled += left["n"] - sum(few.values())
+        for document in documents_of(documents, f"({where}) AND ({taken})"):
             name = document["label"] or None
-            if name in enough:
-                response = class_token(task.name, name)
-            elif name is None and enough and task.unlabelled == "teacher":
-                response = None
-            else:
-                tally.unlabelled += name not in few
-                continue
+            response = None if name is None else class_token(task.name, name)
             passages, skipped = passages_of(document, task)
             tally.passages_left_out += skipped
             for passage in passages:

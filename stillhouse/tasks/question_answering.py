@@ -79,7 +79,9 @@ class QuestionAnswering(Writing):
     ) -> list[str]:
         """Questions to passages, in the manner of the gold ones, each with its passage."""
         examples = [taken_apart(row["input"]) for row in shots]
-        prompts = [encoder.texts([_asking([*examples, ("", row["input"])])])[0] for row in passages]
+        room = encoder.max_tokens
+        asked = [("", encoder.beginning(row["input"], room)) for row in passages]
+        prompts = encoder.texts([_asking([*examples, one]) for one in asked])
         found = generate(
             model,
             prompts,

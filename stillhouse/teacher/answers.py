@@ -121,10 +121,19 @@ def answer_pairs(
                 batch_rows=SHARD,
             )
         )
+    _forget_others(folder / "asked", tasks)
     _write(folder, tasks)
     facts = _facts(folder / TABLE, dataset, tasks, increments, not_written)
     _refuse_nonsense(facts, folder / TABLE, tasks)
     return facts
+
+
+def _forget_others(asked: Path, tasks: Sequence[Task]) -> None:
+    """The answers to tasks that are no more: they hold texts that nothing else clears away."""
+    known = {f"{task.name}.parquet" for task in tasks}
+    for file in asked.glob("*.parquet"):
+        if file.name not in known:
+            file.unlink()
 
 
 def _inputs(dataset: Path, task: Task, *, writes: bool) -> Inputs:
@@ -246,7 +255,7 @@ def _refuse_nonsense(facts: TeacherAnswersFacts, table: Path, tasks: Sequence[Ta
         )
         if found["n"] >= ENOUGH_TO_JUDGE and found["kept"] < LEAST_KEPT * found["n"]:
             reasons = [
-                f"{n} {why}" for why, n in facts.dropped.items() if why.startswith(task.name)
+                f"{n} {why}" for why, n in facts.dropped.items() if why.startswith(f"{task.name}: ")
             ]
             raise UserError(
                 f"task {task.name}: of {found['n']:,} answers of the teacher {found['kept']} are "

@@ -7,18 +7,7 @@ import pytest
 
 from stillhouse.config.base import ConfigError
 from stillhouse.config.project import load_project
-
-MINIMAL = """\
-name: demo
-sources:
-  - {name: tickets, path: t.jsonl, kind: records, fields: {text: body, label: queue}}
-tasks:
-  - {name: routing, kind: classification, sources: [tickets]}
-teachers:
-  - {version: t-1, model: models/t, license: MIT}
-students:
-  - {name: router, tasks: [routing]}
-"""
+from tests.made import MINIMAL
 
 # In place of "teachers:".
 GIST = "  - {name: gist, kind: summarization, sources: [tickets]}\nteachers:"

@@ -139,6 +139,13 @@ def test_the_student_answers_with_confidence(project: Path) -> None:
     assert said["teacher"]["answer"].keys() == {"item", "gate"}
 
 
+def test_a_file_may_have_any_encoding(project: Path, tmp_path: Path) -> None:
+    file = tmp_path / "asked.txt"
+    file.write_bytes("Case 5: 3 valve to east gate, müde Grüße aus Köln".encode("latin-1"))
+    (said,) = ask(project, "--file", str(file), "--task", "routing")
+    assert said["answer"] in ("parts", "stores")
+
+
 def test_json_lines_go_in_and_come_out(project: Path) -> None:
     lines = [{"text": "Case 5: 3 valve to east gate", "number": 1}]
     lines += [{"text": "Case 6: 2 seal to north gate", "number": 2}]

@@ -16,10 +16,11 @@ from stillhouse.evaluate.predictions import predict
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.storage.tables import read_table
-from stillhouse.tasks.common import rows_of
+from stillhouse.tasks.common import Kind, rows_of
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.tasks.results import Scored
+from stillhouse.tasks.running import Runner
 from stillhouse.teacher.unadapted import leave_as_it_came
 
 ZERO_SHOT = TeacherPrompt(shots=0, max_tokens=256)
@@ -50,9 +51,12 @@ Ask = Callable[..., dict[str, Scored]]
 @pytest.fixture
 def ask(tiny_teacher: Path, routing: Task, tmp_path: Path) -> Ask:
     def call(dataset: Path, tasks: list[Task] | None = None, **changes: Any) -> dict[str, Scored]:
-        settings = {"model_digest": "one", "max_tokens": 64, **changes}
+        settings = {"model_digest": "one", "max_tokens": 64, "prompt": None, **changes}
+        runner = Runner(tiny_teacher, dataset, settings["max_tokens"], settings["prompt"])
         store = tmp_path / "predictions" / "teacher.parquet"
-        found = predict(tiny_teacher, dataset, tasks or [routing], "test", store, **settings)
+        found = predict(
+            runner, tasks or [routing], "test", store, model_digest=settings["model_digest"]
+        )
         return {task: x.kind.score(x.gold, x.predictions) for task, x in found.items()}
 
     return call
@@ -114,6 +118,35 @@ def test_answers_of_other_tasks_stay(
     assert asked == []
 
 
+def test_a_killed_run_keeps_the_tasks_that_it_had_finished(
+    ask: Ask,
+    asked: list[str],
+    routing: Task,
+    routing_pairs: list[dict[str, Any]],
+    write_dataset: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = routing.model_copy(update={"name": "zother"})
+    dataset = write_dataset(
+        tmp_path / "d", [*routing_pairs, *(r | {"task": "zother"} for r in routing_pairs)]
+    )
+    original = Runner.predict
+
+    def killed(self: Runner, kind: Kind, rows: Any) -> Any:
+        if kind.task.name == "zother":
+            raise KeyboardInterrupt
+        return original(self, kind, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runner, "predict", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ask(dataset, [routing, other], prompt=ZERO_SHOT)
+    assert len(asked) == 5
+    ask(dataset, [routing, other], prompt=ZERO_SHOT)
+    assert len(asked) == 10
+
+
 def test_gold_answers_are_not_seen_by_the_model(
     ask: Ask,
     routing_pairs: list[dict[str, Any]],
@@ -158,10 +191,8 @@ def unadapted(tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: P
 def test_a_teacher_that_was_not_adapted_is_asked_as_it_says_itself(
     unadapted: Path, tiny_base: Path, routing: Task, routing_dataset: Path, tmp_path: Path
 ) -> None:
-    found = predict(
-        unadapted, routing_dataset, [routing], "test", tmp_path / "p", model_digest="one",
-        max_tokens=64,
-    )["routing"]  # fmt: skip
+    runner = Runner(unadapted, routing_dataset, 64)
+    found = predict(runner, [routing], "test", tmp_path / "p", model_digest="one")["routing"]
     (kind,) = open_tasks(routing_dataset, [routing])
     encoder = Encoder(load_tokenizer(tiny_base), 64)
     model = load_model(tiny_base, torch.device("cpu"), torch.float32)
@@ -191,8 +222,6 @@ def test_other_shots_are_another_question(
             (model / "answering.json").unlink()
         asked.clear()
         for dataset in (routing_dataset, more, more):
-            predict(
-                model, dataset, [routing], "test", tmp_path / store, model_digest="one",
-                max_tokens=64, prompt=prompt,
-            )  # fmt: skip
+            runner = Runner(model, dataset, 64, prompt)
+            predict(runner, [routing], "test", tmp_path / store, model_digest="one")
         assert len(asked) == expected

@@ -12,6 +12,7 @@ from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import QuantizedModelFacts
 from stillhouse.models.importing import describe
 from stillhouse.quantize.student import quantize_student
+from stillhouse.tasks.running import Runner
 
 
 def test_a_quantized_student_answers_and_no_test_document_shaped_it(
@@ -37,8 +38,6 @@ def test_a_quantized_student_answers_and_no_test_document_shaped_it(
     new = routing_pairs[-1] | {"pair_id": "test-new", "input": "Sehr geehrte Damen"}
     more = write_dataset(tmp_path / "more", [new, *routing_pairs[::-1]])
     assert quantized("second", more) == facts
-    found = predict(
-        tmp_path / "first", more, [routing], "test", tmp_path / "p.parquet",
-        model_digest=facts.digest, max_tokens=64,
-    )  # fmt: skip
+    runner, store = Runner(tmp_path / "first", more, 64), tmp_path / "p.parquet"
+    found = predict(runner, [routing], "test", store, model_digest=facts.digest)
     assert found["routing"].scored().n == 6

@@ -17,6 +17,7 @@ from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import CheckpointFacts, SoftLabelsFacts
 from stillhouse.models.importing import describe
 from stillhouse.student.distil import distil_student
+from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher
 from stillhouse.teacher.labelling import label_pairs
 from tests.written import written_pairs, written_task
@@ -161,10 +162,9 @@ def test_a_student_learns_from_soft_labels_what_the_gold_ones_deny(
     assert facts.history[-1]["kl"] < facts.history[0]["kl"] / 2
     assert facts.score == 1.0
     for model in (adapted, tmp_path / "student"):
-        found = predict(
-            model, routing_dataset, [routing], "test", tmp_path / f"{model.name}.parquet",
-            model_digest="m", max_tokens=64,
-        )["routing"].scored()  # fmt: skip
+        store = tmp_path / f"{model.name}.parquet"
+        runner = Runner(model, routing_dataset, 64)
+        found = predict(runner, [routing], "test", store, model_digest="m")["routing"].scored()
         assert found.n == 5
         assert not found.right.any()
 
@@ -233,11 +233,16 @@ def test_a_student_learns_from_a_teacher_that_was_left_as_it_came(
     assert facts.history[-1]["kl"] < facts.history[0]["kl"] / 2
     probabilities = [
         predict(
-            model, routing_dataset, [routing], "test", tmp_path / f"{model.name}.parquet",
-            model_digest="m", max_tokens=64,
-        )["routing"].scored().detail.probabilities
+            Runner(model, routing_dataset, 64),
+            [routing],
+            "test",
+            tmp_path / f"{model.name}.parquet",
+            model_digest="m",
+        )["routing"]
+        .scored()
+        .detail.probabilities
         for model in (teacher, tmp_path / "student")
-    ]  # fmt: skip
+    ]
     assert np.abs(probabilities[0] - probabilities[1]).max() < 0.2
     assert (probabilities[0].argmax(1) == probabilities[1].argmax(1)).all()
 

@@ -130,15 +130,9 @@ def test_a_student_learns_both_from_soft_labels(
         scratch=tmp_path / "scratch",
         fingerprint="student",
     )
-    answers = predict(
-        tmp_path / "student",
-        dataset,
-        [order, routing],
-        "test",
-        tmp_path / "store.parquet",
-        model_digest="student",
-        max_tokens=96,
-    )
+    runner = Runner(tmp_path / "student", dataset, 96)
+    store = tmp_path / "store.parquet"
+    answers = predict(runner, [order, routing], "test", store, model_digest="student")
     found = {task: x.kind.score(x.gold, x.predictions) for task, x in answers.items()}
     assert found["order"].score > 0.7
     assert found["routing"].score > 0.7

@@ -155,3 +155,14 @@ def test_a_killed_run_goes_on(
 def test_a_teacher_that_is_sure_of_nothing_stops_the_run(answer: Answer, dataset: Path) -> None:
     with pytest.raises(UserError, match=r"of 60 answers of the teacher 0 are .*mean confidence 0"):
         answer(dataset, min_confidence=1.0)
+
+
+def test_answers_to_a_task_that_is_gone_are_cleared_away(
+    answer: Answer, dataset: Path, tmp_path: Path
+) -> None:
+    """They hold texts."""
+    answer(dataset)
+    asked = tmp_path / "answers" / "asked"
+    (asked / "routing.parquet").rename(asked / "gone.parquet")
+    answer(dataset)
+    assert [f.name for f in asked.iterdir()] == ["routing.parquet"]

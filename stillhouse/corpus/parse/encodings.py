@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+from stillhouse.corpus.parse.unparsable import Unparsable
 
 SAMPLE_BYTES = 1 << 16
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -32,3 +35,34 @@ def _is_utf16(head: bytes, encoding: str, high: int) -> bool:
     text = head[:even].decode(encoding, "ignore")  # the sample may end within a character
     odd = sum(unicodedata.category(c) in NO_TEXT and c not in "\t\n\r\f" for c in text)
     return odd <= 0.01 * len(text)
+
+
+def text_bytes(data: bytes) -> bytes:
+    """`data`, once it is known to be text of some encoding of single bytes; else `Unparsable`."""
+    controls = len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data[:65536]))
+    if controls > 0.01 * min(len(data), 65536):
+        raise Unparsable(
+            "corrupt",
+            "binary data where text was expected",
+            remedy="check what the file really is, and give it its right suffix.",
+        )
+    return data
+
+
+def decoded(data: bytes) -> str:
+    """Text of any usual encoding: by its byte order mark, as UTF-8 or UTF-16, or by guessing.
+
+    Raises `Unparsable` where it is no text.
+    """
+    from charset_normalizer import from_bytes
+
+    encoding = encoding_of(data)
+    if encoding.startswith("utf-16"):
+        return data.decode(encoding, "replace")
+    try:
+        return text_bytes(data).decode(encoding)
+    except UnicodeDecodeError:
+        best = from_bytes(data).best()
+    if best is None:
+        raise Unparsable("corrupt", "text in no known encoding", remedy="save it as UTF-8.")
+    return str(best)

@@ -6,7 +6,6 @@ and navigation, and joined. A file that gives no text is an `Unparsable`, never 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -21,7 +20,7 @@ from stillhouse.corpus.parse.elements import (
     assemble,
     convert,
 )
-from stillhouse.corpus.parse.encodings import encoding_of
+from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
 from stillhouse.corpus.parse.office import whole_office_file
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
@@ -180,20 +179,20 @@ def _html(data: bytes) -> ParsedFile:
 
     # What it declares itself counts, but a page in UTF-16 can't declare anything.
     wide = encoding_of(data).startswith("utf-16")
-    return parse_html(_decoded(data) if wide else _text_bytes(data))
+    return parse_html(decoded(data) if wide else text_bytes(data))
 
 
 def _markdown(data: bytes) -> ParsedFile:
     from stillhouse.corpus.parse.markup import parse_markdown
 
-    return parse_markdown(_decoded(data))
+    return parse_markdown(decoded(data))
 
 
 def _plain(data: bytes) -> ParsedFile:
     from unstructured.partition.text import partition_text
 
     # Cleaned before: its search for paragraphs takes time by the square of the spaces in a row.
-    text = clean_text(_decoded(data))
+    text = clean_text(decoded(data))
     return assemble(convert(partition_text(text=text, languages=WITHOUT_DETECTION)))
 
 
@@ -216,34 +215,6 @@ def _xlsx(data: bytes) -> ParsedFile:
 
     file = whole_office_file(data, "xl/workbook.xml")
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
-
-
-def _text_bytes(data: bytes) -> bytes:
-    """`data`, once it is known to be text of some encoding of single bytes."""
-    controls = len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data[:65536]))
-    if controls > 0.01 * min(len(data), 65536):
-        raise Unparsable(
-            "corrupt",
-            "binary data where text was expected",
-            remedy="check what the file really is, and give it its right suffix.",
-        )
-    return data
-
-
-def _decoded(data: bytes) -> str:
-    """Text of any usual encoding: by its byte order mark, as UTF-8 or UTF-16, or by guessing."""
-    from charset_normalizer import from_bytes
-
-    encoding = encoding_of(data)
-    if encoding.startswith("utf-16"):
-        return data.decode(encoding, "replace")
-    try:
-        return _text_bytes(data).decode(encoding)
-    except UnicodeDecodeError:
-        best = from_bytes(data).best()
-    if best is None:
-        raise Unparsable("corrupt", "text in no known encoding", remedy="save it as UTF-8.")
-    return str(best)
 
 
 PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
