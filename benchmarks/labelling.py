@@ -26,18 +26,17 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from measuring import CLOCKS, in_turns, seconds_of
+from teachers import imported
+
 from stillhouse.config.teacher import SoftLabels
 from stillhouse.lm.prompts import Encoder, Example
-from stillhouse.models.fetch import default_cache, locate
-from stillhouse.models.importing import import_teacher
 from stillhouse.models.loading import (
     load_model,
     load_tokenizer,
@@ -51,7 +50,7 @@ from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.soft_labels.records import LabelEncoding
 from stillhouse.soft_labels.store import LabelStore, ShardHeader
-from stillhouse.storage.files import atomic_dir, digest, write_json
+from stillhouse.storage.files import write_json
 from stillhouse.teacher.adaptation import TeacherParts
 from stillhouse.teacher.labelling import label_examples
 from stillhouse.threads import be_considerate
@@ -65,7 +64,6 @@ TEMPERATURE = 2.0
 INSTRUCTION = "Name the intent of this request and its slots, as JSON."
 MAX_TOKENS = 128
 BATCH = 16
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 WRITTEN, NAMED = "written", "named"  # answers as text, and as a class token
 
 
@@ -147,23 +145,7 @@ class Benchmark:
                 f"bare, in batches, {answers}": lambda some=some: self.bare(some),  # type: ignore[misc]
                 f"whole, {answers}": lambda some=some: self.whole(some),  # type: ignore[misc]
             }
-        for contender in contenders.values():
-            contender()  # the first call of a shape costs more
-        runs = []
-        repetitions = self.options.repetitions
-        for repetition in range(repetitions):
-            order = list(contenders) if repetition % 2 == 0 else list(contenders)[::-1]
-            seconds = {name: self.seconds_of(contenders[name]) for name in order}
-            runs.append(seconds)
-            shown = ", ".join(f"{n} {s:.1f}" for n, s in sorted(seconds.items()))
-            print(f"{repetition + 1}/{repetitions} seconds: {shown}", file=sys.stderr, flush=True)
-        return self._results(runs)
-
-    def seconds_of(self, call: Callable[[], object]) -> float:
-        clock = CLOCKS[self.options.clock]
-        started = clock()
-        call()
-        return clock() - started
+        return self._results(in_turns(contenders, self.options.repetitions, self.options.clock))
 
     def label(self, name: str) -> LabelStore:
         """As the graph does, into a new store."""
@@ -237,7 +219,7 @@ class Benchmark:
                 reader.targets(keys[start : start + BATCH], mapping=mapping, head=head)
 
         tokens = sum(len(e.response_ids) for e in examples)
-        return min(self.seconds_of(decode) for _ in range(3)) / tokens * 1e6
+        return min(seconds_of(decode, self.options.clock) for _ in range(3)) / tokens * 1e6
 
     def _results(self, runs: Sequence[dict[str, float]]) -> dict[str, Any]:
         import torch
@@ -286,15 +268,6 @@ def some_of_each_length(examples: Sequence[Example], lengths: int) -> list[Examp
         wanted = common[(2 * number + 1) * len(common) // (2 * lengths)]
         chosen.append(min((n for n in full if n not in chosen), key=lambda n: abs(n - wanted)))
     return [example for length in chosen for example in groups[length][:BATCH]]
-
-
-def imported(teacher: str) -> Path:
-    folder = HERE / "build" / f"teacher-{digest(teacher)[:12]}"
-    if not folder.exists():
-        source = locate(teacher, default_cache(), Path.cwd())
-        with atomic_dir(folder) as made:
-            import_teacher(teacher, source, made)
-    return folder
 
 
 def markdown(results: dict[str, Any]) -> str:
