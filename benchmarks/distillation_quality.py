@@ -43,22 +43,20 @@ from typing import Any
 
 import distillation_quality_scores as scores
 import numpy as np
-import pyarrow as pa
-from distillation_quality_data import TASK, banking77
+from distillation_quality_data import TASK, banking77, write_dataset
 from numpy.typing import NDArray
+from teachers import imported
 
 from stillhouse.config.student import Distillation, Student, StudentInit
 from stillhouse.config.teacher import Adaptation, SoftLabels, TeacherPrompt
-from stillhouse.dataset.pairs import pair_schema
 from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import SoftLabelsFacts
-from stillhouse.models.fetch import default_cache, locate
-from stillhouse.models.importing import describe, import_teacher
+from stillhouse.metrics.classification import classification_metrics
+from stillhouse.models.importing import describe
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
 from stillhouse.soft_labels.store import header_from, open_store
 from stillhouse.storage.files import atomic_dir, digest, write_json
-from stillhouse.storage.tables import write_table
 from stillhouse.student.distil import distil_student
 from stillhouse.tasks.classification import class_token
 from stillhouse.tasks.common import Row
@@ -79,6 +77,12 @@ ARMS = {
     "labels": SoftLabels(encoding="labels"),
     "full": SoftLabels(encoding="top_k", k=EVERY_TOKEN, shard_pairs=32),
 }
+
+FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "ece": "ECE", "nll": "NLL"}
+COMPARED = [(arm, "ce") for arm in ("top_k", "sampled", "labels", "full")]
+COMPARED += [(arm, "full") for arm in ("top_k", "sampled", "labels")]
+COMPARED += [("labels", "top_k")]
+COMPARED += [(arm, "gold") for arm in ("ce", "labels", "full")]
 
 
 def main() -> None:
@@ -114,7 +118,11 @@ def main() -> None:
     results = bench.results(predicted)
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
     write_json(options.json, results)
-    print(scores.markdown(results))
+    print(
+        f"{results['intents']} intents, {results['training_queries']} training, "
+        f"{results['unlabelled_queries']} unlabelled and {results['test_queries']} test queries, "
+        + scores.markdown(results, FIGURES)
+    )
 
 
 class Benchmark:
@@ -124,7 +132,7 @@ class Benchmark:
         self, labelled: list[Row], unlabelled: list[Row], options: argparse.Namespace
     ) -> None:
         self.labelled, self.unlabelled, self.options = labelled, unlabelled, options
-        self.base = options.work / f"teacher-{digest(options.teacher)[:12]}"
+        self.base = imported(options.teacher)
         shape = ("intents", "queries", "teacher_epochs", "teacher")
         self.folder = options.work / digest({k: getattr(options, k) for k in shape})[:12]
         self.adapted = self.folder / "adapted"
@@ -155,16 +163,9 @@ class Benchmark:
         return predicted
 
     def _dataset(self, rows: list[Row]) -> Path:
-        path = self.folder / "dataset.parquet"
-        schema = pair_schema().append(pa.field("split", pa.string()))
-        write_table(path, pa.Table.from_pylist(rows, schema=schema))
-        return path
+        return write_dataset(self.folder / "dataset.parquet", rows)
 
     def _adapt(self) -> None:
-        if not self.base.exists():
-            source = locate(self.options.teacher, default_cache(), Path.cwd())
-            with atomic_dir(self.base) as folder:
-                import_teacher(self.options.teacher, source, folder)
         settings = Adaptation(
             layers=ADAPTED_LAYERS,
             epochs=self.options.teacher_epochs,
@@ -276,15 +277,18 @@ class Benchmark:
         return probabilities
 
     def results(self, predicted: dict[str, list[NDArray[Any]]]) -> dict[str, Any]:
-        gold, labels = self.gold, self.intents
+        def measure(rows: NDArray[Any], places: NDArray[Any]) -> dict[str, float]:
+            found = classification_metrics(rows, self.gold[places], self.intents)
+            return {figure: float(getattr(found, figure)) for figure in FIGURES}
+
         pairs = zip(self.answered, self.unlabelled, strict=True)
         right = [answered["label"] == row["label"] for answered, row in pairs]
         return {
-            "intents": len(labels),
+            "intents": len(self.intents),
             "training_queries": self.trained,
             "unlabelled_queries": len(self.unlabelled),
             "teachers_answers_right": float(np.mean(right)) if right else None,
-            "test_queries": len(gold),
+            "test_queries": len(self.gold),
             "seeds": self.options.seeds,
             "students": len(self.options.arms) * self.options.seeds,
             "students_of_earlier_calls": self.reused,
@@ -292,10 +296,8 @@ class Benchmark:
                 k: getattr(self.options, k)
                 for k in ("layers", "epochs", "teacher_epochs", "temperature", "alpha")
             },
-            "scores": scores.spread(predicted, gold, labels),
-            "differences": scores.differences(
-                {a: predicted[a] for a in self.options.arms}, gold, labels
-            ),
+            "scores": scores.spread(predicted, measure),
+            "differences": scores.differences(predicted, measure, COMPARED),
         }
 
 

@@ -1,4 +1,4 @@
-"""Banking77 (Casanueva et al., 2020) as instruction pairs."""
+"""Banking77 (Casanueva et al., 2020) as instruction pairs, and pairs as a dataset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
+import pyarrow as pa
+
 from stillhouse.config.dataset import ClassificationTask
+from stillhouse.dataset.pairs import pair_schema
+from stillhouse.storage.tables import write_table
 from stillhouse.tasks.classification import class_token
 from stillhouse.tasks.common import Row
 
@@ -54,3 +58,10 @@ def banking77(folder: Path, intents: int, queries: int, spare: int) -> tuple[lis
                     }
                 )
     return rows["labelled"], rows["unlabelled"]
+
+
+def write_dataset(path: Path, rows: list[Row]) -> Path:
+    """Pairs with their split as `dataset_splits` keeps them."""
+    schema = pair_schema().append(pa.field("split", pa.string()))
+    write_table(path, pa.Table.from_pylist(rows, schema=schema))
+    return path

@@ -2,78 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stillhouse.metrics.classification import classification_metrics
-from stillhouse.metrics.paired import SIGNIFICANCE
+from stillhouse.metrics.bootstrap import SIGNIFICANCE
 from stillhouse.progress import track
 
-FIGURES = ("accuracy", "macro_f1", "ece", "nll")
+Tested: TypeAlias = Mapping[str, Sequence[NDArray[Any]]]
+"""By contender one array a seed, a row a test example: whatever its figures can be told from."""
+
+Measure: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], Mapping[str, float]]
+"""Figures of some rows of such an array, and of where they stand among the test examples."""
+
 RESAMPLES = 1_000
-COMPARED = [(arm, "ce") for arm in ("top_k", "sampled", "labels", "full")]
-COMPARED += [(arm, "full") for arm in ("top_k", "sampled", "labels")]
-COMPARED += [("labels", "top_k")]
-COMPARED += [(arm, "gold") for arm in ("ce", "labels", "full")]
-
-# Test probabilities [queries, intents] by contender, one array a seed.
-Predicted = Mapping[str, list[NDArray[Any]]]
 
 
-def spread(predicted: Predicted, gold: NDArray[Any], labels: list[str]) -> dict[str, Any]:
+def spread(tested: Tested, measure: Measure) -> dict[str, Any]:
     """Mean, lowest and highest of the seeds, by contender and figure."""
     found: dict[str, Any] = {}
-    for name, by_seed in predicted.items():
-        scores = [figures(p, gold, labels) for p in by_seed]
+    for name, by_seed in tested.items():
+        scores = [measure(rows, np.arange(len(rows))) for rows in by_seed]
         found[name] = {
             figure: {
                 "mean": float(np.mean([s[figure] for s in scores])),
                 "min": min(s[figure] for s in scores),
                 "max": max(s[figure] for s in scores),
             }
-            for figure in FIGURES
+            for figure in scores[0]
         }
     return found
 
 
-def figures(probabilities: NDArray[Any], gold: NDArray[Any], labels: list[str]) -> dict[str, float]:
-    found = classification_metrics(probabilities, gold, labels)
-    return {figure: float(getattr(found, figure)) for figure in FIGURES}
-
-
 def differences(
-    predicted: Predicted, gold: NDArray[Any], labels: list[str]
+    tested: Tested,
+    measure: Measure,
+    compared: Sequence[tuple[str, str]],
+    resamples: int = RESAMPLES,
 ) -> list[dict[str, Any]]:
-    """Paired bootstrap over seeds and queries, of each pair in COMPARED that was predicted."""
-    seeds, rng = len(next(iter(predicted.values()))), np.random.default_rng(1)
-    drawn: dict[str, NDArray[Any]] = {arm: np.zeros((RESAMPLES, len(FIGURES))) for arm in predicted}
-    for resample in track(range(RESAMPLES), "Resampling", unit="resamples"):
-        queries, chosen = rng.integers(len(gold), size=len(gold)), rng.integers(seeds, size=seeds)
-        for arm, by_seed in predicted.items():
-            scored = [figures(by_seed[s][queries], gold[queries], labels) for s in chosen]
-            drawn[arm][resample] = np.mean([list(s.values()) for s in scored], axis=0)
+    """Paired bootstrap over seeds and test examples, of each pair that is compared and tested.
+
+    All contenders have the same seeds.
+    """
+    compared = [pair for pair in compared if all(name in tested for name in pair)]
+    if not compared:
+        return []
+    by_name = {name: tested[name] for name in dict.fromkeys(n for pair in compared for n in pair)}
+    some = next(iter(by_name.values()))
+    seeds, size, rng = len(some), len(some[0]), np.random.default_rng(1)
+    names = list(measure(some[0], np.arange(size)))
+    drawn = {name: np.zeros((resamples, len(names))) for name in by_name}
+    for resample in track(range(resamples), "Resampling", unit="resamples"):
+        places, chosen = rng.integers(size, size=size), rng.integers(seeds, size=seeds)
+        for name, by_seed in by_name.items():
+            scored = [measure(by_seed[s][places], places) for s in chosen]
+            drawn[name][resample] = np.mean([list(s.values()) for s in scored], axis=0)
     found = []
-    for arm, other in COMPARED:
-        if arm not in predicted or other not in predicted:
-            continue
-        for figure, change in zip(FIGURES, (drawn[arm] - drawn[other]).T, strict=True):
-            low, high = np.quantile(change, [0.025, 0.975])
+    for one, other in compared:
+        for figure, change in zip(names, (drawn[one] - drawn[other]).T, strict=True):
+            low, high = np.quantile(change, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
             # Two-sided; 1 is added to both because the data as they are count as one draw.
             tail = min((change <= 0).sum(), (change >= 0).sum())
             found.append(
                 {
-                    "student": arm,
+                    "student": one,
                     "against": other,
                     "figure": figure,
                     "difference": float(change.mean()),
                     "interval": [float(low), float(high)],
-                    "p": min(1.0, 2 * (int(tail) + 1) / (RESAMPLES + 1)),
+                    "p": min(1.0, 2 * (int(tail) + 1) / (resamples + 1)),
                 }
             )
-    for figure in FIGURES:
+    for figure in names:
         correct_holm([row for row in found if row["figure"] == figure])
     return found
 
@@ -86,34 +88,58 @@ def correct_holm(rows: list[dict[str, Any]]) -> None:
         row["p_holm"] = highest
 
 
-def markdown(results: dict[str, Any]) -> str:
-    """Scores by contender, then the differences; those with p_holm < 0.05 are set in bold."""
+def markdown(
+    results: Mapping[str, Any],
+    titles: Mapping[str, str],
+    more: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
+    """Scores by contender, then the differences; those with p_holm < 0.05 are set in bold.
+
+    `titles` are those of the figures; `more` has further columns, cells by title and contender.
+    """
+    more = more or {}
+    minutes = f"{results['minutes']} minutes, {results['students_of_earlier_calls']} of "
     lines = [
-        f"{results['intents']} intents, {results['training_queries']} training, "
-        f"{results['unlabelled_queries']} unlabelled and {results['test_queries']} test queries, "
-        f"{results['seeds']} seeds; "
-        f"{results['minutes']} minutes, {results['students_of_earlier_calls']} of "
-        f"{results['students']} students from earlier calls. Mean (lowest to highest of the "
-        "seeds).",
+        f"{results['seeds']} seeds; {minutes}{results['students']} students from earlier calls. "
+        "Mean (lowest to highest of the seeds).",
         "",
-        "| contender | accuracy | macro-F1 | ECE | NLL |",
-        "|---|--:|--:|--:|--:|",
+        *_header("contender", [*titles.values(), *more]),
     ]
     for name, scores in results["scores"].items():
         cells = []
-        for figure in FIGURES:
+        for figure in titles:
             s = scores[figure]
             spread = f" ({s['min']:.3f} to {s['max']:.3f})" if s["min"] < s["max"] else ""
             cells.append(f"{s['mean']:.3f}{spread}")
+        cells += [column.get(name, "") for column in more.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", "| difference | accuracy | macro-F1 | ECE | NLL |", "|---|--:|--:|--:|--:|"]
+    lines += ["", *_header("difference", titles.values())]
     rows = {(r["student"], r["against"], r["figure"]): r for r in results["differences"]}
-    for arm, other in dict.fromkeys((arm, other) for arm, other, _ in rows):
+    for one, other in dict.fromkeys((one, other) for one, other, _ in rows):
         cells = []
-        for figure in FIGURES:
-            r = rows[arm, other, figure]
+        for figure in titles:
+            r = rows[one, other, figure]
             low, high = r["interval"]
             cell = f"{r['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
             cells.append(f"**{cell}**" if r["p_holm"] < SIGNIFICANCE else cell)
-        lines.append(f"| {arm} - {other} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(f"| {one} - {other} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", _verdict(results["differences"], titles)])
+
+
+def _header(first: str, titles: Iterable[str]) -> list[str]:
+    titles = list(titles)
+    return [f"| {first} | {' | '.join(titles)} |", f"|---|{'--:|' * len(titles)}"]
+
+
+def _verdict(differences: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> str:
+    found = []
+    for figure, title in titles.items():
+        pairs = [
+            f"{r['student']} - {r['against']}"
+            for r in differences
+            if r["figure"] == figure and r["p_holm"] < SIGNIFICANCE
+        ]
+        found += [f"{title}: {'; '.join(pairs)}"] if pairs else []
+    if not found:
+        return "No difference is significant after Holm's correction."
+    return f"Significant after Holm's correction: {'. '.join(found)}."
