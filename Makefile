@@ -44,6 +44,11 @@ bench: $(READY)
 ifdef BANKING77
 	$(BIN)/python benchmarks/distillation_quality.py --banking77 $(BANKING77)
 endif
+ifdef SNIPS
+	$(BIN)/python benchmarks/labelling.py --snips $(SNIPS)
+	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/generation.py --snips $(SNIPS)
+endif
 
 clean:
 	rm -rf $(VENV) examples/*/var .mypy_cache .ruff_cache .pytest_cache
