@@ -145,15 +145,15 @@ def test_pdfs_have_headers_and_footers_that_repeat(planted: dict) -> None:
 
 
 def test_tickets_are_many_balanced_and_short(tickets: list[dict[str, str]], planted: dict) -> None:
-    assert len(tickets) == 760 == len({t["ticket_id"] for t in tickets})
+    assert len(tickets) == 870 == len({t["ticket_id"] for t in tickets})
     assert [t["created_at"] for t in tickets] == sorted(t["created_at"] for t in tickets)
     queues = Counter(t["queue"] for t in tickets)
-    assert queues.pop("") == 80 == len(planted["unsorted"])
+    assert queues.pop("") == 60 == len(planted["unsorted"])
     assert set(queues) == DEPARTMENTS
     assert min(queues.values()) >= 60
     assert max(queues.values()) <= 2 * min(queues.values())
     lengths = [len(strip(t["body"]).split()) for t in tickets]
-    assert 20 <= median(lengths) <= 32
+    assert 16 <= median(lengths) <= 28
     assert quantiles(lengths, n=10)[8] < 50
     assert 0.25 < sum(strip(t["body"]) != t["body"] for t in tickets) / len(tickets) < 0.36
     assert 0.1 < sum(not t["subject"] for t in tickets) / len(tickets) < 0.4
@@ -203,7 +203,7 @@ def test_labels_are_right_but_for_the_planted_noise(
     }
     assert wrong == planted["mislabelled"]
     routed = sum(t["queue"] != "" for t in tickets)
-    assert 0.03 <= (len(wrong) + len(planted["ambiguous"])) / routed <= 0.04
+    assert 0.02 <= (len(wrong) + len(planted["ambiguous"])) / routed <= 0.04
     known = Counter(s.split("/")[0] for s in {*planted["situations"].values()} if "vague" not in s)
     assert set(known) == DEPARTMENTS
     assert min(known.values()) >= 15
@@ -241,12 +241,12 @@ def test_of_two_matters_one_is_settled(tickets: list[dict[str, str]], planted: d
     for ticket, department in planted["settled"].items():
         assert department in DEPARTMENTS
         assert not planted["situations"][ticket].startswith(f"{department}/")
-    assert 0.6 <= len(planted["settled"]) / len(tickets) <= 0.75
+    assert 0.7 <= len(planted["settled"]) / len(tickets) <= 0.85
 
 
 def test_what_is_said_of_an_order_stands_in_the_ticket(tickets: list[dict]) -> None:
     told = [t for t in tickets if t["order"]]
-    assert 0.2 <= len(told) / len(tickets) <= 0.35
+    assert 0.12 <= len(told) / len(tickets) <= 0.2
     for ticket in told:
         assert 3 <= len(ticket["order"]) <= 4
         assert set(ticket["order"]) <= {"product", "number", "quantity", "date"}
@@ -276,8 +276,8 @@ def test_words_alone_do_not_tell_the_department(
     )
     right = cross_val_predict(model, texts, queues, groups=groups, cv=folds) == queues
     two = np.array([t["ticket_id"] in planted["settled"] for t in routed])
-    assert right[two].mean() < 0.55
-    assert right.mean() < 0.6
+    assert right[two].mean() < 0.6
+    assert right.mean() < 0.62
 
     def by_keywords(text: str) -> str:
         counts = {q: sum(w in text.lower() for w in KEYWORDS[q].split()) for q in KEYWORDS}
