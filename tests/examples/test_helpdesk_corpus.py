@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import docx
+import numpy as np
 import pytest
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
@@ -143,16 +144,17 @@ def test_pdfs_have_headers_and_footers_that_repeat(planted: dict) -> None:
             assert len(text.split()) > 45, f"{name}: page {number} is nearly bare"
 
 
-def test_tickets_are_many_balanced_and_short(tickets: list[dict[str, str]]) -> None:
-    assert len(tickets) == 720 == len({t["ticket_id"] for t in tickets})
+def test_tickets_are_many_balanced_and_short(tickets: list[dict[str, str]], planted: dict) -> None:
+    assert len(tickets) == 870 == len({t["ticket_id"] for t in tickets})
     assert [t["created_at"] for t in tickets] == sorted(t["created_at"] for t in tickets)
     queues = Counter(t["queue"] for t in tickets)
+    assert queues.pop("") == 60 == len(planted["unsorted"])
     assert set(queues) == DEPARTMENTS
     assert min(queues.values()) >= 60
     assert max(queues.values()) <= 2 * min(queues.values())
     lengths = [len(strip(t["body"]).split()) for t in tickets]
-    assert 28 <= median(lengths) <= 35
-    assert quantiles(lengths, n=10)[8] < 60
+    assert 16 <= median(lengths) <= 28
+    assert quantiles(lengths, n=10)[8] < 50
     assert 0.25 < sum(strip(t["body"]) != t["body"] for t in tickets) / len(tickets) < 0.36
     assert 0.1 < sum(not t["subject"] for t in tickets) / len(tickets) < 0.4
     assert not [t["ticket_id"] for t in tickets if re.search(r"[{}]", t["body"] + t["subject"])]
@@ -197,13 +199,14 @@ def test_labels_are_right_but_for_the_planted_noise(
     wrong = {
         t["ticket_id"]: planted["situations"][t["ticket_id"]].split("/")[0]
         for t in tickets
-        if planted["situations"][t["ticket_id"]].split("/")[0] != t["queue"]
+        if planted["situations"][t["ticket_id"]].split("/")[0] != t["queue"] != ""
     }
     assert wrong == planted["mislabelled"]
-    assert 0.03 <= (len(wrong) + len(planted["ambiguous"])) / len(tickets) <= 0.04
+    routed = sum(t["queue"] != "" for t in tickets)
+    assert 0.02 <= (len(wrong) + len(planted["ambiguous"])) / routed <= 0.04
     known = Counter(s.split("/")[0] for s in {*planted["situations"].values()} if "vague" not in s)
     assert set(known) == DEPARTMENTS
-    assert min(known.values()) >= 35
+    assert min(known.values()) >= 15
 
 
 def test_identifiers_are_invented_but_well_formed(tickets: list[dict[str, str]]) -> None:
@@ -233,24 +236,48 @@ def test_identifiers_are_invented_but_well_formed(tickets: list[dict[str, str]])
     assert all(number.startswith("20 7946 0") for number in london)
 
 
-def test_routing_is_neither_trivial_nor_hopeless(
+def test_of_two_matters_one_is_settled(tickets: list[dict[str, str]], planted: dict) -> None:
+    """And it is another department's."""
+    for ticket, department in planted["settled"].items():
+        assert department in DEPARTMENTS
+        assert not planted["situations"][ticket].startswith(f"{department}/")
+    assert 0.7 <= len(planted["settled"]) / len(tickets) <= 0.85
+
+
+def test_what_is_said_of_an_order_stands_in_the_ticket(tickets: list[dict]) -> None:
+    told = [t for t in tickets if t["order"]]
+    assert 0.12 <= len(told) / len(tickets) <= 0.2
+    for ticket in told:
+        assert 3 <= len(ticket["order"]) <= 4
+        assert set(ticket["order"]) <= {"product", "number", "quantity", "date"}
+        for value in ticket["order"].values():
+            assert re.search(rf"\b{re.escape(str(value))}\b", ticket["body"]), ticket
+    counts = Counter(field for t in told for field in t["order"])
+    assert min(counts.values()) > len(told) / 2
+
+
+def test_words_alone_do_not_tell_the_department(
     tickets: list[dict[str, str]], planted: dict
 ) -> None:
+    """Of two matters a bag of words can but guess which one is wanted."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    texts = [strip(t["body"]) for t in tickets]
-    queues = [t["queue"] for t in tickets]
+    routed = [t for t in tickets if t["queue"]]
+    texts = [strip(t["body"]) for t in routed]
+    queues = np.array([t["queue"] for t in routed])
     source = {**planted["exact_copies"], **planted["near_copies"]}
-    groups = [source.get(t["ticket_id"], t["ticket_id"]) for t in tickets]
+    groups = [source.get(t["ticket_id"], t["ticket_id"]) for t in routed]
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1000)
     )
-    accuracy = cross_val_score(model, texts, queues, groups=groups, cv=folds).mean()
-    assert 0.75 <= accuracy <= 0.90
+    right = cross_val_predict(model, texts, queues, groups=groups, cv=folds) == queues
+    two = np.array([t["ticket_id"] in planted["settled"] for t in routed])
+    assert right[two].mean() < 0.6
+    assert right.mean() < 0.62
 
     def by_keywords(text: str) -> str:
         counts = {q: sum(w in text.lower() for w in KEYWORDS[q].split()) for q in KEYWORDS}

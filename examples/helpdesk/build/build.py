@@ -64,6 +64,7 @@ def records(tickets: list[Ticket]) -> str:
             "queue": t.queue,
             "subject": t.subject,
             "body": t.body,
+            "order": t.order,
         }
         for t in tickets
     )
@@ -85,6 +86,8 @@ def planted(tickets: list[Ticket]) -> str:
         "mislabelled": {
             t.ticket_id: t.situation.split("/")[0] for t in tickets if t.kind == "mislabelled"
         },
+        "unsorted": [t.ticket_id for t in tickets if t.kind == "unsorted"],
+        "settled": {t.ticket_id: t.second for t in tickets if t.second},
         "ambiguous": [t.ticket_id for t in tickets if t.kind == "ambiguous"],
         "scans": scans,
         "corrupt": [_placed(CORRUPT["file"], "quality")],

@@ -116,9 +116,12 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
     "serial": lambda rng: f"{rng.choice('TCBFGLSE')}{rng.randint(18, 26)}-{_digits(rng, 4)}",
     "batch": lambda rng: f"B{_digits(rng, 4)}",
     "ext": lambda rng: _digits(rng, 3),
+    "partno": lambda rng: f"P-{_digits(rng, 4)}",
+    "qty": lambda rng: str(rng.randint(2, 60)),
     "n": lambda rng: str(rng.randint(3, 14)),
     "year": lambda rng: str(rng.randint(2019, 2025)),
     "date": lambda rng: f"{rng.randint(1, 28)} {rng.choice(NAMES['months'])}",
+    "due": lambda rng: f"{rng.randint(1, 28)} {rng.choice(NAMES['months'])}",
     "time": lambda rng: f"{rng.randint(7, 17)}:{rng.choice(['00', '15', '30', '45'])}",
 }
 

@@ -51,10 +51,10 @@ def _free(text: str, match: re.Match[str]) -> bool:
 def casual(parts: list[str], values: dict[str, str], rng: random.Random) -> str:
     """The sentences joined into a message, as carelessly as about a third of people type."""
     text = " ".join(parts)
-    if rng.random() < 0.28:
+    if rng.random() < 0.15:
         for _ in range(rng.choice([1, 1, 2, 3])):
             text = typo(text, values.values(), rng)
-    if rng.random() < 0.10:
+    if rng.random() < 0.10 and not text.startswith(tuple(values.values())):
         text = text[0].lower() + text[1:]
     if rng.random() < 0.08:
         text = text.rstrip(".")

@@ -1,7 +1,9 @@
 """Composes the support tickets out of hand-written situations, with a fixed seed.
 
 A ticket is one core sentence (what the writer wants, which decides the queue) among
-openers, context, asides about other departments' concerns, signatures and quoted mail.
+openers, context, asides about other departments' concerns, signatures and quoted mail. Most tell
+of a second matter in the same words, which is settled: what words there are doesn't say which of
+the two is wanted, how they stand does. Some say what order it is about.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from style import casual, shingle_overlap
 
 # Uneven as real queues are; before copies.
 PER_QUEUE = {
-    "billing": 114,
-    "logistics": 106,
-    "field-service": 100,
-    "it-support": 96,
-    "warranty": 90,
-    "quality": 82,
-    "human-resources": 72,
+    "billing": 126,
+    "logistics": 122,
+    "field-service": 118,
+    "it-support": 114,
+    "warranty": 112,
+    "quality": 110,
+    "human-resources": 108,
 }
 # Where a hurried clerk drags a ticket instead of its own queue.
 MISTAKEN_FOR = {
@@ -34,10 +36,16 @@ MISTAKEN_FOR = {
     "quality": ["warranty", "logistics"],
     "human-resources": ["it-support", "billing"],
 }
-MISLABELLED = 13
-# How often a remark shows whose work it is, and how often a settled one misleads: the two
+MISLABELLED = 10
+# How often a remark shows whose work a matter is, and how often one in passing misleads; how often
+# there are two matters, or one told as shortly, and how often what is settled stands first: the
 # dials of how hard routing is.
-P_ANCHOR, P_ASIDE = 0.90, 0.15
+P_ANCHOR, P_ASIDE, P_SECOND, P_TOPIC, P_SETTLED_FIRST = 0.90, 0.15, 0.82, 0.08, 0.85
+# How often it is said what order a matter is about, where there is one.
+P_ORDER = 0.22
+WITHOUT_ORDERS = {"human-resources", "it-support"}
+# Tickets without a queue, as they come in before anybody sorts them.
+UNSORTED = 60
 FIRST_DAY = datetime(2025, 1, 6, 7, 0, tzinfo=UTC)
 DAYS = 420
 
@@ -46,8 +54,9 @@ DAYS = 420
 class Ticket:
     """A ticket and, apart from what is published, how it came about.
 
-    `kind` is one of original, ambiguous, mislabelled, exact-copy, near-copy; `situation` is
-    "<department>/<number>"; `source` is the ticket_id that a copy repeats.
+    `kind` is one of original, unsorted, ambiguous, mislabelled, exact-copy, near-copy; `situation`
+    is "<department>/<number>", `second` the department of a matter that is settled; `source` is
+    the ticket_id that a copy repeats. `order` is what the text says of an order.
     """
 
     queue: str
@@ -59,6 +68,8 @@ class Ticket:
     ticket_id: str = ""
     source: str = ""
     pii: tuple[str, ...] = ()
+    second: str = ""
+    order: dict[str, str | int] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,8 @@ class Situation:
 
 PHRASES = yaml.safe_load((TEXTS / "phrases.yaml").read_text("utf-8"))
 ANCHORS = yaml.safe_load((TEXTS / "anchors.yaml").read_text("utf-8"))
+ORDERS = yaml.safe_load((TEXTS / "orders.yaml").read_text("utf-8"))
+MATTERS = yaml.safe_load((TEXTS / "matters.yaml").read_text("utf-8"))
 PII_SLOTS = {"person", "writer", "phone", "email", "person_email"}
 PII_SLOTS |= {"iban", "account", "card", "employee"}
 
@@ -126,10 +139,48 @@ def _quote(slots: Slots, rng: random.Random) -> str:
     return slots.fill("\n".join([header, *(f"> {line}" for line in lines)]))
 
 
-def compose(
-    queue: str, writer: str, core: str, vague: bool, rng: random.Random
-) -> tuple[str, str, Slots]:
-    """(subject, body, slots) of one ticket around `core`; a vague one never tells its queue."""
+# What a line of ORDERS may name, and by which slot; a line has a product or a part.
+FIELDS = [
+    ("product", "{product}"),
+    ("product", "{part}"),
+    ("number", "{order}"),
+    ("number", "{partno}"),
+    ("quantity", "{qty}"),
+    ("date", "{due}"),
+]
+
+
+def _order_line(slots: Slots, rng: random.Random) -> tuple[str, dict[str, str | int]]:
+    """A line that says what order a matter is about, and what it says."""
+    line = rng.choice(ORDERS)
+    named = {name: slots.fill(slot) for name, slot in FIELDS if slot in line}
+    return line, {k: int(v) if k == "quantity" else v for k, v in named.items()}
+
+
+def _topic(queue: str, rng: random.Random, second: bool) -> tuple[Situation, str]:
+    """A matter in a few words as a situation of its own; with a `second` one, whose that is."""
+    number = rng.randrange(len(MATTERS["topics"][queue]))
+    other, settled, frames = "", "", "one"
+    if second:
+        other = rng.choice([d for d in PER_QUEUE if d != queue])
+        settled = rng.choice(MATTERS["topics"][other])
+        frames = "settled_first" if rng.random() < P_SETTLED_FIRST else "open_first"
+    frame: str = rng.choice(MATTERS[frames])
+    core = frame.replace("{settled}", settled).replace("{open}", MATTERS["topics"][queue][number])
+    writer = "staff" if {queue, other} & WITHOUT_ORDERS else "customer"
+    return Situation(f"{queue}/topic-{number + 1:02d}", writer, (core,)), other
+
+
+def _draft(
+    queue: str,
+    situation: Situation,
+    core: str,
+    rng: random.Random,
+    kind: str = "original",
+    second: str = "",
+) -> Ticket:
+    """One ticket around `core`; a vague one never tells its queue."""
+    writer, order, short = situation.writer, None, "/topic-" in situation.name
     slots = Slots(rng, staff=writer == "staff")
 
     def pool(name: str) -> list[str]:
@@ -137,39 +188,39 @@ def compose(
 
     before: list[str] = []
     after: list[str] = []
-    if rng.random() < 0.12:
+    if not short and rng.random() < 0.12:
         before.append(rng.choice(pool("openers")))
-    if not vague and rng.random() < P_ANCHOR:
+    if not short and kind == "original" and rng.random() < P_ANCHOR:
         rng.choice([before, after, after]).append(rng.choice(_remarks(queue, writer)))
-    if rng.random() < 0.08:
+    if kind == "original" and queue not in WITHOUT_ORDERS and rng.random() < P_ORDER:
+        line, order = _order_line(slots, rng)
+        rng.choice([before, before, after]).append(line)
+    if not short and rng.random() < 0.08:
         rng.choice([before, after]).append(rng.choice(pool("context")))
-    if rng.random() < P_ASIDE:
+    if not short and rng.random() < P_ASIDE:
         rng.choice([before, after, after]).append(_aside(queue, rng))
-    if rng.random() < 0.14:
-        after.append(rng.choice(pool("pii")))
-    if rng.random() < 0.12:
+    if rng.random() < 0.10:
+        rng.choice([before, after]).append(rng.choice(pool("pii")))
+    if not short and rng.random() < 0.12:
         after.append(rng.choice(PHRASES["closers"]["any"]))
 
     message = casual([slots.fill(part) for part in [*before, core, *after]], slots.values, rng)
     subject = _subject(slots.fill(core), slots, rng)
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         greeting = slots.fill(rng.choice(PHRASES["greetings"]))
         message = greeting + rng.choice(["\n", "\n\n", " "]) + message
-    if rng.random() < 0.17:
+    if rng.random() < 0.12:
         message += "\n\n" + slots.fill(rng.choice(PHRASES["signatures"][writer]))
-    elif rng.random() < 0.25:
+    elif rng.random() < 0.15:
         message += "\n" + slots.fill(rng.choice(PHRASES["sign_offs"]))
     if rng.random() < 0.13:
         message += "\n\n" + _quote(slots, rng)
-    return subject, message, slots
-
-
-def _draft(
-    queue: str, situation: Situation, core: str, rng: random.Random, kind: str = "original"
-) -> Ticket:
-    subject, body, slots = compose(queue, situation.writer, core, kind == "ambiguous", rng)
     pii = tuple(sorted(PII_SLOTS & slots.filled))
-    return Ticket(queue, subject, body, situation.name, kind, pii=pii)
+    return Ticket(queue, subject, message, situation.name, kind, pii=pii, second=second, order=order)
+
+
+def _too_close(text: str, others: list[str]) -> bool:
+    return any(shingle_overlap(text, other) > 0.5 for other in others)
 
 
 def originals(rng: random.Random) -> list[Ticket]:
@@ -177,19 +228,30 @@ def originals(rng: random.Random) -> list[Ticket]:
     tickets: list[Ticket] = []
     for queue, count in PER_QUEUE.items():
         vague = PHRASES["ambiguous"][queue]
-        by_wording: dict[str, list[str]] = {}
-        for situation, core in _assignments(queue, count - len(vague), rng):
-            siblings = by_wording.setdefault(core, [])
+        alike: dict[str, list[str]] = {}
+        clear = count - len(vague)
+        two, one = round(P_SECOND * clear), round(P_TOPIC * clear)
+        for number in range(two + one):
+            situation, other = _topic(queue, rng, second=number < two)
+            while _too_close(situation.wordings[0], alike.get(situation.name, [])):
+                situation, other = _topic(queue, rng, second=number < two)
+            alike.setdefault(situation.name, []).append(situation.wordings[0])
+            tickets.append(_draft(queue, situation, situation.wordings[0], rng, second=other))
+        for situation, core in _assignments(queue, clear - two - one, rng):
+            siblings = alike.setdefault(core, [])
             ticket = _draft(queue, situation, core, rng)
-            while any(shingle_overlap(ticket.body, other) > 0.5 for other in siblings):
+            while _too_close(ticket.body, siblings):
                 ticket = _draft(queue, situation, core, rng)
             siblings.append(ticket.body)
             tickets.append(ticket)
         for number, core in enumerate(vague, start=1):
             situation = Situation(f"{queue}/vague-{number}", "customer", (core,))
             tickets.append(_draft(queue, situation, core, rng, "ambiguous"))
-    clear = [i for i, t in enumerate(tickets) if t.kind == "original"]
-    for index in rng.sample(clear, MISLABELLED):
+    ordinary = [i for i, t in enumerate(tickets) if t.kind == "original"]
+    for index in rng.sample(ordinary, UNSORTED):
+        tickets[index] = replace(tickets[index], queue="", order=None, kind="unsorted")
+    ordinary = [i for i, t in enumerate(tickets) if t.kind == "original"]
+    for index in rng.sample(ordinary, MISLABELLED):
         wrong = rng.choice(MISTAKEN_FOR[tickets[index].queue])
         tickets[index] = replace(tickets[index], queue=wrong, kind="mislabelled")
     rng.shuffle(tickets)
