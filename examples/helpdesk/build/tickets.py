@@ -216,7 +216,9 @@ def _draft(
     if rng.random() < 0.13:
         message += "\n\n" + _quote(slots, rng)
     pii = tuple(sorted(PII_SLOTS & slots.filled))
-    return Ticket(queue, subject, message, situation.name, kind, pii=pii, second=second, order=order)
+    return Ticket(
+        queue, subject, message, situation.name, kind, pii=pii, second=second, order=order
+    )
 
 
 def _too_close(text: str, others: list[str]) -> bool:
