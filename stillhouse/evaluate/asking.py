@@ -105,7 +105,7 @@ def inputs_of(text: str) -> Iterator[str | dict[str, Any]]:
     if not text.lstrip().startswith("{"):
         yield text
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -20,19 +20,9 @@ from stillhouse.errors import UserError
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import read_table, write_table
+from tests.made import MINIMAL
 
-PROJECT = """\
-name: demo
-sources:
-  - {name: tickets, path: t.jsonl, kind: records, fields: {text: body, label: queue}}
-tasks:
-  - {name: routing, kind: classification, sources: [tickets]}
-splits: {validation: 0.2, test: 0.3, seed: 7}
-teachers:
-  - {version: t-1, model: models/t, license: MIT}
-students:
-  - {name: router, tasks: [routing]}
-"""
+PROJECT = f"{MINIMAL}splits: {{validation: 0.2, test: 0.3, seed: 7}}\n"
 
 
 class Doc(NamedTuple):
@@ -376,8 +366,8 @@ def test_an_empty_split_is_told_with_a_remedy(workshop: Workshop) -> None:
 def test_remembered_documents_do_not_fill_an_empty_split(workshop: Workshop) -> None:
     """A second task over documents that were all trained on."""
     workshop.split(singles(60))
-    task = "  - {name: urgency, kind: classification, sources: [tickets]}\nsplits:"
-    workshop.file.write_text(PROJECT.replace("splits:", task))
+    task = "  - {name: urgency, kind: classification, sources: [tickets]}\nteachers:"
+    workshop.file.write_text(PROJECT.replace("teachers:", task))
     trained = [doc for doc in singles(60) if workshop.splits()[doc.text] == "train"]
     urgent = [doc._replace(task="urgency") for doc in trained]
     with pytest.raises(UserError, match=r"task urgency .* validation and test split"):

@@ -45,3 +45,10 @@ def test_lines_that_are_no_objects_are_told() -> None:
     assert list(inputs_of("two lines\nof a text")) == ["two lines\nof a text"]
     with pytest.raises(UserError, match="line 2: no JSON object"):
         list(inputs_of('{"text": "a"}\n["b"]\n'))
+
+
+def test_only_a_line_feed_ends_a_line() -> None:
+    """JSON allows other line ends within its strings, and answers are written so."""
+    text = "a\u2028b\x85c"
+    lines = f'{{"text": "{text}"}}\r\n{{"text": "d"}}\n'
+    assert list(inputs_of(lines)) == [{"text": text}, {"text": "d"}]

@@ -99,22 +99,29 @@ def test_what_another_model_said_does_not_count(
     assert len(asked) == 10
 
 
+@pytest.fixture
+def second(routing: Task) -> Task:
+    """Another task over the same texts, which the model has to be asked in words."""
+    return routing.model_copy(update={"name": "second"})
+
+
+@pytest.fixture
+def of_two(
+    routing_pairs: list[dict[str, Any]], write_dataset: Callable[..., Path], tmp_path: Path
+) -> Path:
+    """A dataset of `routing` and `second`."""
+    rows = [r | {"task": "second"} for r in routing_pairs]
+    return write_dataset(tmp_path / "of_two", [*routing_pairs, *rows])
+
+
 def test_answers_of_other_tasks_stay(
-    ask: Ask,
-    asked: list[str],
-    routing: Task,
-    routing_pairs: list[dict[str, Any]],
-    write_dataset: Callable[..., Path],
-    tmp_path: Path,
+    ask: Ask, asked: list[str], second: Task, of_two: Path
 ) -> None:
-    other = routing.model_copy(update={"name": "other"})
-    rows = [r | {"task": "other"} for r in routing_pairs]
-    dataset = write_dataset(tmp_path / "d", [*routing_pairs, *rows])
-    ask(dataset)
-    ask(dataset, [other], prompt=ZERO_SHOT)
+    ask(of_two)
+    ask(of_two, [second], prompt=ZERO_SHOT)
     asked.clear()
-    ask(dataset)
-    ask(dataset, [other], prompt=ZERO_SHOT)
+    ask(of_two)
+    ask(of_two, [second], prompt=ZERO_SHOT)
     assert asked == []
 
 
@@ -122,28 +129,23 @@ def test_a_killed_run_keeps_the_tasks_that_it_had_finished(
     ask: Ask,
     asked: list[str],
     routing: Task,
-    routing_pairs: list[dict[str, Any]],
-    write_dataset: Callable[..., Path],
-    tmp_path: Path,
+    second: Task,
+    of_two: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = routing.model_copy(update={"name": "zother"})
-    dataset = write_dataset(
-        tmp_path / "d", [*routing_pairs, *(r | {"task": "zother"} for r in routing_pairs)]
-    )
     original = Runner.predict
 
     def killed(self: Runner, kind: Kind, rows: Any) -> Any:
-        if kind.task.name == "zother":
+        if kind.task.name == second.name:
             raise KeyboardInterrupt
         return original(self, kind, rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(Runner, "predict", killed)
         with pytest.raises(KeyboardInterrupt):
-            ask(dataset, [routing, other], prompt=ZERO_SHOT)
+            ask(of_two, [routing, second], prompt=ZERO_SHOT)
     assert len(asked) == 5
-    ask(dataset, [routing, other], prompt=ZERO_SHOT)
+    ask(of_two, [routing, second], prompt=ZERO_SHOT)
     assert len(asked) == 10
 
 
