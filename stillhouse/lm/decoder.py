@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 ATTENTION = "stillhouse"  # among the names that transformers knows kinds of attention by
 
+# A step reads every weight once, however many rows there are: until arithmetic takes as long as
+# that, further rows cost nothing. Keys and values of theirs may take so much memory.
+MOST_ROWS = {"cpu": 256, "cuda": 512}
+CPU_BYTES, GPU_SHARE = 2 << 30, 0.5
+
+
+def rows_at_once(model: PreTrainedModel, length: int) -> int:
+    """How many rows of at most `length` tokens `model` should write side by side here."""
+    import torch
+
+    layers, heads, width = _shape(model)
+    held = 2 * layers * heads * width * model.dtype.itemsize * length
+    cuda = model.device.type == "cuda"
+    free = GPU_SHARE * torch.cuda.mem_get_info(model.device)[0] if cuda else CPU_BYTES
+    return max(1, min(MOST_ROWS[model.device.type], int(free // held)))
+
 
 class Decoder:
     """The rows under way, in order of their slots.
@@ -38,16 +54,13 @@ class Decoder:
     ) -> None:
         import torch
 
-        config = model.config
-        heads = config.num_attention_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // heads
-        shared = getattr(config, "num_key_value_heads", None) or heads
+        layers, heads, width = _shape(model)
         self.model, self.prefix, self.lengths = model, len(prefix), list[int]()
         self.weight = output_weight(model)[:vocabulary]  # padded beyond it, it holds no tokens
         # [layers, keys or values, rows, heads, tokens, width]. Zeros: what lies beyond a row's end
         # is weighed by nothing, but nothing times what memory happens to hold may be no number.
         self.kept = torch.zeros(
-            (config.num_hidden_layers, 2, rows, shared, length, width),
+            (layers, 2, rows, heads, length, width),
             dtype=self.weight.dtype,
             device=model.device,
         )
@@ -108,6 +121,15 @@ class Decoder:
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         return (hidden @ self.weight.T).float()
+
+
+def _shape(model: PreTrainedModel) -> tuple[int, int, int]:
+    """Of its keys: layers, heads, and numbers a head."""
+    config = model.config
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    shared = getattr(config, "num_key_value_heads", None) or heads
+    return config.num_hidden_layers, shared, width
 
 
 class _Slots:

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from stillhouse.lm.batches import plan_batches
-from stillhouse.lm.decoder import Decoder, attending_to_slots
+from stillhouse.lm.decoder import Decoder, attending_to_slots, rows_at_once
 from stillhouse.progress import track
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # So many of a batch's places are free before the next prompts are read: read alone, a short one
 # costs almost as much as a few together.
 REFILL = 1 / 8
+READ_TOKENS = 1 << 14  # of prompts at once, which hold more memory than the rows under way
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def generate(
     end_ids: Collection[int],
     max_new_tokens: int | Sequence[int],
     vocabulary: int,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     temperature: float = 0.0,
     seed: int = 0,
     constraints: Callable[[int], Constraint | None] | None = None,
@@ -55,8 +56,9 @@ def generate(
     0 drawn from `seed` and the prompt's number.
 
     An answer ends before a token of `end_ids`, or is cut off after `max_new_tokens` (one number, or
-    one a prompt). Only the first `vocabulary` tokens are written. Rows know nothing of each other,
-    so an answer depends on its batch no more than rounding does. `constraints` makes what keeps the
+    one a prompt). Only the first `vocabulary` tokens are written. `batch_size` rows are written
+    side by side, by default as many as the device does well; they know nothing of each other, so
+    an answer depends on its batch no more than rounding does. `constraints` makes what keeps the
     answer to prompt i within its grammar; where a grammar leaves no token, the answer stops.
 
     Raises `ValueError` for a prompt without tokens.
@@ -80,7 +82,7 @@ def generate_guided(
     end_ids: Collection[int],
     max_new_tokens: int | Sequence[int],
     vocabulary: int,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     description: str = "Generating by grammar",
 ) -> list[Generated]:
     """What `generate` writes under `constraints`, given what it wrote freely with the same
@@ -129,7 +131,7 @@ class _Writer:
     model: PreTrainedModel
     end_ids: Collection[int]
     vocabulary: int
-    batch_size: int
+    batch_size: int | None
     temperature: float
     constraints: Callable[[int], Constraint | None] | None
 
@@ -151,14 +153,16 @@ class _Writer:
         if not begun:
             return
         lengths = [len(a.prompt) + len(a.ids) for a in begun]
-        planned = plan_batches(lengths, self.batch_size)  # rows of like length beside each other
+        longest = max(len(a.prompt) + a.limit for a in begun)
+        most = self.batch_size or rows_at_once(self.model, longest)
+        planned = plan_batches(lengths, most)  # rows of like length beside each other
         waiting = deque(begun[i] for batch in planned for i in batch)
-        size = min(self.batch_size, len(begun))
+        size = min(most, len(begun))
         refill = max(1, int(size * REFILL))
         decoder = Decoder(
             self.model,
             size,
-            max(len(a.prompt) + a.limit for a in begun),
+            longest,
             vocabulary=self.vocabulary,
             prefix=_common(begun)[: min(lengths) - 1],
         )
@@ -167,7 +171,8 @@ class _Writer:
             first = 0
             if size - len(rows) >= min(refill, len(waiting)) > 0:
                 first = len(rows)
-                rows += [waiting.popleft() for _ in range(min(size - first, len(waiting)))]
+                few = max(1, READ_TOKENS // (len(waiting[0].prompt) + len(waiting[0].ids)))
+                rows += [waiting.popleft() for _ in range(min(size - first, len(waiting), few))]
                 logits = decoder.admit([self._so_far(a) for a in rows[first:]])
             else:
                 logits = decoder.step([a.ids[-1] for a in rows])

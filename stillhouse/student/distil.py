@@ -35,8 +35,8 @@ from stillhouse.tasks.common import (
 )
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.models import (
+    Validation,
     answer_ids,
-    figures_of_epoch,
     mean_figures,
     mean_score,
     score_all,
@@ -105,6 +105,7 @@ def distil_student(
             teacher_ids=None if vocabulary is None else vocabulary.student_to_teacher,
             pad_id=tokenizer.pad_token_id,
         )
+    validated = Validation(lambda: score_all(model, encoder, validation))
     result = train(
         model,
         TrainingData(
@@ -116,7 +117,7 @@ def distil_student(
             alignment=how.alignment,
         ),
         how,
-        evaluate=lambda: figures_of_epoch(score_all(model, encoder, validation)),
+        evaluate=validated.of_epoch,
         state_folder=scratch,
         fingerprint=fingerprint,
         pad_id=pad_id,
@@ -124,7 +125,7 @@ def distil_student(
         description=f"Distilling {settings.name}",
         dtype=pick_dtype(device),
     )
-    scored = score_all(model, encoder, validation)
+    scored = validated.of_best(result.epochs_since_best)
     model.to(stored_dtype(target)).save_pretrained(target)
     student_tokenizer.save_pretrained(target)
     info = describe(target)

@@ -3,7 +3,7 @@ it has learned them or answers in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +85,25 @@ def figures_of_epoch(scored: Sequence[Scored]) -> dict[str, float]:
     if losses:
         figures["nll"] = sum(losses) / len(losses)
     return figures | {"score": mean_score(scored) - 1e-3 * min(figures.get("nll", 0.0), 10.0)}
+
+
+class Validation:
+    """The validation split as `score` finds it after each epoch, and at the end that of the best
+    one: to write every answer out again would cost as much as the last epoch's did."""
+
+    def __init__(self, score: Callable[[], list[Scored]]) -> None:
+        self._score = score
+        self._epochs: list[list[Scored]] = []
+
+    def of_epoch(self) -> dict[str, float]:
+        self._epochs.append(self._score())
+        return figures_of_epoch(self._epochs[-1])
+
+    def of_best(self, epochs_since: int) -> list[Scored]:
+        """Of the epoch so many before the last, whose weights the model has again; scored anew
+        where an earlier process scored it."""
+        known = epochs_since < len(self._epochs)
+        return self._epochs[-1 - epochs_since] if known else self._score()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ and the parameters are the defaults of the library bm25s.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 # Thai, Lao, Burmese, Khmer, kana, Han: no spaces between words, so a character is a term there.
 SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -17,11 +19,9 @@ class Nearest:
     """An index of `texts`, in memory."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        import bm25s
-
         self.size = len(texts)
         terms = _terms(texts)
-        self._index = bm25s.BM25() if any(terms) else None
+        self._index = _bm25s().BM25() if any(terms) else None
         if self._index is not None:
             self._index.index(terms, show_progress=False)
 
@@ -42,9 +42,24 @@ class Nearest:
 
 
 def _terms(texts: Sequence[str]) -> list[list[str]]:
-    import bm25s
-
-    found: list[list[str]] = bm25s.tokenize(
+    found: list[list[str]] = _bm25s().tokenize(
         list(texts), token_pattern=TERMS, stopwords=[], return_ids=False, show_progress=False
     )
     return found
+
+
+def _bm25s() -> Any:
+    """The library, without JAX.
+
+    Where JAX is installed, importing bm25s starts it, and it takes three quarters of a GPU's memory
+    for itself; what bm25s would do with it is not called here.
+    """
+    hidden = "jax" not in sys.modules
+    if hidden:
+        sys.modules["jax"] = None  # type: ignore[assignment] # how Python says: not to be imported
+    try:
+        import bm25s
+    finally:
+        if hidden:
+            del sys.modules["jax"]
+    return bm25s

@@ -29,8 +29,8 @@ from stillhouse.models.loading import (
 from stillhouse.tasks.common import Examples, prompts_of, require_splits, training_examples
 from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.tasks.models import (
+    Validation,
     answer_ids,
-    figures_of_epoch,
     mean_figures,
     mean_score,
     score_all,
@@ -139,10 +139,11 @@ def adapt_teacher(
         cache=cache,
         pad_id=tokenizer.pad_token_id,
     )
+    validated = Validation(lambda: _score(parts, encoder, validation))
     result = _train_lora(
-        parts, training, validation, settings, encoder, scratch=scratch, fingerprint=fingerprint
+        parts, training, validated, settings, encoder, scratch=scratch, fingerprint=fingerprint
     )
-    scored = _score(parts, encoder, validation)
+    scored = validated.of_best(result.epochs_since_best)
     model.to(stored_dtype(weights)).save_pretrained(target)
     tokenizer.save_pretrained(target)
     info = describe(target)
@@ -170,7 +171,7 @@ def _score(parts: TeacherParts, encoder: Encoder, validation: Sequence[Examples]
 def _train_lora(
     parts: TeacherParts,
     training: Sequence[Examples],
-    validation: Sequence[Examples],
+    validated: Validation,
     settings: Adaptation,
     encoder: Encoder,
     *,
@@ -202,7 +203,7 @@ def _train_lora(
 
     def validate() -> dict[str, float]:
         rows.stored()
-        return figures_of_epoch(_score(parts, encoder, validation))
+        return validated.of_epoch()
 
     result = train(
         model,

@@ -43,6 +43,10 @@ class TrainingResult:
     best_score: float = -math.inf
     stopped_early: bool = False
 
+    @property
+    def epochs_since_best(self) -> int:
+        return len(self.history) - self.best_epoch
+
 
 def train(
     model: PreTrainedModel,

@@ -24,7 +24,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from stillhouse.lm.decoder import Decoder
+from stillhouse.lm import decoder, generation
+from stillhouse.lm.decoder import Decoder, rows_at_once
 from stillhouse.lm.generation import Generated, generate, generate_guided
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.quantize.gptq import quantize_gptq
@@ -190,6 +191,41 @@ def test_a_padded_embedding_s_rows_are_never_written(model: PreTrainedModel) -> 
         logits = model(torch.tensor([prompts[3]])).logits[0, -1, :50]
     assert found[3].ids[0] == int(logits.argmax())
     assert found[3].log_probs[0] == pytest.approx(float(logits.log_softmax(-1).max()), abs=1e-4)
+
+
+def test_as_many_answers_at_once_as_memory_holds(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rows_at_once(model, 100) == decoder.MOST_ROWS["cpu"]
+    assert rows_at_once(model, 10**9) == 1
+    a_token = 2 * 3 * 2 * 8 * 4  # keys and values, layers, heads, width, bytes
+    monkeypatch.setattr(decoder, "CPU_BYTES", 5 * 70 * a_token + 1)
+    assert [rows_at_once(model, n) for n in (70, 71)] == [5, 4]
+    held = []
+    whole = Decoder.__init__
+    monkeypatch.setattr(
+        Decoder, "__init__", lambda s, *a, **k: (whole(s, *a, **k), held.append(s.kept.nbytes))[0]
+    )
+    generate(model, [[5] * 30] * 9, end_ids=(), max_new_tokens=40, vocabulary=VOCABULARY)
+    assert held == [5 * 70 * a_token]
+
+
+def test_long_prompts_are_read_a_few_at_a_time(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how: dict[str, Any] = {"end_ids": {END}, "max_new_tokens": 5, "vocabulary": VOCABULARY}
+    at_once = generate(model, PROMPTS, **how)
+    read = []
+    admit = Decoder.admit
+    monkeypatch.setattr(generation, "READ_TOKENS", 40)
+    monkeypatch.setattr(
+        Decoder, "admit", lambda s, p: (read.append([len(x) for x in p]), admit(s, p))[1]
+    )
+    few = generate(model, PROMPTS, **how)
+    assert [g.ids for g in few] == [g.ids for g in at_once]
+    assert sorted(n for part in read for n in part) == sorted(map(len, PROMPTS))
+    assert len(read) > 2
+    assert all(max(part) * len(part) <= 40 for part in read)
 
 
 def test_a_drawn_answer_depends_on_seed_and_prompt_not_on_the_batch(model: PreTrainedModel) -> None:

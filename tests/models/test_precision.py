@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -19,7 +19,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def asked_anew() -> Iterator[None]:
+def asked_anew(
+    probed_dtype: Callable[..., torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setattr(precision, "fast_dtype", probed_dtype)
     precision._fast_dtype.cache_clear()
     yield
     precision._fast_dtype.cache_clear()

@@ -24,6 +24,7 @@ from stillhouse.student import alignment, distil
 from stillhouse.student.alignment import TeacherStates
 from stillhouse.student.initialise import StudentInfo, cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
+from stillhouse.tasks import models
 from stillhouse.tasks.common import training_examples
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.teacher.labelling import label_pairs
@@ -213,7 +214,7 @@ def test_a_killed_run_goes_on_to_the_same_student(
     """Also where the teacher has been let go already."""
     monkeypatch.setattr(precision, "fast_dtype", lambda _: dtype)
     whole = distilled("whole", alignment=2.0)
-    scored, calls = distil.figures_of_epoch, []
+    scored, calls = models.figures_of_epoch, []
 
     def dies(found: Any) -> dict[str, float]:
         calls.append(1)
@@ -223,9 +224,10 @@ def test_a_killed_run_goes_on_to_the_same_student(
 
     monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(distil, "figures_of_epoch", dies)
+        patched.setattr(models, "figures_of_epoch", dies)
         distilled("broken", alignment=2.0)
     resumed = distilled("broken", alignment=2.0)
+    assert resumed.score == whole.score
     assert resumed.digest == whole.digest == describe(tmp_path / "broken" / "student").fingerprint
     for ours, theirs in zip(resumed.history, whole.history, strict=True):
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}

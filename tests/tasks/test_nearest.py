@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +38,22 @@ def test_scripts_without_spaces_are_compared_too() -> None:
     texts = ["ใบแจ้งหนี้ของฉันผิด", "หน้าจอมืด", "画面が暗いままです", "請求書が間違っています"]
     assert next(Nearest(texts).ranked("หน้าจอยังมืดอยู่")) == 1
     assert next(Nearest(texts).ranked("画面は暗い")) == 2
+
+
+def test_jax_is_not_started_where_it_is_installed(tmp_path: Path) -> None:
+    """It would take most of a GPU's memory; whoever wants it can import it still."""
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text("print('jax was started')")
+    script = (
+        "from stillhouse.tasks.nearest import Nearest\n"
+        "print(next(Nearest(['one', 'two']).ranked('two')))\n"
+        "import jax"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["1", "jax was started"]

@@ -169,7 +169,7 @@ def test_a_killed_adaptation_in_bfloat16_goes_on_to_the_same_teacher(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from stillhouse.models import precision
-    from stillhouse.teacher import adaptation
+    from stillhouse.tasks import models
 
     monkeypatch.setattr(precision, "fast_dtype", lambda _: torch.bfloat16)
     settings = Adaptation.model_validate(
@@ -185,7 +185,7 @@ def test_a_killed_adaptation_in_bfloat16_goes_on_to_the_same_teacher(
         ).digest  # fmt: skip
 
     whole = run("whole")
-    scored, calls = adaptation.figures_of_epoch, []
+    scored, calls = models.figures_of_epoch, []
 
     def dies(found: Any) -> dict[str, float]:
         calls.append(1)
@@ -194,6 +194,6 @@ def test_a_killed_adaptation_in_bfloat16_goes_on_to_the_same_teacher(
         return scored(found)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(adaptation, "figures_of_epoch", dies)
+        patched.setattr(models, "figures_of_epoch", dies)
         run("broken")
     assert run("broken") == whole
