@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stillhouse")
 
 TABLE = "answers.parquet"
-# Pairs that are answered between two writes.
-SHARD = 128
+# Pairs that are answered between two writes: the last answers of each lot are written a few at a
+# time, and a step for a few takes as long as one for many.
+SHARD = 1024
 # A task's teacher has to reach this score on gold validation pairs before it writes pairs itself.
 WRITERS_SCORE = 0.5
 # Fewer answers than this say nothing of a teacher; if not one in so many is worth learning from, it

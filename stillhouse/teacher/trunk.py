@@ -71,12 +71,17 @@ def upper_part(model: PreTrainedModel, layers: int) -> PreTrainedModel:
 
     Fed with `inputs_embeds` from `Trunk`, it gives what the whole model gives.
     """
-    import copy
+    import torch
 
-    upper = copy.copy(model)
-    upper._modules = dict(model._modules)
-    decoder = copy.copy(model.base_model)
-    decoder._modules = dict(model.base_model._modules)
-    decoder.layers = model.base_model.layers[layers:]
-    setattr(upper, model.base_model_prefix, decoder)
-    return upper
+    # Built anew around the same modules: a copy would share what others set on the model itself,
+    # such as a `forward` of their own, which calls the whole model.
+    with torch.device("meta"):
+        upper = type(model)(model.config)
+    decoder, whole = upper.base_model, model.base_model
+    for name, module in whole.named_children():
+        setattr(decoder, name, module)
+    decoder.layers = whole.layers[layers:]
+    for name, module in model.named_children():
+        if name != model.base_model_prefix:
+            setattr(upper, name, module)
+    return upper.train(model.training)

@@ -208,6 +208,25 @@ def test_the_upper_part_on_cached_states_is_the_whole_model(
     np.testing.assert_allclose(upper, whole, atol=1e-5)
 
 
+def test_the_upper_part_is_its_own_where_others_hook_into_the_model(
+    model: LlamaForCausalLM, tmp_path: object
+) -> None:
+    """As accelerate does to spread a model over devices."""
+    from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
+
+    whole = token_probabilities(model, EXAMPLES, [90, 91], pad_id=0)
+    trunk = Trunk(model, 3, tmp_path / "trunk", pad_id=0)  # type: ignore[operator]
+    trunk.prepare(EXAMPLES)
+    add_hook_to_module(model.model, ModelHook())
+    try:
+        upper = upper_part(model, 3)
+        found = token_probabilities(upper, EXAMPLES, [90, 91], pad_id=0, embeddings=trunk)
+    finally:
+        remove_hook_from_module(model.model)
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+    assert {p.device.type for p in upper.parameters()} == {"cpu"}
+
+
 def test_cached_states_are_not_computed_again(
     model: LlamaForCausalLM, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
