@@ -120,7 +120,9 @@ class Decoder:
         return found
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return (hidden @ self.weight.T).float()
+        import torch
+
+        return torch.nn.functional.linear(hidden, self.weight).float()
 
 
 def _shape(model: PreTrainedModel) -> tuple[int, int, int]:

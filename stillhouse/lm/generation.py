@@ -139,9 +139,11 @@ class _Writer:
         """Go on with `answers` until each has ended or is as long as it may be."""
         import torch
 
+        from stillhouse.lm.few_rows import FewRows
+
         if not all(a.prompt for a in answers):
             raise ValueError("a prompt without tokens: there is nothing to go on from")
-        with torch.inference_mode(), attending_to_slots(self.model):
+        with torch.inference_mode(), attending_to_slots(self.model), FewRows():
             for _ in track(self._done(answers), description, unit="answers", total=len(answers)):
                 pass
         return [Generated(a.ids, a.log_probs, a.ended) for a in answers]
