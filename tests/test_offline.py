@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -76,6 +77,11 @@ def write_one_of_every_kind(folder: Path) -> None:
     book = Workbook()
     book.active.append(["Note", TEXT])
     book.save(folder / "note.xlsx")
+    (folder / "note.csv").write_text(f"day,note\nMonday,'{TEXT.replace(',', ';')}'")
+    (folder / "note.tsv").write_text(f"day\tnote\nMonday\t{TEXT}")
+    for suffix in (".json", ".jsonl", ".ndjson"):
+        (folder / f"note{suffix}").write_text(json.dumps({"note": TEXT}))
+    (folder / "note.xml").write_text(f"<notes><note>{TEXT}</note></notes>")
     write_what_holds_others(folder)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse.corpus.parse.archives import gz_parts, tar_parts, tgz_parts, zip_parts
+from stillhouse.corpus.parse.data import jsonl_parts
 from stillhouse.corpus.parse.elements import ParsedFile
 from stillhouse.corpus.parse.files import (
     parse_data,
@@ -28,6 +29,7 @@ from stillhouse.corpus.parse.parts import (
     of_the_disk,
 )
 from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.corpus.parse.xml import xml_parts
 from stillhouse.errors import UserError
 
 HOLDERS: dict[str, Callable[[Holder], Iterator[Part]]] = {
@@ -38,6 +40,9 @@ HOLDERS: dict[str, Callable[[Holder], Iterator[Part]]] = {
     ".tar": tar_parts,
     ".tgz": tgz_parts,
     ".gz": gz_parts,
+    ".jsonl": jsonl_parts,
+    ".ndjson": jsonl_parts,
+    ".xml": xml_parts,
 }
 
 

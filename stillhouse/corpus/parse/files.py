@@ -1,4 +1,4 @@
-"""One document file to text: PDF, HTML, Markdown, Word, PowerPoint, Excel and plain text.
+"""One document file to text: PDF, HTML, Markdown, Word, PowerPoint, Excel, data and plain text.
 
 unstructured splits a file into elements; here they are checked, freed of page headers, footers
 and navigation, and joined. A file that gives no text is an `Unparsable`, never an empty success.
@@ -197,6 +197,24 @@ def _xlsx(data: bytes) -> ParsedFile:
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
 
 
+def _csv(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.data import parse_csv
+
+    return parse_csv(data)
+
+
+def _tsv(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.data import parse_csv
+
+    return parse_csv(data, "\t")
+
+
+def _json(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.data import parse_json
+
+    return parse_json(data)
+
+
 PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".pdf": _pdf,
     ".html": _html,
@@ -208,4 +226,7 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".xlsx": _xlsx,
     ".txt": _plain,
     ".text": _plain,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".json": _json,
 }

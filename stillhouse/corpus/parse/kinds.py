@@ -10,8 +10,9 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 # What gives one document, and what holds others (read by files.py and by documents.py).
 SINGLE = (
     *(".pdf", ".html", ".htm", ".md", ".markdown", ".docx", ".pptx", ".xlsx", ".txt", ".text"),
+    *(".csv", ".tsv", ".json"),
 )
-HOLDING = (".eml", ".mbox", ".msg", ".zip", ".tar", ".tgz", ".gz")
+HOLDING = (".eml", ".mbox", ".msg", ".zip", ".tar", ".tgz", ".gz", ".jsonl", ".ndjson", ".xml")
 SUPPORTED_SUFFIXES = (*SINGLE, *HOLDING)
 
 LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
