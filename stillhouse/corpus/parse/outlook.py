@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from stillhouse.corpus.parse.mail import HEADERS, mail_document, text_in
@@ -37,13 +38,12 @@ def _mail(storage: Any, offset: int) -> Iterator[Part]:
     from oxmsg.properties import Properties
 
     mail = Properties(storage, offset)
-    sent = mail.date_prop_value(c.PID_CLIENT_SUBMIT_TIME)
     values = (
         _text(mail, c.PID_SUBJECT),
         _sender(mail),
         _text(mail, c.PID_DISPLAY_TO),
         _text(mail, c.PID_DISPLAY_CC),
-        sent.isoformat() if sent else "",
+        _sent(mail),
     )
     headers = dict(zip(HEADERS, values, strict=True))
     body = _body(mail)
@@ -89,6 +89,15 @@ def _sender(mail: Any) -> str:
     name = _text(mail, c.PID_SENDER_NAME)
     smtp = _text(mail, c.PID_SENDER_SMTP_ADDRESS) or _text(mail, c.PID_SENDER_EMAIL_ADDRESS)
     return f"{name} <{smtp}>" if name and "@" in smtp else name or smtp
+
+
+def _sent(mail: Any) -> str:
+    from oxmsg.domain import constants as c
+
+    with suppress(OverflowError, ValueError):  # thousands of years from now
+        sent = mail.date_prop_value(c.PID_CLIENT_SUBMIT_TIME)
+        return sent.isoformat() if sent else ""
+    return ""
 
 
 def _text(properties: Any, number: int) -> str:

@@ -320,6 +320,11 @@ def test_an_outlook_mail_of_rtf_alone_says_so(tmp_path: Path) -> None:
     assert problems(path) == [((2,), ".msg", "unsupported")]
 
 
+def test_an_outlook_mail_of_an_impossible_time_is_read_without_it(tmp_path: Path) -> None:
+    path = write_msg(tmp_path / "a.msg", msg_storage(subject="x", body="y", sent=9 * 10**11))
+    assert texts(path) == ["Subject: x\n\ny"]
+
+
 def test_damaged_outlook_mails_never_crash(tmp_path: Path) -> None:
     attachments = (attached("note.txt", b"Words."),)
     path = write_msg(
