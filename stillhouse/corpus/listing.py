@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from stillhouse.config.base import ConfigError
 from stillhouse.config.corpus import Source
 from stillhouse.config.project import Project
-from stillhouse.corpus.parse.files import SUPPORTED_SUFFIXES, unsupported
+from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES, unsupported
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, no_record_file
 from stillhouse.corpus.parse.unparsable import Unparsable
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.config.corpus import Source
 from stillhouse.config.project import Project
 from stillhouse.corpus.listing import Seen, decode_path, encode_path, look_through
-from stillhouse.corpus.parse.files import SUPPORTED_SUFFIXES
+from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES
 from stillhouse.errors import UserError
 from stillhouse.facts import SourceFilesFacts

@@ -335,6 +335,27 @@ def test_a_large_record_file_goes_through_a_file_of_its_own(
     assert corpus.ingest().computed == 0
 
 
+def test_a_mailbox_gives_its_mails_and_says_by_number_what_it_could_not_read(
+    corpus: Corpus,
+) -> None:
+    secret = "Zebulon"
+    mail = f"From ann Thu Jan  1 10:00:00 2026\nFrom: ann@acme.test\nSubject: {secret}\n"
+    kind = "Content-Type: image/x-dwg\nContent-Disposition: attachment"
+    plan = f"{kind}; filename={secret}.dwg\n\n{secret}\n"
+    corpus.settings = PROJECT
+    corpus.write("wiki/all.mbox", f"{mail}\nWords.\n", f"{mail}{plan}", f"{mail}\nWords.\n")
+    facts = corpus.ingest()
+    assert (facts.documents, facts.quarantined, facts.computed) == (6, 1, 4)
+    (row,) = corpus.quarantine()
+    assert (row["line"], row["category"]) == (3, "unsupported")
+    assert row["reason"].startswith("part 2.2: ")
+    assert secret.lower() not in json.dumps(row).lower()
+    ids = [row["doc_id"] for row in corpus.rows() if row["doc_id"]]
+    assert len(set(ids)) == len(ids) == 6
+    again = corpus.ingest()
+    assert (again.computed, again.digest) == (0, facts.digest)
+
+
 def word_file(path: Path, paragraphs: int) -> None:
     """A Word file of so many paragraphs: however many, it is small."""
     from docx import Document

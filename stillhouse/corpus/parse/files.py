@@ -1,4 +1,4 @@
-"""One document file to text: PDF, HTML, Markdown, Word, PowerPoint, Excel and plain text.
+"""One document file to text: PDF, HTML, Markdown, Word, PowerPoint, Excel, data and plain text.
 
 unstructured splits a file into elements; here they are checked, freed of page headers, footers
 and navigation, and joined. A file that gives no text is an `Unparsable`, never an empty success.
@@ -21,6 +21,7 @@ from stillhouse.corpus.parse.elements import (
     convert,
 )
 from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
+from stillhouse.corpus.parse.kinds import kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
@@ -28,14 +29,11 @@ from stillhouse.steps import PARSING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import library_versions
 
-__all__ = ["SUPPORTED_SUFFIXES", "Element", "ParsedFile", "Unparsable", "parse_file"]
-__all__ += ["parse_fingerprint", "unsupported"]
+__all__ = ["PARSERS", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
+__all__ += ["parse_fingerprint", "refuse_blank", "unreadable", "with_language"]
 
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
 ENOUGH_TO_TELL = 1000
-LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
-CONVERTIBLE = {".odt": ".docx", ".rtf": ".docx", ".epub": ".html", ".rst": ".md", ".org": ".md"}
-IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".webp"}
 
 
 def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
@@ -46,10 +44,22 @@ def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
             a kind that isn't supported; the reason and the remedy say which.
         UserError: there is no such spaCy model.
     """
-    parser = PARSERS.get(path.suffix.lower())
+    kind = kind_of(path.name)
+    if kind not in PARSERS:
+        raise unsupported(kind)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise unreadable(error) from error
+    return parse_data(data, kind, nlp_model=nlp_model)
+
+
+def parse_data(data: bytes, kind: str, *, nlp_model: str) -> ParsedFile:
+    """As `parse_file`, of what is in memory; `kind` is its suffix."""
+    parser = PARSERS.get(kind)
     if parser is None:
-        raise unsupported(path.suffix.lower())
-    data = _read(path)
+        raise unsupported(kind)
+    refuse_blank(data)
     _hand_over_model(nlp_model)
     try:
         parsed = parser(data)
@@ -66,59 +76,29 @@ def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
         raise Unparsable(
             "empty", "the file holds no text", remedy="remove it, or replace it by one with text."
         )
+    return with_language(parsed)
+
+
+def refuse_blank(data: bytes) -> None:
+    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise Unparsable("empty", "the file is empty", remedy="export it again, or remove it.")
+
+
+def with_language(parsed: ParsedFile) -> ParsedFile:
     return replace(parsed, language=_language(parsed.text))
+
+
+def unreadable(error: OSError) -> Unparsable:
+    return Unparsable(
+        "unreadable",
+        f"the file can't be read: {error.strerror or type(error).__name__}",
+        remedy="check that it is there and that this user may read it.",
+    )
 
 
 def parse_fingerprint() -> str:
     """Changes when the same file could give other text: this code's version and the libraries'."""
     return digest("parse", code_version("parsing"), library_versions(PARSING_LIBRARIES))
-
-
-def unsupported(suffix: str) -> Unparsable:
-    """What to do about a file whose suffix (in lower case) no reader takes.
-
-    A suffix that nobody knows may be part of a name ("letter.john_smith"): it is not repeated.
-    """
-    if suffix in LEGACY:
-        problem, remedy = "the old Office format", f"save it as {LEGACY[suffix]}."
-    elif suffix in CONVERTIBLE:
-        problem, remedy = "not read directly", f"convert it to {CONVERTIBLE[suffix]} (pandoc does)."
-    elif suffix in IMAGES:
-        problem = "an image, whose text only character recognition (OCR) could read"
-        remedy = "run OCR on it and put the resulting text or PDF here."
-    else:
-        problem, remedy = "of no known kind", f"use one of {', '.join(SUPPORTED_SUFFIXES)}."
-    what = known_suffix(suffix) or ("this suffix" if suffix else "a file without suffix")
-    return Unparsable("unsupported", f"{what} is {problem}", remedy=remedy)
-
-
-def known_suffix(suffix: str) -> str:
-    """`suffix` where it names a format, else "": it may be part of somebody's name."""
-    suffix = suffix.lower()
-    ours = suffix in PARSERS or suffix in LEGACY or suffix in CONVERTIBLE or suffix in IMAGES
-    return suffix if ours or suffix in _formats() else ""
-
-
-@lru_cache(maxsize=1)
-def _formats() -> dict[str, str]:
-    """The suffixes that Python itself knows, whatever this machine has been taught."""
-    from mimetypes import MimeTypes
-
-    return MimeTypes().types_map[True]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unparsable(
-            "unreadable",
-            f"the file can't be read: {error.strerror or type(error).__name__}",
-            remedy="check that it is there and that this user may read it.",
-        ) from error
-    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
-        raise Unparsable("empty", "the file is empty", remedy="export it again, or remove it.")
-    return data
 
 
 def _hand_over_model(nlp_model: str) -> None:
@@ -217,6 +197,24 @@ def _xlsx(data: bytes) -> ParsedFile:
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
 
 
+def _csv(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.data import parse_csv
+
+    return parse_csv(data)
+
+
+def _tsv(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.data import parse_csv
+
+    return parse_csv(data, "\t")
+
+
+def _json(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.data import parse_json
+
+    return parse_json(data)
+
+
 PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".pdf": _pdf,
     ".html": _html,
@@ -228,5 +226,7 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".xlsx": _xlsx,
     ".txt": _plain,
     ".text": _plain,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".json": _json,
 }
-SUPPORTED_SUFFIXES = tuple(PARSERS)

@@ -16,12 +16,18 @@ from stillhouse.corpus.parse.elements import (
 FRONT_MATTER = re.compile(
     r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S
 )
+SPACE = re.compile(r"\s+")
 FRONT_MATTER_TITLE = re.compile(r"^title:(.*)$", re.M)
 
 # Never text.
 INVISIBLE_TAGS = ("script", "style", "noscript", "template", "svg", "iframe", "object")
 # The "¶" or "#" beside a heading, as documentation generators write it.
 PERMALINKS = "a.headerlink, a.anchor, a.anchorjs-link"
+# What stands on lines of its own in a mail.
+BLOCKS = (
+    *("p", "div", "br", "tr", "table", "ul", "ol", "li", "hr", "pre", "blockquote", "dt", "dd"),
+    *("h1", "h2", "h3", "h4", "h5", "h6"),
+)
 # Text, but of the site, not of the page.
 FURNITURE = (
     "nav, aside, footer, form, [role=navigation], [role=banner], [role=contentinfo], "
@@ -56,6 +62,26 @@ def parse_html(data: bytes | str) -> ParsedFile:
         title=(heading.get_text(" ", strip=True) if heading else "") or title,
         furniture=[element for element in furniture if element.text],
     )
+
+
+def html_text(html: str) -> str:
+    """All that the HTML of a mail says, line by line: its tables are mostly for looks."""
+    from bs4 import BeautifulSoup
+    from bs4.element import NavigableString
+
+    soup = BeautifulSoup(html, "lxml")
+    for tag in soup([*INVISIBLE_TAGS, "head"]):
+        tag.decompose()
+    for text in soup.find_all(string=True):
+        plain = type(text) is NavigableString  # not a comment, which would become text
+        if plain and text.find_parent("pre") is None:
+            text.replace_with(SPACE.sub(" ", text))
+    for tag in soup(BLOCKS):
+        tag.insert_before("\n")
+        tag.append("\n")
+    for cell in soup(("td", "th")):
+        cell.append(" ")
+    return soup.get_text()
 
 
 def parse_markdown(text: str) -> ParsedFile:

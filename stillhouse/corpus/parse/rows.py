@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ from stillhouse.config.corpus import RecordFields
 from stillhouse.config.dataset import Column
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
 from stillhouse.corpus.parse.columns import to_json
-from stillhouse.corpus.parse.files import known_suffix, parse_file
+from stillhouse.corpus.parse.documents import Found, documents_of
+from stillhouse.corpus.parse.elements import ParsedFile
+from stillhouse.corpus.parse.kinds import known_suffix
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
 from stillhouse.corpus.parse.records import Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
@@ -35,8 +38,9 @@ def document_schema() -> pa.Schema:
     """One row a document, or a file or record that gave none (`status` "quarantined").
 
     `input_id` stands for the file and all that decides what is read from it. `label` is a record's
-    own; `position` its line. `dropped_characters` counts quoted replies, signatures, page furniture
-    and white space that cleaning removed. `suffix` is empty where it names no format.
+    own; `position` its line, or the number of a document in a file of several (0 is the file).
+    `dropped_characters` counts quoted replies, signatures, page furniture and white space that
+    cleaning removed. `suffix` is empty where it names no format.
 
     `columns` is what a record says in the columns that tasks read, as a JSON object by column (see
     parse/columns.py); null where it says nothing there. `asks` and `reads` name those of them that
@@ -70,9 +74,10 @@ def read_file(job: Job) -> list[Row] | Path:
     path = Path(job["file"])
     try:
         if job["kind"] == "documents":
-            return [_document_row(base, path, job["nlp_model"])]
-        columns = [Column(**column) for column in job["columns"]]
-        rows = _record_rows(base, path, RecordFields(**job["fields"]), columns, job["strip_quotes"])
+            rows = _document_rows(base, documents_of(path, nlp_model=job["nlp_model"]))
+        else:
+            fields, columns = RecordFields(**job["fields"]), [Column(**c) for c in job["columns"]]
+            rows = _record_rows(base, path, fields, columns, job["strip_quotes"])
         head = list(itertools.islice(rows, ROWS_IN_MEMORY + 1))
         if len(head) <= ROWS_IN_MEMORY:
             return head
@@ -108,8 +113,36 @@ def quarantined(base: Row, error: Unparsable, line: int = 0) -> Row:
     }
 
 
-def _document_row(base: Row, path: Path, nlp_model: str) -> Row:
-    parsed = parse_file(path, nlp_model=nlp_model)
+def _document_rows(base: Row, found: Iterator[Found]) -> Iterator[Row]:
+    """The file's documents by number, 0 for one that is the whole file.
+
+    What says the same twice in a file is two documents: an id is of what is said, and the second
+    time also of how often it was said before, so that ids stay when others come or go.
+    """
+    said: Counter[str] = Counter()
+    for number, document in enumerate(found, start=1):
+        position = number if document.place else 0
+        own = {**base, "suffix": known_suffix(document.suffix)} if document.place else base
+        if isinstance(document.outcome, Unparsable):
+            yield quarantined(own, _of_part(document.outcome, document.place), position)
+        else:
+            row = _document_row(own, document.outcome, position)
+            before = said[row["doc_id"]]
+            said[row["doc_id"]] += 1
+            if before:
+                row["doc_id"] = digest(row["doc_id"], before)
+            yield row
+
+
+def _of_part(error: Unparsable, place: tuple[int, ...]) -> Unparsable:
+    """Which part of the file is meant: by its number, as its name may be anybody's."""
+    if not place:
+        return error
+    numbers = ".".join(map(str, place))
+    return Unparsable(error.category, f"part {numbers}: {error.reason}", remedy=error.remedy)
+
+
+def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
     text = clean_text(parsed.text)
     furniture = sum(len(element.text) for element in parsed.furniture)
     return {
@@ -120,7 +153,7 @@ def _document_row(base: Row, path: Path, nlp_model: str) -> Row:
         "language": parsed.language,
         "pages": parsed.pages,
         "dropped_characters": len(parsed.text) - len(text) + furniture,
-        "position": 0,
+        "position": position,
     }
 
 

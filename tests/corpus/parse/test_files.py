@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from stillhouse.corpus.parse.documents import HOLDERS, documents_of
 from stillhouse.corpus.parse.files import (
-    SUPPORTED_SUFFIXES,
+    PARSERS,
     ParsedFile,
     Unparsable,
     parse_file,
     parse_fingerprint,
 )
+from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES
 from stillhouse.corpus.parse.pdf import Block, join_rows, split_furniture
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
@@ -80,9 +82,16 @@ def parse(path: Path) -> ParsedFile:
 
 def reason(path: Path) -> Unparsable:
     with pytest.raises(Unparsable) as caught:
-        parse(path)
+        for found in documents_of(path, nlp_model=MODEL):
+            if isinstance(found.outcome, Unparsable):
+                raise found.outcome
     assert caught.value.remedy.endswith(".")
     return caught.value
+
+
+def test_every_supported_kind_has_a_reader() -> None:
+    assert set(SUPPORTED_SUFFIXES) == PARSERS.keys() | HOLDERS.keys()
+    assert not PARSERS.keys() & HOLDERS.keys()
 
 
 def test_pdf_text_without_headers_and_footers(handbook: Path) -> None:
@@ -181,7 +190,10 @@ def test_empty_files(tmp_path: Path, suffix: str, content: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("a.doc", ".docx"), ("a.odt", "pandoc"), ("a.png", "OCR"), ("a.xyz", ".pdf"), ("a", ".pdf")],
+    [
+        *(("a.doc", ".docx"), ("a.odt", "pandoc"), ("a.png", "OCR"), ("a.xyz", ".pdf")),
+        *(("a", ".pdf"), ("a.7z", ".zip"), ("a.tar.bz2", ".zip"), ("a.pst", ".mbox")),
+    ],
 )
 def test_unsupported_kinds_say_what_to_do(tmp_path: Path, name: str, hint: str) -> None:
     (tmp_path / name).write_bytes(b"anything")
