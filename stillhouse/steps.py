@@ -29,7 +29,7 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        3,
+        4,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",
@@ -37,7 +37,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     ),
     "masking": (4, ("corpus/masked.py", "corpus/pii")),
     "deduplication": (3, ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup")),
-    "tasks": (3, ("tasks", "dataset/pairs.py")),
+    "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (3, ("dataset/splits.py", "corpus/comparing.py")),
     "review": (2, ("dataset/review.py",)),
     "importing": (2, ("models/importing.py", "models/gguf.py")),

@@ -78,6 +78,17 @@ def test_what_is_none_of_the_schema_is_counted_by_field_and_never_by_value(pairs
     assert "secret" not in str(tally.unfit)
 
 
+@pytest.mark.parametrize(
+    "said", ["Leila", '{"Leila": 1}', '"{\\"Leila\\": 1}"', ["Leila"], [{"product": "Leila"}], 5]
+)
+def test_an_answer_that_is_no_object_is_counted_by_its_column(pairs: Any, said: Any) -> None:
+    found, tally = pairs(
+        extraction(answers="order"), ORDER, {"text": "x", "columns": {"order": said}}
+    )
+    assert len(found) == 1
+    assert tally.unfit == {"order: 'order': no JSON object": 1}
+
+
 def test_a_gold_value_that_is_not_in_the_text_is_learned_and_counted(pairs: Any) -> None:
     found, tally = pairs(extraction(answers="order"), ORDER | {"text": "Send a pump."})
     assert len(found) == 1

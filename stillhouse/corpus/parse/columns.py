@@ -49,10 +49,11 @@ def to_json(columns: Mapping[str, Any]) -> str | None:
 
 
 def _json_value(cell: Any, column: Column) -> Any:
-    if column.keys and isinstance(cell, str) and cell.lstrip()[:1] in ("{", "["):
-        # What is no JSON stays text; whoever reads it says so.
+    if column.keys and isinstance(cell, str) and cell.lstrip()[:1] in ("{", "[", "n"):
+        # What is no JSON stays text; whoever reads it says so. Line ends and tabs within strings
+        # are let pass: cleaning would make JSON of such a text, with all its keys.
         with suppress(ValueError, RecursionError):
-            cell = json.loads(cell)
+            cell = json.loads(cell, strict=False)
     return _cleaned(cell, column)
 
 
