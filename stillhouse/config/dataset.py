@@ -124,8 +124,10 @@ class GenerativeTask(Task):
 
 
 class WritableTask(GenerativeTask):
-    """`written`: so many more pairs that the teacher writes itself, from passages without one."""
+    """`written`: so many more pairs that the teacher writes itself, from passages without one.
+    `answers` names the one column that holds them."""
 
+    answers: str | None = None
     written: Annotated[int, Field(ge=0)] = 0
 
 

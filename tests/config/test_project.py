@@ -37,6 +37,13 @@ def test_a_minimal_file_is_complete(write: Callable[[str], Path]) -> None:
         ("tasks: [routing]", "taks: [routing]", 9, "students[0].taks", "did you mean `tasks`?"),
         ("sources: [tickets]", "sources: [mails]", 5, "tasks[0].sources[0]", "unknown 'mails'"),
         ("tasks: [routing]}", "tasks: [rooting]}", 9, "students[0].tasks[0]", "has routing"),
+        (
+            "teachers:",
+            GIST.replace("}", ", answers: [a, b]}"),
+            6,
+            "tasks[1].answers",
+            "string",
+        ),
         ("name: routing", "name: bytes", 5, "tasks[0].name", "evaluation.json"),
         (", license: MIT", "", 7, "teachers[0].license", "required"),
         ("name: router", "name: router, init: {layers: 0}", 9, "students[0].init.layers", "0"),

@@ -129,6 +129,41 @@ def test_questions_of_records_and_an_empty_answer(pairs: Any) -> None:
     assert [p.origin for p in found] == ["unlabelled", "passage"]
 
 
+@pytest.mark.parametrize(
+    ("said", "learned"),
+    [
+        (["at two"], "at two"),
+        ([], "no answer"),
+        ("No Answer", "no answer"),
+        (3, "3"),
+        (True, "true"),
+    ],
+)
+def test_an_answer_of_another_kind_is_learned_as_a_text(
+    pairs: Any, said: Any, learned: str
+) -> None:
+    row = {"text": "They run at two.", "columns": {"question": "When?", "answer": said}}
+    (found,), tally = pairs(answering(), row)
+    assert found.response == learned
+    assert not tally.unfit
+
+
+@pytest.mark.parametrize("column", ["answer", "question", "place"])
+@pytest.mark.parametrize("retrieval", [None, {"passages": 2}])
+def test_several_values_where_one_text_is_asked_are_counted_by_the_column(
+    pairs: Any, column: str, retrieval: Any
+) -> None:
+    """Written out as Python has them, they would be learned as answers in brackets and quotes."""
+    row = {"question": "When?", "answer": "at two", "place": "They run at two."}
+    rows = [
+        {"text": "x", "columns": row | {column: ["Leila", "Ann"]}},
+        {"text": "x", "columns": row},
+    ]
+    found, tally = pairs(answering(passage="place", retrieval=retrieval), *rows)
+    assert [p.response for p in found] == ["at two"]
+    assert tally.unfit == {f"qa: {column!r}: no text, but several values": 1}
+
+
 DOCUMENT = {
     "kind": "documents",
     "title": "Backups",
@@ -192,6 +227,13 @@ def test_summaries_of_records(pairs: Any) -> None:
     assert tally.unlabelled == 1
     found, _ = pairs(summarizing(answers="short", written=1), *rows)
     assert [p.origin for p in found] == ["gold", "passage"]
+
+
+def test_a_summary_that_is_a_list_is_counted(pairs: Any) -> None:
+    rows = ({"text": "Long.", "columns": {"short": s}} for s in (["S."], ["S.", "T."]))
+    found, tally = pairs(summarizing(answers="short"), *rows)
+    assert [p.response for p in found] == ["S."]
+    assert tally.unfit == {"digest: 'short': no text, but several values": 1}
 
 
 @pytest.mark.parametrize(
