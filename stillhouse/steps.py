@@ -49,7 +49,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "distillation": (2, ("student/distil.py", "student/alignment.py")),
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
-    "evaluation": (3, ("evaluate", "metrics")),
+    "evaluation": (4, ("evaluate", "metrics")),
     "report": (3, ("report",)),
 }
 
