@@ -185,6 +185,14 @@ class QuestionAnsweringTask(WritableTask):
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers", "question", "passage")
 
+    @field_validator("no_answer")
+    @classmethod
+    def _says_something(cls, no_answer: str) -> str:
+        """Without the white space around it, which no answer is compared with."""
+        if not no_answer.strip():
+            raise ValueError("white space says nothing; name what is written, such as `no answer`")
+        return no_answer.strip()
+
     @property
     def roles(self) -> dict[str, Role]:
         named: dict[str | None, Role] = {self.question: "question", self.passage: "passage"}

@@ -63,6 +63,15 @@ def test_errors_name_file_line_field_and_remedy(
     assert len(text.splitlines()) < 20
 
 
+def test_what_says_that_there_is_no_answer_says_something(write: Callable[[str], Path]) -> None:
+    asked = GIST.replace("summarization", "question_answering")
+    text = MINIMAL.replace("teachers:", asked.replace("}", ", no_answer: '%s'}"))
+    task = load_project(write(text % " none ")).tasks[1]
+    assert task.model_dump()["no_answer"] == "none"
+    with pytest.raises(ConfigError, match=r"tasks\[1\].no_answer: white space"):
+        load_project(write(text % " "))
+
+
 def test_a_name_that_stands_twice_points_at_the_second(write: Callable[[str], Path]) -> None:
     path = write(MINIMAL + "  - {name: router, tasks: [routing]}\n")
     with pytest.raises(ConfigError, match=r"yaml:10: students\[1\]\.name: 'router' stands more"):
