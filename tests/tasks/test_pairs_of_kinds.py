@@ -104,6 +104,20 @@ def test_records_without_an_answer_are_for_the_teacher_where_it_is_asked(pairs: 
     assert tally.unlabelled == 0
 
 
+@pytest.mark.parametrize(
+    ("optional", "origins"), [(True, ["gold", "unlabelled"]), (False, ["unlabelled", "unlabelled"])]
+)
+def test_an_empty_object_is_an_answer_where_all_may_be_left_out(
+    pairs: Any, optional: bool, origins: list[str]
+) -> None:
+    task = extraction(
+        answers="order", unlabelled="teacher", fields={"item": {"optional": optional}}
+    )
+    found, _ = pairs(task, {"text": "Thanks!", "columns": {"order": {}}}, {"text": "Send it."})
+    assert [p.origin for p in found] == origins
+    assert [p.response for p in found if p.origin == "gold"] == ["{}"] * optional
+
+
 def answering(**settings: Any) -> QuestionAnsweringTask:
     given = {"name": "qa", "kind": "question_answering", "sources": ["t"], "answers": "answer"}
     return QuestionAnsweringTask.model_validate(given | {"question": "question"} | settings)

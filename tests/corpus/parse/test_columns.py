@@ -134,6 +134,12 @@ def test_json_with_controls_in_its_strings_keeps_no_other_key(gap: str) -> None:
     assert found.keys() == {"product"}
 
 
+@pytest.mark.parametrize("empty", [{}, {"product": None}, "{}", '{"product": null}'])
+def test_an_object_without_a_value_says_that_there_is_none(empty: Any) -> None:
+    assert said(ORDER, empty) == {}
+    assert said(ORDER, {"Product": "pump"}) is None
+
+
 def test_null_in_a_cell_says_nothing() -> None:
     assert said(ORDER, " null ") is None
     assert said(ANSWER, "null") == "null"
