@@ -37,7 +37,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     ),
     "masking": (4, ("corpus/masked.py", "corpus/pii")),
     "deduplication": (3, ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup")),
-    "tasks": (3, ("tasks", "dataset/pairs.py")),
+    "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (3, ("dataset/splits.py", "corpus/comparing.py")),
     "review": (2, ("dataset/review.py",)),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
@@ -49,7 +49,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "distillation": (2, ("student/distil.py", "student/alignment.py")),
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
-    "evaluation": (3, ("evaluate", "metrics")),
+    "evaluation": (4, ("evaluate", "metrics")),
     "report": (3, ("report",)),
 }
 

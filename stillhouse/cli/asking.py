@@ -12,6 +12,7 @@ import typer
 
 from stillhouse.config.project import Project
 from stillhouse.corpus.parse.encodings import decoded
+from stillhouse.corpus.parse.record_rows import LONE_SURROGATES
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import Model, ask, inputs_of, read_calibration
@@ -65,9 +66,15 @@ def answer(
         if terminal and "text" not in found and "question" not in found:
             typer.echo(_in_words(found))
         else:
-            # Of what is no ASCII, JSON itself escapes but the oldest controls: the rest would
-            # reach a terminal as it is.
-            typer.echo(json.dumps(found, ensure_ascii=terminal))
+            typer.echo(as_line(found, ascii_alone=terminal))
+
+
+def as_line(found: Mapping[str, Any], *, ascii_alone: bool) -> str:
+    """JSON that can be written. Of what is no ASCII, JSON itself escapes but the oldest controls:
+    the rest would reach a terminal as it is. Half of a character, in a field that only comes back,
+    can be written in no other way."""
+    said = json.dumps(found, ensure_ascii=ascii_alone)
+    return json.dumps(found) if LONE_SURROGATES.search(said) else said
 
 
 def _inputs(text: str | None, file: Path | None) -> Iterator[str | dict[str, Any]]:

@@ -124,8 +124,10 @@ class GenerativeTask(Task):
 
 
 class WritableTask(GenerativeTask):
-    """`written`: so many more pairs that the teacher writes itself, from passages without one."""
+    """`written`: so many more pairs that the teacher writes itself, from passages without one.
+    `answers` names the one column that holds them."""
 
+    answers: str | None = None
     written: Annotated[int, Field(ge=0)] = 0
 
 
@@ -182,6 +184,14 @@ class QuestionAnsweringTask(WritableTask):
     retrieval: Retrieval | None = None
 
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ("answers", "question", "passage")
+
+    @field_validator("no_answer")
+    @classmethod
+    def _says_something(cls, no_answer: str) -> str:
+        """Without the white space around it, which no answer is compared with."""
+        if not no_answer.strip():
+            raise ValueError("white space says nothing; name what is written, such as `no answer`")
+        return no_answer.strip()
 
     @property
     def roles(self) -> dict[str, Role]:

@@ -27,7 +27,9 @@ def refuse_missing_columns(project: Project, table: Path, files: Path) -> None:
         "SELECT DISTINCT source FROM t WHERE kind = 'records' AND status = 'parsed'", t=table
     )["source"].to_pylist()
     said = query(
-        "SELECT DISTINCT source, unnest(json_keys(columns)) AS name FROM t", t=table
+        # An object without a value says that there is none, and nothing of the names of its keys.
+        "SELECT DISTINCT source, key AS name FROM t, json_each(t.columns) WHERE value <> '{}'",
+        t=table,
     ).to_pylist()
     found = {(row["source"], row["name"]) for row in said}
     told, settings = [], []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.dataset import Task
+from stillhouse.corpus.parse.record_rows import LONE_SURROGATES
 from stillhouse.errors import UserError
 from stillhouse.storage.files import read_json
 from stillhouse.tasks.common import Kind, Row
@@ -84,6 +85,11 @@ def _row(kind: Kind, number: int, asked: str | Mapping[str, Any]) -> Row:
     task, text = kind.task, None
     if isinstance(asked, str) or all(isinstance(asked.get(f, ""), str) for f in ASKED):
         text = kind.posed(asked)
+    if text and LONE_SURROGATES.search(text):
+        raise UserError(
+            f"input {number}: its text is not valid Unicode",
+            remedy="write it in UTF-8; in JSON, half of a character such as \\ud83d is none.",
+        )
     if not text or not text.strip():
         raise UserError(
             f"input {number}: it has no text for task {task.name}",

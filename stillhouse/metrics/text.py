@@ -22,13 +22,16 @@ _WORD = re.compile(r"[^\W_]+")
 def normalise_answer(text: str) -> str:
     """Lower case, without punctuation, English articles and more than single spaces.
 
+    A text that is nothing else, such as the grade "A" or a minus, stays as it is: it is an answer,
+    and no other one.
+
     (Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text".) Beside
     ASCII's punctuation that of Unicode goes too, as typographic quotes are common in documents
-    (Lewis et al. 2020, "MLQA: Evaluating Cross-lingual Extractive Question Answering"). ASCII texts
-    come out as in SQuAD's own evaluation.
+    (Lewis et al. 2020, "MLQA: Evaluating Cross-lingual Extractive Question Answering"). Other ASCII
+    texts come out as in SQuAD's own evaluation.
     """
     kept = "".join(c for c in text.lower() if not _is_punctuation(c))
-    return " ".join(_ARTICLES.sub(" ", kept).split())
+    return " ".join(_ARTICLES.sub(" ", kept).split() or text.lower().split())
 
 
 def _is_punctuation(character: str) -> bool:

@@ -48,8 +48,8 @@ def class_token(task: str, name: str) -> str:
 
 
 def readable(name: str) -> str:
-    """A class as people would write it: `card_arrival` -> `card arrival`."""
-    return " ".join(name.replace("_", " ").replace("-", " ").split())
+    """A class as people would write it: `card_arrival` -> `card arrival`; `-` stays."""
+    return " ".join(name.replace("_", " ").replace("-", " ").split()) or name
 
 
 class Classification(OfOneText):

@@ -36,14 +36,14 @@ class Extraction(Writing):
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:
         assert isinstance(task, ExtractionTask)  # noqa: S101 - see `kinds`
         for document in documents_of(documents, where):
-            response = None
-            if (values := gold_values(task, document)) is not None:
-                try:
-                    response = canonical(values, task.fields)
-                except ValueError as error:
-                    # Its words name fields, never values.
-                    tally.unfit[f"{task.name}: {error}"] += 1
-                    continue
+            try:
+                values = gold_values(task, document)
+                response = None if values is None else canonical(values, task.fields)
+            except ValueError as error:
+                # Its words name columns and fields, never values.
+                tally.unfit[f"{task.name}: {error}"] += 1
+                continue
+            if response is not None:
                 tally.not_in_text += _missing(task, json.loads(response), document["text"])
             elif task.unlabelled != "teacher":
                 tally.unlabelled += 1
@@ -147,28 +147,24 @@ class Extraction(Writing):
 def gold_values(task: ExtractionTask, document: Document) -> Values | None:
     """What a record's columns say of the fields; None where they say nothing.
 
-    A column with a JSON object holds several fields, another one is the field of its name.
+    A column with a JSON object holds several fields, another one is the field of its name. Raises
+    `ValueError` that names the column, and no value, where it is neither.
     """
     columns = columns_of(document)
     found: dict[str, Any] = {}
     for name in task.columns:
         value = columns.get(name)
-        if isinstance(value, str) and name not in task.fields:
-            value = _object_in(value)
         if isinstance(value, Mapping):
             found |= value
+        elif value is not None and name not in task.fields:
+            # Not read as JSON here: other keys than the fields were never taken out of it.
+            raise ValueError(f"{name!r}: no JSON object")
         elif value is not None:
             found[name] = value
+    # An object without a field is an answer where every field may be left out.
     known = any(name in columns for name in task.columns)
-    return found if known else None
-
-
-def _object_in(cell: str) -> Any:
-    """The JSON object in a cell of a CSV file; the cell itself where it is none."""
-    try:
-        return json.loads(cell)
-    except ValueError:
-        return cell
+    may_be_empty = all(field.optional for field in task.fields.values())
+    return found if found or (known and may_be_empty) else None
 
 
 def _missing(task: ExtractionTask, values: Values, text: str) -> bool:

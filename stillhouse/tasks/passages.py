@@ -26,6 +26,20 @@ def columns_of(document: Document) -> dict[str, Any]:
     return json.loads(found) if found else {}
 
 
+def text_in(columns: dict[str, Any], name: str | None) -> str | None:
+    """What a record says in a column that holds a text; None where it says nothing.
+
+    A list of one thing is that thing, an empty one an empty text. Raises `ValueError` that names
+    the column, and no value, for what is no text: of several answers, none is the gold one.
+    """
+    value = columns.get(name or "")
+    if isinstance(value, list) and len(value) < 2:
+        value = value[0] if value else ""
+    if isinstance(value, list | dict):
+        raise ValueError(f"{name!r}: no text, but several values")
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
 def passages_of(document: Document, task: Task) -> tuple[list[str], int]:
     """The passages of a document to learn from, and the number of those left out.
 

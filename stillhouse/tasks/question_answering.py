@@ -16,7 +16,7 @@ from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
 from stillhouse.tasks.extraction_grammar import passage_grammar
 from stillhouse.tasks.generative_report import answer_sections
 from stillhouse.tasks.generative_scores import score_answers
-from stillhouse.tasks.passages import Document, columns_of, documents_of, passages_of
+from stillhouse.tasks.passages import Document, columns_of, documents_of, passages_of, text_in
 from stillhouse.tasks.questions import SENTENCE, questions_in
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.retrieval import Passages, with_distractors
@@ -52,8 +52,9 @@ class QuestionAnswering(Writing):
         assert isinstance(task, QuestionAnsweringTask)  # noqa: S101 - see `kinds`
         index = None
         if task.retrieval:
-            index = Passages([passage for _, passage, _, _ in _asked(task, documents, where)])
-        for document, passage, question, answer in _asked(task, documents, where):
+            asked = _asked(task, documents, where, Tally())
+            index = Passages([passage for _, passage, _, _ in asked])
+        for document, passage, question, answer in _asked(task, documents, where, tally):
             if answer is None and not (task.unlabelled == "teacher" if question else task.written):
                 tally.unlabelled += 1
                 continue
@@ -115,7 +116,7 @@ class QuestionAnswering(Writing):
                 refused = "no question was found"
             elif not freely or not written.ended:
                 refused = "no answer was finished"
-            elif freely != self.task.no_answer and not stands_in(freely, taken_apart(text)[1]):
+            elif not says_none(freely, self.task) and not stands_in(freely, taken_apart(text)[1]):
                 refused = "not in the passage"
             sure = confidence(written.log_prob, calibration)
             found.append(Answered(written.text, None, sure, refused))
@@ -146,7 +147,7 @@ class QuestionAnswering(Writing):
 
     def _unless_none(self, answer: str) -> str:
         """Empty where it says that there is no answer."""
-        return "" if answer.strip().casefold() == self.task.no_answer.casefold() else answer
+        return "" if says_none(answer, self.task) else answer
 
     def sections(self, results: Mapping[str, Scored], texts: Sequence[str]) -> list[Section]:
         return answer_sections(results, texts)
@@ -161,6 +162,12 @@ class QuestionAnswering(Writing):
 
     def grammar(self, text: str, decoding: str) -> str:  # noqa: ARG002 - there is one
         return passage_grammar(taken_apart(text)[1], self.task.no_answer)
+
+
+def says_none(answer: str, task: QuestionAnsweringTask) -> bool:
+    """Whether a gold or a model's answer says that there is none: in so many words, or in none."""
+    said = answer.strip().casefold()
+    return not said or said == task.no_answer.casefold()
 
 
 def posed(question: str, passage: str) -> str:
@@ -194,20 +201,23 @@ def _asking(examples: Sequence[tuple[str, str]]) -> str:
     return "\n\n\n".join([WRITE, *blocks]).rstrip()
 
 
-def _asked(task: QuestionAnsweringTask, documents: Path, where: str) -> Iterator[Asked]:
+def _asked(
+    task: QuestionAnsweringTask, documents: Path, where: str, tally: Tally
+) -> Iterator[Asked]:
+    """All that is asked; records with a column that is no text are counted as unfit."""
     for document in documents_of(documents, where):
         if document["kind"] == "records":
             columns = columns_of(document)
-            passage = str(columns.get(task.passage or "") or document["text"])
-            question = columns.get(task.question or "")
-            named = task.answers if isinstance(task.answers, str) else None
-            answer = columns.get(named or "")
-            yield (
-                document,
-                passage,
-                None if question is None else str(question),
-                None if answer is None else str(answer) or task.no_answer,
-            )
+            try:
+                passage, question, answer = (
+                    text_in(columns, name) for name in (task.passage, task.question, task.answers)
+                )
+            except ValueError as error:
+                tally.unfit[f"{task.name}: {error}"] += 1
+                continue
+            if answer is not None and says_none(answer, task):
+                answer = task.no_answer
+            yield document, passage or document["text"], question or None, answer
             continue
         found = list(
             questions_in(

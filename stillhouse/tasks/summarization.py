@@ -16,7 +16,7 @@ from stillhouse.metrics.text import rouge_l
 from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
 from stillhouse.tasks.generative_report import summary_sections
 from stillhouse.tasks.generative_scores import score_summaries
-from stillhouse.tasks.passages import Document, columns_of, documents_of
+from stillhouse.tasks.passages import Document, columns_of, documents_of, text_in
 from stillhouse.tasks.questions import SENTENCE
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
@@ -38,7 +38,12 @@ class Summarization(Writing):
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:
         assert isinstance(task, SummarizationTask)  # noqa: S101 - see `kinds`
         for document in documents_of(documents, where):
-            summary, body = _summary(task, document)
+            try:
+                summary, body = _summary(task, document)
+            except ValueError as error:
+                # Its words name columns, never values.
+                tally.unfit[f"{task.name}: {error}"] += 1
+                continue
             words = body.split()
             if not words:
                 tally.unlabelled += 1
@@ -105,9 +110,7 @@ def _summary(task: SummarizationTask, document: Document) -> tuple[str | None, s
     """The gold summary, None where there is none, and the text that it sums up."""
     text = document["text"]
     if document["kind"] == "records":
-        named = task.answers if isinstance(task.answers, str) else ""
-        summary = columns_of(document).get(named)
-        return (str(summary) if summary else None), text
+        return text_in(columns_of(document), task.answers) or None, text
     paragraphs = text.split("\n\n")
     title = " ".join((document["title"] or "").split())
     if paragraphs and " ".join(paragraphs[0].split()) == title:

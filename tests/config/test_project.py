@@ -37,6 +37,13 @@ def test_a_minimal_file_is_complete(write: Callable[[str], Path]) -> None:
         ("tasks: [routing]", "taks: [routing]", 9, "students[0].taks", "did you mean `tasks`?"),
         ("sources: [tickets]", "sources: [mails]", 5, "tasks[0].sources[0]", "unknown 'mails'"),
         ("tasks: [routing]}", "tasks: [rooting]}", 9, "students[0].tasks[0]", "has routing"),
+        (
+            "teachers:",
+            GIST.replace("}", ", answers: [a, b]}"),
+            6,
+            "tasks[1].answers",
+            "string",
+        ),
         ("name: routing", "name: bytes", 5, "tasks[0].name", "evaluation.json"),
         (", license: MIT", "", 7, "teachers[0].license", "required"),
         ("name: router", "name: router, init: {layers: 0}", 9, "students[0].init.layers", "0"),
@@ -54,6 +61,15 @@ def test_errors_name_file_line_field_and_remedy(
     assert says in text
     assert "Remedy: " in text
     assert len(text.splitlines()) < 20
+
+
+def test_what_says_that_there_is_no_answer_says_something(write: Callable[[str], Path]) -> None:
+    asked = GIST.replace("summarization", "question_answering")
+    text = MINIMAL.replace("teachers:", asked.replace("}", ", no_answer: '%s'}"))
+    task = load_project(write(text % " none ")).tasks[1]
+    assert task.model_dump()["no_answer"] == "none"
+    with pytest.raises(ConfigError, match=r"tasks\[1\].no_answer: white space"):
+        load_project(write(text % " "))
 
 
 def test_a_name_that_stands_twice_points_at_the_second(write: Callable[[str], Path]) -> None:

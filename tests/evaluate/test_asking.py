@@ -21,6 +21,14 @@ def test_what_is_no_text_is_told_by_its_number(
         list(ask(models, routing_dataset, [routing], ["Where is my bill?", asked]))
 
 
+@pytest.mark.parametrize("asked", ["a \ud83d", {"text": "\udcff b"}])
+def test_half_a_character_is_told_by_its_number(
+    asked: Any, tiny_teacher: Path, routing: Task, routing_dataset: Path
+) -> None:
+    with pytest.raises(UserError, match="input 1: its text is not valid Unicode"):
+        list(ask([Model("student", tiny_teacher, 64)], routing_dataset, [routing], [asked]))
+
+
 @pytest.mark.parametrize("asked", [{"question": 3, "passage": "b"}, {"question": "a?"}, "a text"])
 def test_a_question_wants_a_passage(
     asked: Any, tiny_teacher: Path, routing_dataset: Path, routing: Task

@@ -23,7 +23,8 @@ from stillhouse.metrics.text import (
         ("Theory, then!", "theory then"),  # articles are whole words
         ("$1,000 (U.S.)", "1000 us"),
         ("“Zürich’s” trams – fast…", "zürichs trams fast"),
-        ("the", ""),
+        ("The", "the"),  # nothing else would be left of it
+        ("+", "+"),
         (" \n", ""),
     ],
 )
@@ -45,7 +46,10 @@ def test_exact_match_and_f1_of_worked_examples():
 def test_no_answer_is_right_only_where_there_is_none():
     assert token_f1("", "") == 1
     assert token_f1("", "Paris") == token_f1("Paris", "") == 0
-    assert token_f1("the", "") == 1  # as SQuAD's evaluation counts it
+    for answer in ("A", "+", "the"):  # of which nothing is left without articles and marks
+        assert token_f1("", answer) == token_f1("-", answer) == 0
+        assert not exact_match("", answer) and not exact_match("-", answer)
+        assert token_f1(answer, answer) == exact_match(answer, answer) == 1
     assert exact_match(" ", "")
 
 

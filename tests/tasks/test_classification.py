@@ -159,6 +159,13 @@ def write_documents(tmp_path: Path) -> Callable[[list[str]], Path]:
     return write
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("card_arrival", "card arrival"), ("-", "-"), ("__", "__")]
+)
+def test_every_class_has_a_name_in_words(name: str, words: str) -> None:
+    assert classification.readable(name) == words
+
+
 def test_new_tokens_begin_as_the_mean_of_their_words(tiny_base: Path) -> None:
     model, tokenizer = load_model(tiny_base, CPU, torch.float32), load_tokenizer(tiny_base)
     before = model.get_input_embeddings().weight.detach().clone()

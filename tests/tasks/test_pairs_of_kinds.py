@@ -78,6 +78,17 @@ def test_what_is_none_of_the_schema_is_counted_by_field_and_never_by_value(pairs
     assert "secret" not in str(tally.unfit)
 
 
+@pytest.mark.parametrize(
+    "said", ["Leila", '{"Leila": 1}', '"{\\"Leila\\": 1}"', ["Leila"], [{"product": "Leila"}], 5]
+)
+def test_an_answer_that_is_no_object_is_counted_by_its_column(pairs: Any, said: Any) -> None:
+    found, tally = pairs(
+        extraction(answers="order"), ORDER, {"text": "x", "columns": {"order": said}}
+    )
+    assert len(found) == 1
+    assert tally.unfit == {"order: 'order': no JSON object": 1}
+
+
 def test_a_gold_value_that_is_not_in_the_text_is_learned_and_counted(pairs: Any) -> None:
     found, tally = pairs(extraction(answers="order"), ORDER | {"text": "Send a pump."})
     assert len(found) == 1
@@ -91,6 +102,20 @@ def test_records_without_an_answer_are_for_the_teacher_where_it_is_asked(pairs: 
     found, tally = pairs(extraction(answers="order", unlabelled="teacher"), ORDER, bare)
     assert [p.origin for p in found] == ["gold", "unlabelled"]
     assert tally.unlabelled == 0
+
+
+@pytest.mark.parametrize(
+    ("optional", "origins"), [(True, ["gold", "unlabelled"]), (False, ["unlabelled", "unlabelled"])]
+)
+def test_an_empty_object_is_an_answer_where_all_may_be_left_out(
+    pairs: Any, optional: bool, origins: list[str]
+) -> None:
+    task = extraction(
+        answers="order", unlabelled="teacher", fields={"item": {"optional": optional}}
+    )
+    found, _ = pairs(task, {"text": "Thanks!", "columns": {"order": {}}}, {"text": "Send it."})
+    assert [p.origin for p in found] == origins
+    assert [p.response for p in found if p.origin == "gold"] == ["{}"] * optional
 
 
 def answering(**settings: Any) -> QuestionAnsweringTask:
@@ -116,6 +141,41 @@ def test_questions_of_records_and_an_empty_answer(pairs: Any) -> None:
         {"text": passage},
     )
     assert [p.origin for p in found] == ["unlabelled", "passage"]
+
+
+@pytest.mark.parametrize(
+    ("said", "learned"),
+    [
+        (["at two"], "at two"),
+        ([], "no answer"),
+        ("No Answer", "no answer"),
+        (3, "3"),
+        (True, "true"),
+    ],
+)
+def test_an_answer_of_another_kind_is_learned_as_a_text(
+    pairs: Any, said: Any, learned: str
+) -> None:
+    row = {"text": "They run at two.", "columns": {"question": "When?", "answer": said}}
+    (found,), tally = pairs(answering(), row)
+    assert found.response == learned
+    assert not tally.unfit
+
+
+@pytest.mark.parametrize("column", ["answer", "question", "place"])
+@pytest.mark.parametrize("retrieval", [None, {"passages": 2}])
+def test_several_values_where_one_text_is_asked_are_counted_by_the_column(
+    pairs: Any, column: str, retrieval: Any
+) -> None:
+    """Written out as Python has them, they would be learned as answers in brackets and quotes."""
+    row = {"question": "When?", "answer": "at two", "place": "They run at two."}
+    rows = [
+        {"text": "x", "columns": row | {column: ["Leila", "Ann"]}},
+        {"text": "x", "columns": row},
+    ]
+    found, tally = pairs(answering(passage="place", retrieval=retrieval), *rows)
+    assert [p.response for p in found] == ["at two"]
+    assert tally.unfit == {f"qa: {column!r}: no text, but several values": 1}
 
 
 DOCUMENT = {
@@ -181,6 +241,13 @@ def test_summaries_of_records(pairs: Any) -> None:
     assert tally.unlabelled == 1
     found, _ = pairs(summarizing(answers="short", written=1), *rows)
     assert [p.origin for p in found] == ["gold", "passage"]
+
+
+def test_a_summary_that_is_a_list_is_counted(pairs: Any) -> None:
+    rows = ({"text": "Long.", "columns": {"short": s}} for s in (["S."], ["S.", "T."]))
+    found, tally = pairs(summarizing(answers="short"), *rows)
+    assert [p.response for p in found] == ["S."]
+    assert tally.unfit == {"digest: 'short': no text, but several values": 1}
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,14 @@ def test_fewer_shots_are_shown_where_they_leave_no_room(
     assert f"{len(rows)} of {len(rows)} prompts had no room for 5 shots" in caplog.text
 
 
+def test_beside_an_answer_that_takes_all_the_room_stands_no_text(make: Make) -> None:
+    prompter = make(max_tokens=256)
+    (row, *_) = rows_in(prompter, "train")
+    long = row | {"input": "a long text " * 400, "response": "an answer " * 200}
+    (example,) = prompter.pairs([long])
+    assert example.response_start < 256
+
+
 def test_a_prompt_without_room_for_a_text_is_told(make: Make) -> None:
     with pytest.raises(UserError, match=r"prompt\.max_tokens is 64: .* task routing") as error:
         make(max_tokens=64, classes={"billing": "invoices, payments, refunds " * 9})

@@ -27,7 +27,8 @@ DEEPEST = 20  # lists in lists: more is no answer, and would end the recursion o
 def said_in(cells: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
     """What the cells, by column, say as JSON; what says nothing is left out.
 
-    An empty answer is one only where something was asked: there it says that there is none.
+    An empty answer is one only where something was asked: there it says that there is none. So does
+    an object that was given without a value.
 
     Raises:
         Bad: a value of a wrong kind, or no valid Unicode.
@@ -37,7 +38,8 @@ def said_in(cells: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
     return {
         c.name: value
         for c, value in values.items()
-        if value is not None and (value not in EMPTY or (asked and c.role == "answer"))
+        if value is not None
+        and (value not in EMPTY or value == {} or (asked and c.role == "answer"))
     }
 
 
@@ -49,10 +51,11 @@ def to_json(columns: Mapping[str, Any]) -> str | None:
 
 
 def _json_value(cell: Any, column: Column) -> Any:
-    if column.keys and isinstance(cell, str) and cell.lstrip()[:1] in ("{", "["):
-        # What is no JSON stays text; whoever reads it says so.
+    if column.keys and isinstance(cell, str) and cell.lstrip()[:1] in ("{", "[", "n"):
+        # What is no JSON stays text; whoever reads it says so. Line ends and tabs within strings
+        # are let pass: cleaning would make JSON of such a text, with all its keys.
         with suppress(ValueError, RecursionError):
-            cell = json.loads(cell)
+            cell = json.loads(cell, strict=False)
     return _cleaned(cell, column)
 
 
@@ -78,7 +81,9 @@ def _cleaned(value: Any, column: Column, depth: int = 0) -> Any:
             return [item for item in items if item is not None]
         case Mapping() if column.keys:
             kept = {k: _cleaned(value[k], column, depth + 1) for k in column.keys if k in value}
-            return {key: item for key, item in kept.items() if item is not None}
+            found = {key: item for key, item in kept.items() if item is not None}
+            # One of other keys alone says nothing of these; one without a value says just that.
+            return found if found or all(item is None for item in value.values()) else None
     kind = type(value).__name__
     raise Bad(f"a text ({column.name}) was expected, not {kind}")
 

@@ -126,6 +126,25 @@ def test_only_declared_keys_are_kept_at_any_depth() -> None:
     assert said(ORDER, {secret: 1}) is None
 
 
+@pytest.mark.parametrize("gap", ["\t", "\n", "\x01"])
+def test_json_with_controls_in_its_strings_keeps_no_other_key(gap: str) -> None:
+    """Cleaned as a text it would become JSON with all its keys, which errors then name."""
+    cell = f'{{"product": "Blue{gap}Widget", "Leila Hartwick": 2}}'
+    found = said(ORDER, cell)
+    assert found.keys() == {"product"}
+
+
+@pytest.mark.parametrize("empty", [{}, {"product": None}, "{}", '{"product": null}'])
+def test_an_object_without_a_value_says_that_there_is_none(empty: Any) -> None:
+    assert said(ORDER, empty) == {}
+    assert said(ORDER, {"Product": "pump"}) is None
+
+
+def test_null_in_a_cell_says_nothing() -> None:
+    assert said(ORDER, " null ") is None
+    assert said(ANSWER, "null") == "null"
+
+
 def test_an_empty_answer_counts_where_something_was_asked() -> None:
     def both(question: Any, answer: Any) -> dict[str, Any]:
         return said_in({"question": question, "answer": answer}, [ANSWER, QUESTION])
