@@ -22,12 +22,14 @@ class Example:
     """Token ids of prompt and response; position `response_start` is the response's first token.
 
     The logits that predict response token `t` stand one position before it, so position
-    `response_start - 1` (the prompt's last token) is the first supervised one.
+    `response_start - 1` (the prompt's last token) is the first supervised one. `cut` where the text
+    lost its end.
     """
 
     key: str
     ids: list[int]
     response_start: int
+    cut: bool = False
 
     @property
     def response_ids(self) -> list[int]:
@@ -107,9 +109,9 @@ class Encoder:
         prompts = self.texts([render_prompt(p["instruction"], p["input"]) for p in pairs])
         examples = []
         for pair, ids, response in zip(pairs, prompts, responses, strict=True):
-            if len(ids) + len(response) > self.max_tokens:
+            if cut := len(ids) + len(response) > self.max_tokens:
                 ids = self._shortened(pair, self.max_tokens - len(response))
-            examples.append(Example(pair["pair_id"], ids + response, len(ids)))
+            examples.append(Example(pair["pair_id"], ids + response, len(ids), cut))
         return examples
 
     def beginning(self, text: str, tokens: int) -> str:

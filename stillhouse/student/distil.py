@@ -34,6 +34,7 @@ from stillhouse.tasks.common import (
     training_rows,
 )
 from stillhouse.tasks.kinds import open_tasks
+from stillhouse.tasks.lengths import tell_what_is_cut
 from stillhouse.tasks.models import (
     Validation,
     answer_ids,
@@ -87,7 +88,10 @@ def distil_student(
     cut = cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=target)
     student_tokenizer = load_tokenizer(target)
     encoder = Encoder(student_tokenizer, how.max_tokens)
-    examples = [e for k in kinds for e in training_examples(k, dataset, encoder, answered).examples]
+    learned = [training_examples(k, dataset, encoder, answered) for k in kinds]
+    for split in learned:
+        tell_what_is_cut(split, how.max_tokens, "students[].distillation.max_tokens")
+    examples = [e for split in learned for e in split.examples]
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
     device = pick_device()
     # In float32, and computed with in what is fastest: bfloat16 weights lose small updates.

@@ -28,6 +28,7 @@ from stillhouse.models.loading import (
 )
 from stillhouse.tasks.common import Examples, prompts_of, require_splits, training_examples
 from stillhouse.tasks.kinds import kind_of, open_tasks
+from stillhouse.tasks.lengths import tell_what_is_cut
 from stillhouse.tasks.models import (
     Validation,
     answer_ids,
@@ -132,6 +133,8 @@ def adapt_teacher(
     encoder = Encoder(tokenizer, settings.max_tokens)  # knows the answer tokens now
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
     training = [training_examples(k, dataset, encoder) for k in kinds]
+    for split in training:
+        tell_what_is_cut(split, settings.max_tokens, "teachers[].adapt.max_tokens")
     parts = split_teacher(
         model,
         [e for split in (*training, *validation) for e in split.examples],
