@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stillhouse")
 
 TABLE = "answers.parquet"
-# Pairs that are answered between two writes: the last answers of each lot are written a few at a
-# time, and a step for a few takes as long as one for many.
-SHARD = 1024
+# Pairs that are answered between two writes. The last answers of each lot are written a few at a
+# time, and a step for a few takes as long as one for many; so lots grow, up to the second number,
+# while a kill would cost no more than so many seconds.
+LOTS, LOT_SECONDS = (128, 1024), 120.0
 # A task's teacher has to reach this score on gold validation pairs before it writes pairs itself.
 WRITERS_SCORE = 0.5
 # Fewer answers than this say nothing of a teacher; if not one in so many is worth learning from, it
@@ -119,7 +121,7 @@ def answer_pairs(
                 inputs=_inputs(dataset, task, writes=task.name not in not_written),
                 compute=partial(_answer, kind, loaded, dataset, version),
                 description=f"Teacher's answers, {task.name}",
-                batch_rows=SHARD,
+                batch_rows=1,
             )
         )
     _forget_others(folder / "asked", tasks)
@@ -160,7 +162,9 @@ def _answer(
     rows: Iterator[Row],
 ) -> Iterator[Finished]:
     """Rows of `answered_schema`: pairs answered, and passages of which the teacher asked first."""
-    while block := list(itertools.islice(rows, SHARD)):
+    size, most = LOTS
+    while block := list(itertools.islice(rows, size)):
+        started = time.monotonic()
         posed = [row for row in block if row["origin"] != "passage"]
         passages = [row for row in block if row["origin"] == "passage"]
         if passages:
@@ -185,6 +189,8 @@ def _answer(
                 for row, answer in zip(posed, answers, strict=True)
             ],
         )
+        if time.monotonic() - started < LOT_SECONDS / 2:
+            size = min(2 * size, most)
 
 
 def _write(folder: Path, tasks: Sequence[Task]) -> None:

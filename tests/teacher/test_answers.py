@@ -129,10 +129,36 @@ def test_another_threshold_asks_nothing_again(
     assert min(kept) >= middle
 
 
+@pytest.mark.parametrize(("seconds", "lots"), [(600.0, [8, 16, 32, 4]), (0.0, [8] * 7 + [4])])
+def test_lots_grow_while_they_are_quick(
+    answer: Answer,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    lots: list[int],
+) -> None:
+    """And each is written before the next begins: a slow teacher's answers are lost by few."""
+    monkeypatch.setattr(answers, "LOTS", (8, 32))
+    monkeypatch.setattr(answers, "LOT_SECONDS", seconds)
+    original, sizes, written = answers._answer, [], []
+
+    def watched(*args: Any) -> Iterator[Any]:
+        for found in original(*args):
+            written.append(len(list((tmp_path / "staging").rglob("*.parquet"))))
+            sizes.append(found.inputs)
+            yield found
+
+    monkeypatch.setattr(answers, "_answer", watched)
+    answer(dataset)
+    assert sizes == lots
+    assert written == list(range(len(lots)))
+
+
 def test_a_killed_run_goes_on(
     answer: Answer, asked: list[str], dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "SHARD", 16)
+    monkeypatch.setattr(answers, "LOTS", (16, 16))
     original = answers._answer
 
     def killed(*args: Any) -> Iterator[Any]:
