@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 # Thai, Lao, Burmese, Khmer, kana, Han: no spaces between words, so a character is a term there.
@@ -48,6 +49,7 @@ def _terms(texts: Sequence[str]) -> list[list[str]]:
     return found
 
 
+@cache
 def _bm25s() -> Any:
     """The library, without JAX.
 

@@ -13,7 +13,6 @@ from stillhouse.corpus.parse.files import (
     parse_data,
     parse_file,
     refuse_blank,
-    unreadable,
     with_language,
 )
 from stillhouse.corpus.parse.kinds import kind_of
@@ -28,7 +27,7 @@ from stillhouse.corpus.parse.parts import (
     Part,
     of_the_disk,
 )
-from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.corpus.parse.unparsable import Unparsable, unreadable
 from stillhouse.corpus.parse.xml import xml_parts
 from stillhouse.errors import UserError
 

@@ -23,14 +23,14 @@ from stillhouse.corpus.parse.elements import (
 from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
 from stillhouse.corpus.parse.kinds import kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
-from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.corpus.parse.unparsable import Unparsable, unreadable, without_text
 from stillhouse.errors import UserError
 from stillhouse.steps import PARSING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import library_versions
 
 __all__ = ["PARSERS", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
-__all__ += ["parse_fingerprint", "refuse_blank", "unreadable", "with_language"]
+__all__ += ["parse_fingerprint", "refuse_blank", "with_language"]
 
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
 ENOUGH_TO_TELL = 1000
@@ -73,9 +73,7 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str) -> ParsedFile:
             remedy="open it in its own program and save it again.",
         ) from error
     if not parsed.text:
-        raise Unparsable(
-            "empty", "the file holds no text", remedy="remove it, or replace it by one with text."
-        )
+        raise without_text()
     return with_language(parsed)
 
 
@@ -86,14 +84,6 @@ def refuse_blank(data: bytes) -> None:
 
 def with_language(parsed: ParsedFile) -> ParsedFile:
     return replace(parsed, language=_language(parsed.text))
-
-
-def unreadable(error: OSError) -> Unparsable:
-    return Unparsable(
-        "unreadable",
-        f"the file can't be read: {error.strerror or type(error).__name__}",
-        remedy="check that it is there and that this user may read it.",
-    )
 
 
 def parse_fingerprint() -> str:

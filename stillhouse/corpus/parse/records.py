@@ -30,7 +30,7 @@ from stillhouse.corpus.parse.record_rows import (
     Row,
     rows_of_file,
 )
-from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.corpus.parse.unparsable import Unparsable, unreadable
 
 # A mapped column counts as missing when none of the first lines has it.
 LOOK_AHEAD = 100
@@ -76,11 +76,7 @@ def read_records(
         _check_columns(fields, head)
         yield from _records(itertools.chain(head, rows), fields, columns)
     except OSError as error:
-        raise Unparsable(
-            "unreadable",
-            f"the file can't be read: {error.strerror or type(error).__name__}",
-            remedy="check that it is there and that this user may read it.",
-        ) from error
+        raise unreadable(error) from error
 
 
 def _records(

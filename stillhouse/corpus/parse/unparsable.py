@@ -29,5 +29,19 @@ class Unparsable(Exception):  # noqa: N818 - a state of a file, as much as an er
         return (_rebuild, (self.category, self.reason, self.remedy))
 
 
+def unreadable(error: OSError) -> Unparsable:
+    return Unparsable(
+        "unreadable",
+        f"the file can't be read: {error.strerror or type(error).__name__}",
+        remedy="check that it is there and that this user may read it.",
+    )
+
+
+def without_text() -> Unparsable:
+    return Unparsable(
+        "empty", "the file holds no text", remedy="remove it, or replace it by one with text."
+    )
+
+
 def _rebuild(category: str, reason: str, remedy: str) -> Unparsable:
     return Unparsable(category, reason, remedy=remedy)

@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble
 from stillhouse.corpus.parse.parts import Holder, Part
-from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.corpus.parse.unparsable import Unparsable, without_text
 from stillhouse.corpus.parse.wikitext import wikitext_elements
 
 # Of a wiki: messages of its interface, templates and modules are no pages to read.
@@ -43,13 +43,7 @@ def xml_parts(holder: Holder) -> Iterator[Part]:
     is_article = _tag(root) == "article" and any(_tag(child) == "front" for child in root)
     elements = _article(root) if is_article else list(_blocks(root))
     parsed = assemble(elements)
-    yield (
-        parsed
-        if parsed.text
-        else Unparsable(
-            "empty", "the file holds no text", remedy="remove it, or replace it by one with text."
-        )
-    )
+    yield parsed if parsed.text else without_text()
 
 
 def _refuse_entities(stream: BinaryIO) -> None:
