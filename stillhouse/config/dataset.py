@@ -90,8 +90,8 @@ class ClassificationTask(Task):
 
 
 class AnswerField(Section):
-    """A field of an extraction. `grounded` fields say what stands in the text, word for word; by
-    default strings do, unless their `values` are given."""
+    """A field of an extraction. `grounded` fields say what stands in the text, word for word or as
+    one of its numbers; by default strings do, unless their `values` are given."""
 
     type: Literal["string", "integer", "number", "boolean"] = "string"
     optional: bool = False
@@ -104,8 +104,8 @@ class AnswerField(Section):
     def _fits_together(self) -> AnswerField:
         if self.values is not None and self.type != "string":
             raise ValueError("`values` are strings: leave `type` out, or remove the values")
-        if self.grounded and (self.type != "string" or self.values is not None):
-            raise ValueError("only free strings can be `grounded: true`; remove it")
+        if self.grounded and (self.type == "boolean" or self.values is not None):
+            raise ValueError("only free strings and numbers can be `grounded: true`; remove it")
         return self
 
     @property

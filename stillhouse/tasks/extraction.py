@@ -17,6 +17,7 @@ from stillhouse.tasks.extraction_grammar import canonical, compact, grammar_of, 
 from stillhouse.tasks.extraction_scores import baseline, calibrated, majority
 from stillhouse.tasks.generative_report import extraction_sections
 from stillhouse.tasks.generative_scores import score_extraction
+from stillhouse.tasks.numerals import numbers_in
 from stillhouse.tasks.passages import Document, columns_of, documents_of, passages_of
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
@@ -169,12 +170,10 @@ def gold_values(task: ExtractionTask, document: Document) -> Values | None:
 
 def _missing(task: ExtractionTask, values: Values, text: str) -> bool:
     """Whether a value that was to stand in the text doesn't."""
-    return any(
-        not stands_in(str(item), text)
-        for name, value in values.items()
-        if task.fields[name].is_grounded
-        for item in (value if isinstance(value, list) else [value])
-    )
+    grounded = {n: v for n, v in values.items() if task.fields[n].is_grounded}
+    items = [i for v in grounded.values() for i in (v if isinstance(v, list) else [v])]
+    numbers = numbers_in(text) if any(not isinstance(i, str) for i in items) else []
+    return any(not (stands_in(i, text) if isinstance(i, str) else i in numbers) for i in items)
 
 
 def _described(field: AnswerField) -> str:

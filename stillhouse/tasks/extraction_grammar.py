@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from stillhouse.config.dataset import AnswerField
+from stillhouse.tasks.numerals import numbers_in
 
 MOST_CHARACTERS = 1_000  # of a string that need not stand in the text
 MOST_VALUES = 64  # in a list
@@ -42,20 +43,23 @@ TERMINALS = {
 def grammar_of(fields: Mapping[str, AnswerField], text: str | None) -> str:
     """The answers that `fields` allow, in llguidance's dialect of Lark.
 
-    With the `text` that they were found in, `grounded` fields are pieces of it: whole words and
-    marks as they follow each other there, with the white space between them. A piece may end in
-    white space, which `parsed` takes away. In a text without any word, they are absent.
+    With the `text` that they were found in, `grounded` fields say what stands in it: numbers one of
+    its numbers, strings a piece of it, whole words and marks as they follow each other there, with
+    the white space between them. A piece may end in white space, which `parsed` takes away. Where
+    the text has no number, or no word, fields that are to say one are absent.
     """
-    pieces = None if text is None else _pieces(text, in_json=True)
-    grounded = "STRING" if text is None else "PIECE"
-    told = {n: f for n, f in fields.items() if pieces != "" or not f.is_grounded}
+    standing = {} if text is None else _standing(text)
+    told = {n: f for n, f in fields.items() if not f.is_grounded or standing.get(f.type) != ""}
     # A rule for what may follow when no field has been written yet, and one for when some have.
     rules, terminals = dict[str, str](), dict[str, str]()
     for place, (name, field) in enumerate(told.items()):
-        value = grounded if field.is_grounded else field.type.upper()
+        value = field.type.upper()
+        if field.is_grounded and standing:
+            value = f"{value}_OF_TEXT"
+            terminals[value] = standing[field.type]
         if field.values is not None:
             value = f"VALUE{place}"
-            terminals[value] = " | ".join(_literal(compact(v)) for v in field.values)
+            terminals[value] = _any_of(field.values)
         if value in TERMINALS:
             terminals[value] = TERMINALS[value]
         key = f"{compact(name)}:"
@@ -68,8 +72,8 @@ def grammar_of(fields: Mapping[str, AnswerField], text: str | None) -> str:
             if field.optional:
                 rules[f"{rule}{place}"] += f" | {rule}{place + 1}"
     rules |= {f"none{len(told)}": '""', f"some{len(told)}": '""'}
-    if pieces:
-        terminals |= {"PIECE": r'"\"" LINKS "\""', "LINKS": pieces}
+    if "STRING_OF_TEXT" in terminals:
+        terminals |= {"LINKS": standing["string"], "STRING_OF_TEXT": r'"\"" LINKS "\""'}
     # Some tokenizers, such as Llama 2's, begin every text with a space.
     rules = {"start": '" "? "{" none0 "}"'} | rules
     return "".join(f"{name}: {rule}\n" for name, rule in (rules | terminals).items())
@@ -182,6 +186,20 @@ def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError
     return value
+
+
+def _standing(text: str) -> dict[str, str]:
+    """By type, a terminal for what stands in the text; empty where nothing does."""
+    numbers = [number for number in numbers_in(text) if re.fullmatch(NUMBER, compact(number))]
+    return {
+        "string": _pieces(text, in_json=True),
+        "integer": _any_of([n for n in numbers if re.fullmatch(INTEGER, compact(n))]),
+        "number": _any_of(numbers),
+    }
+
+
+def _any_of(values: Iterable[Any]) -> str:
+    return " | ".join(_literal(compact(value)) for value in values)
 
 
 def _pieces(text: str, *, in_json: bool) -> str:

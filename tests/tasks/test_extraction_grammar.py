@@ -22,6 +22,7 @@ from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.student.vocabulary import prune_tokenizer
 from stillhouse.tasks.extraction_grammar import canonical, grammar_of, parsed, passage_grammar
+from stillhouse.tasks.numerals import numbers_in
 
 MANY = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 FEW = settings(MANY, max_examples=25)
@@ -119,6 +120,25 @@ def test_what_is_wrong_is_told_by_field_and_never_by_value(
         canonical(answer, ORDER)
     assert told in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_grounded_numbers_are_those_of_the_text(accepts: Callable[[str, str], bool]) -> None:
+    fields = {
+        "pieces": field(type="integer", grounded=True, optional=True, list=True),
+        "price": field(type="number", grounded=True, optional=True),
+        "weight": field(type="number", optional=True),
+    }
+    here = grammar_of(fields, "SO-1558: 30 of the Esk 50, at 1,299.50 each")
+    assert accepts(here, '{"pieces":[30,50,1558],"price":1299.5,"weight":7}')
+    assert accepts(here, '{"pieces":30,"price":30}')
+    for other in ['{"pieces":3}', '{"pieces":299999}', '{"price":31}', '{"price":-30}']:
+        assert not accepts(here, other)
+        assert accepts(grammar_of(fields, None), other)
+    assert not accepts(here, '{"pieces":1299.5}')
+    # Without a number in the text, only what need not stand there is said.
+    nowhere = grammar_of(fields, "thirty of them")
+    assert accepts(nowhere, '{"weight":7}')
+    assert not accepts(nowhere, '{"pieces":30}')
 
 
 @pytest.mark.parametrize(
@@ -290,7 +310,7 @@ characters = st.characters(
 )
 words = st.sampled_from(
     ['"', "\\", "\n", "\t", " ", "'", "{", "}", "[", ",", ":", "steel", "XL-200", "Zoë", "😀",
-     "東京", "\\n", '\\"', "3.5", "é", "\xa0", "/*", "<|im_end|>", "%regex", "\u2028"]
+     "東京", "\\n", '\\"', "3.5", "-1,200", "é", "\xa0", "/*", "<|im_end|>", "%regex", "\u2028"]
 )  # fmt: skip
 texts = st.text(characters, max_size=30) | st.lists(words | st.text(characters, max_size=4)).map(
     "".join
@@ -305,6 +325,10 @@ schemas = st.dictionaries(
             st.sampled_from(["integer", "number", "boolean"]), st.booleans(), st.booleans(),
         ),
         st.builds(
+            lambda t, o, m: field(type=t, grounded=True, optional=o, list=m),
+            st.sampled_from(["integer", "number"]), st.booleans(), st.booleans(),
+        ),
+        st.builds(
             lambda v, o, m: field(values=v, optional=o, list=m),
             st.lists(names.filter(str.strip), min_size=1, max_size=4), st.booleans(), st.booleans(),
         ),
@@ -317,13 +341,21 @@ free_strings = st.builds(
 )
 
 
+def numbers_by_type(text: str) -> dict[str, list[int | float]]:
+    found = [n for n in numbers_in(text) if abs(n) < 10**18]
+    return {"number": found, "integer": [n for n in found if isinstance(n, int)]}
+
+
 def answers(fields: Mapping[str, AnswerField], text: str, data: st.DataObject) -> dict[str, Any]:
-    """One of this schema, its grounded strings pieces of the text."""
+    """One of this schema, its grounded values pieces and numbers of the text."""
     links = [m.span() for m in re.finditer(r"\S+", text)]
+    numbers = numbers_by_type(text)
 
     def value(one: AnswerField) -> Any:
         if one.values is not None:
             return data.draw(st.sampled_from(one.values))
+        if one.is_grounded and one.type != "string":
+            return data.draw(st.sampled_from(numbers[one.type]))
         if one.is_grounded:
             first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(links) - 1)] * 2)))
             return text[links[first][0] : links[last][1]]  # whole words, marks and all
@@ -338,6 +370,9 @@ def answers(fields: Mapping[str, AnswerField], text: str, data: st.DataObject) -
     found: dict[str, Any] = {}
     for name, one in fields.items():
         if one.optional and data.draw(st.booleans()):
+            continue
+        if one.is_grounded and not numbers.get(one.type, links):
+            assume(one.optional)
             continue
         count = data.draw(st.integers(1, 3)) if one.many else 1
         values = [value(one) for _ in range(count)]
@@ -418,13 +453,18 @@ def test_a_model_that_knows_nothing_writes_what_can_be_read_and_stands_in_the_te
     fields: dict[str, AnswerField],
     seed: int,
 ) -> None:
+    numbers = numbers_by_type(text)
     assume(text.strip())
+    # Where there is no number, one that must be told can't be.
+    assume(all(f.optional or numbers.get(f.type, True) for f in fields.values() if f.is_grounded))
     for written in written_under(tiny, grammar_of(fields, text), seed):
         read = parsed(written, fields)
         assert read is not None, written
         for name, value in read.items():
             for one in value if fields[name].many else [value]:
-                if fields[name].is_grounded:
+                if fields[name].is_grounded and fields[name].type != "string":
+                    assert one in numbers_in(text)
+                elif fields[name].is_grounded:
                     assert one
                     assert one in text
                 if fields[name].values is not None:

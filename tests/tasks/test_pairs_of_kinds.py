@@ -95,6 +95,17 @@ def test_a_gold_value_that_is_not_in_the_text_is_learned_and_counted(pairs: Any)
     assert tally.not_in_text == 1
 
 
+@pytest.mark.parametrize(("grounded", "missing"), [(True, 1), (False, 0)])
+def test_a_grounded_number_is_one_of_the_text(pairs: Any, grounded: bool, missing: int) -> None:
+    task = extraction(answers="order", fields={"n": {"type": "integer", "grounded": grounded}})
+    rows = [
+        {"text": text, "columns": {"order": {"n": 1500}}}
+        for text in ("1,500 of them", "one and a half thousand")
+    ]
+    found, tally = pairs(task, *rows)
+    assert (len(found), tally.not_in_text) == (2, missing)
+
+
 def test_records_without_an_answer_are_for_the_teacher_where_it_is_asked(pairs: Any) -> None:
     bare = {"text": "Send the Tarn valve."}
     found, tally = pairs(extraction(answers="order"), ORDER, bare)
