@@ -48,7 +48,8 @@ def ask(
     """Let each model answer each of `asked` for each task: one JSON object a task and input.
 
     What is asked is a text, or an object with a field `text` (or `question` and `passage`); its
-    other fields come back with the answer. Inputs pass in batches, so that a file of any length
+    other fields come back with the answer, those with a name of the answer's own fields as fields
+    of `given`. Inputs pass in batches, so that a file of any length
     can be answered. Of several models, the first one's answer is the answer, and the others' stand
     beside it by their names.
 
@@ -69,16 +70,23 @@ def ask(
                 for m, runner in zip(models, runners, strict=True)
             ]
             for place, (_, value) in enumerate(batch):
-                own = dict(value) if isinstance(value, Mapping) else {}
-                first, *others = (found[place] for found in answers)
-                said.append(
-                    own
-                    | {"task": kind.task.name, **first.as_json()}
-                    | {m.name: other.as_json() for m, other in zip(models[1:], others, strict=True)}
-                )
+                first, *others = (found[place].as_json() for found in answers)
+                beside = {m.name: o for m, o in zip(models[1:], others, strict=True)}
+                said.append(_joined(value, {"task": kind.task.name, **first, **beside}))
         # All tasks' answers to a text stand together.
         for place in range(len(batch)):
             yield from said[place :: len(batch)]
+
+
+def _joined(asked: str | Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked, and what was found; nothing of either is lost."""
+    own = {} if isinstance(asked, str) else dict(asked)
+    if taken := own.keys() & found.keys():
+        # A `given` of the caller's own too.
+        taken |= own.keys() & {"given"}
+        given = {name: value for name, value in own.items() if name in taken}
+        own = {name: value for name, value in own.items() if name not in taken} | {"given": given}
+    return {**own, **found}
 
 
 def _row(kind: Kind, number: int, asked: str | Mapping[str, Any]) -> Row:
@@ -94,7 +102,7 @@ def _row(kind: Kind, number: int, asked: str | Mapping[str, Any]) -> Row:
         raise UserError(
             f"input {number}: it has no text for task {task.name}",
             remedy="give a text, or JSON lines with a string `text` (for questions `question` and "
-            "`passage`).",
+            "`passage`); `--task` names the one task to ask.",
         )
     return {
         "pair_id": str(number),

@@ -49,6 +49,18 @@ def test_other_fields_come_back_with_the_answer(
     assert 0.5 <= found["confidence"] <= 1
 
 
+def test_what_was_asked_under_a_name_of_the_answers_is_given_back_apart(
+    tiny_teacher: Path, routing: Task, routing_dataset: Path
+) -> None:
+    asked = [{"text": "Where is my bill?", "answer": "gold", "teacher": 7, "given": "a", "n": 1}]
+    models = [Model(name, tiny_teacher, 64) for name in ("student", "teacher")]
+    (found,) = ask(models, routing_dataset, [routing], asked)
+    assert found["given"] == {"answer": "gold", "teacher": 7, "given": "a"}
+    assert found["n"] == 1
+    assert found["answer"] in ("billing", "hardware")
+    assert found["teacher"]["answer"] == found["answer"]
+
+
 def test_lines_that_are_no_objects_are_told() -> None:
     assert list(inputs_of("two lines\nof a text")) == ["two lines\nof a text"]
     with pytest.raises(UserError, match="line 2: no JSON object"):
