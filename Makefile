@@ -29,7 +29,7 @@ dev: $(READY)
 	$(BIN)/stillhouse dev --project $(PROJECT)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

