@@ -6,6 +6,7 @@ from stillhouse.assets.common import asset_of, materialize, user_errors
 from stillhouse.corpus.masked import ensure_secrets, mask_documents
 from stillhouse.corpus.parsed import parse_sources, unaccounted_files
 from stillhouse.corpus.pii.residual import residual_findings
+from stillhouse.corpus.pii_quality import measure_masking, proven
 from stillhouse.corpus.sources import scan_sources
 from stillhouse.corpus.unique import unique_documents as find_unique
 from stillhouse.resources.project import ProjectResource
@@ -37,6 +38,19 @@ def masked_documents(
         project,
         lambda work: mask_documents(work.project.privacy, work.layout),
         before=lambda: ensure_secrets(project.layout),
+    )
+
+
+@asset_of("pii_quality")
+def pii_quality(
+    context: dg.AssetExecutionContext, project: ProjectResource
+) -> dg.MaterializeResult:
+    """How much of the personal data that a person marked in texts is masked, kind by kind."""
+    settings = project.project
+    return materialize(
+        context,
+        project,
+        lambda work: measure_masking(settings.privacy, settings.root, work.layout),
     )
 
 
@@ -73,5 +87,37 @@ def no_pii_left(project: ProjectResource) -> dg.AssetCheckResult:
             "residual_of_fixed_form": found.residual_of_fixed_form,
             "documents_with_residual_names": found.documents_with_residual_names,
             "by_kind": dg.MetadataValue.json(found.by_kind),
+        },
+    )
+
+
+@dg.asset_check(asset=pii_quality, blocking=True)
+def recall_is_proven(project: ProjectResource) -> dg.AssetCheckResult:
+    """At least `privacy.min_recall` of the personal data marked in `privacy.pii_gold` is masked.
+
+    The lower end of the 95 % interval is compared, not the share itself. A piece counts when all
+    of its letters and digits are covered, by whatever kind. Without such texts recall is unknown:
+    this check then warns, and blocks nothing.
+    """
+    with user_errors():
+        found, limit = project.state().facts_of("pii_quality"), project.project.privacy.min_recall
+    if found.recall is None:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="Recall is unknown: privacy.pii_gold names no texts to measure it on. That "
+            "a scan by the same recognizers finds nothing more is no proof.",
+            metadata={"marked_texts": 0},
+        )
+    return dg.AssetCheckResult(
+        passed=proven(found, limit),
+        metadata={
+            "recall": found.recall,
+            "low": found.recall_low,
+            "high": found.recall_high,
+            "min_recall": limit,
+            "spans": found.spans,
+            "by_kind": dg.MetadataValue.json(found.recall_by_kind),
+            "not_looked_for": dg.MetadataValue.json(found.not_looked_for),
         },
     )

@@ -82,6 +82,16 @@ def _masked(_: Any, state: State, artefact: Artefact) -> Shown:
     return {"sample": _preview("SELECT title, text FROM t WHERE len(entities) > 0 LIMIT 5", table)}
 
 
+def _quality(_: Any, state: State, artefact: Artefact) -> Shown:
+    sql = """SELECT kind, spans, covered AS masked, touched AS partly, findings AS found,
+                    round(recall, 3) AS recall, round(recall_low, 3) AS low,
+                    round(recall_high, 3) AS high, round(precision, 3) AS precision,
+                    round(f2, 3) AS f2, round(strict_recall, 3) AS strict_recall,
+                    round(strict_precision, 3) AS strict_precision, round(strict_f2, 3) AS strict_f2
+             FROM t ORDER BY kind <> 'all', spans DESC, kind LIMIT 60"""
+    return {"by_kind": _preview(sql, state.layout.table(artefact.step.name))}
+
+
 def _unique(_: Any, state: State, artefact: Artefact) -> Shown:
     table = state.layout.table(artefact.step.name)
     sql = "SELECT copies, source, text FROM t ORDER BY copies DESC, doc_id LIMIT 5"
@@ -132,6 +142,7 @@ def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
 
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "masked_documents": _masked,
+    "pii_quality": _quality,
     "unique_documents": _unique,
     "instruction_pairs": _pairs,
     "dataset_splits": _splits,

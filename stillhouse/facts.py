@@ -57,6 +57,34 @@ class MaskedDocumentsFacts:
 
 
 @dataclass(frozen=True)
+class PiiQualityFacts:
+    """What masking finds in texts whose personal data is marked; without any, shares are None.
+
+    `masked` spans are covered wholly, by findings of whatever kind, `partly_masked` not wholly.
+    `recall` is the share of the former, `recall_low` and `recall_high` its 95 % interval; strict
+    figures ask for the same kind. `not_looked_for` are kinds that were marked and that the settings
+    don't mask. `unmarked` counts texts that nobody has read yet.
+    """
+
+    digest: str
+    texts: int
+    unmarked: int
+    spans: int
+    masked: int
+    partly_masked: int
+    recall: float | None
+    recall_low: float | None
+    recall_high: float | None
+    precision: float | None
+    f2: float | None
+    strict_recall: float | None
+    strict_precision: float | None
+    strict_f2: float | None
+    recall_by_kind: dict[str, float]
+    not_looked_for: list[str]
+
+
+@dataclass(frozen=True)
 class UniqueDocumentsFacts:
     """`label_conflicts` counts clusters whose members carry different labels."""
 

@@ -1,4 +1,4 @@
-"""Inputs that no step makes: source files, the keys, a teacher's source. What `State` asks of them.
+"""Inputs that no step makes: files, keys, marked texts, a teacher's source; `State` asks of them.
 
 Each answers with a digest of content, or None where it can't be looked at now: what was recorded
 then counts, so that a project copied to a machine without its sources reuses what was made.
@@ -31,6 +31,14 @@ def vault(state: State, _: Where) -> str | None:
     return vault_id(state.layout) or "none yet"
 
 
+def pii_gold(state: State, _: Where) -> str | None:
+    """Digest of the texts with their personal data marked."""
+    from stillhouse.corpus.pii_gold import gold_digest
+
+    named = state.project.privacy.pii_gold
+    return gold_digest(state.project.root / named) if named else "none"
+
+
 def teacher_source(state: State, where: Where) -> str | None:
     """Digest of the weights as they came; None where they are not on this machine any more."""
     from stillhouse.models.fetch import default_cache, source_digest
@@ -46,6 +54,7 @@ OUTSIDE = {
     "files": source_files,
     "pseudonym_key": pseudonym_key,
     "vault": vault,
+    "pii_gold": pii_gold,
     "source": teacher_source,
 }
 

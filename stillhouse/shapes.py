@@ -50,6 +50,11 @@ def parsing(at: Where) -> dict[str, Any]:
     }
 
 
+def masking(at: Where) -> dict[str, Any]:
+    """What is masked and how; not what becomes of it, nor how it is measured."""
+    return without(at.project.privacy, "train_up_to", "pii_gold", "min_recall")
+
+
 def guides(at: Where) -> dict[str, Any]:
     return {task.name: only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
 

@@ -36,6 +36,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "masking": (4, ("corpus/masked.py", "corpus/pii")),
+    "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
     "deduplication": (3, ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup")),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (3, ("dataset/splits.py", "corpus/comparing.py")),
@@ -62,6 +63,11 @@ def code_version(part: str) -> int:
 
 def _content(found: Any, _: Where) -> dict[str, str]:
     return {"": found.digest}
+
+
+def _gate(*_: Any) -> dict[str, str]:
+    """Nothing of it counts: it comes first, so that its check can stop what follows."""
+    return {}
 
 
 def _splits(*names: str) -> Callable[[Any, Where], dict[str, str]]:
@@ -142,6 +148,11 @@ PARSING_LIBRARIES = (
 )
 MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 
+
+def _masking_libraries(at: Where) -> tuple[str, ...]:
+    return (*MASKING_LIBRARIES, at.project.privacy.nlp_model)
+
+
 _ROWS = (
     Step(
         "source_files", "corpus", "project",
@@ -165,11 +176,19 @@ _ROWS = (
     Step(
         "masked_documents", "corpus", "project",
         reads={"parsed_documents": _content},
-        settings=lambda at: shapes.without(at.project.privacy, "train_up_to"),
+        settings=shapes.masking,
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
-        libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
-        outside=("pseudonym_key", "vault"),
+        libraries=_masking_libraries, outside=("pseudonym_key", "vault"),
+    ),
+    Step(
+        "pii_quality", "corpus", "project",
+        reads={},
+        # `min_recall` is compared in every run; of the gold set its content counts.
+        settings=lambda at: {**shapes.masking(at), "gold": at.project.privacy.pii_gold is not None},
+        facts=facts.PiiQualityFacts,
+        code=("masking", "measuring"), kinds=("python", "parquet"), folder=_table("pii_quality"),
+        libraries=_masking_libraries, outside=("pii_gold",),
     ),
     Step(
         "unique_documents", "corpus", "project",
@@ -182,7 +201,7 @@ _ROWS = (
     ),
     Step(
         "instruction_pairs", "dataset", "project",
-        reads={"unique_documents": _content},
+        reads={"unique_documents": _content, "pii_quality": _gate},
         settings=lambda at: {
             # What is kept of a teacher's answers, and how long they may be, is no matter of pairs.
             "tasks": [

@@ -39,6 +39,7 @@ students:
 """
 
 PARSED, MASKED, UNIQUE = "parsed_documents", "masked_documents", "unique_documents"
+QUALITY = "pii_quality"
 PAIRS, SPLITS, TEACHER = "instruction_pairs", "dataset_splits", "teacher_model"
 ADAPTED, ANSWERS, SOFT = "adapted_teacher", "teacher_answers", "soft_labels"
 TRAINED = {"small/checkpoint", "big/checkpoint"}
@@ -54,15 +55,17 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("sources.0.label_from", "folder", {"source_files"}),
     ("sources.0.strip_quotes", False, {PARSED}),
     ("sources.1.fields.text", "subject", {PARSED}),
-    ("privacy.languages", ["en", "de"], {MASKED}),
-    ("privacy.nlp_model", "other", {PARSED, MASKED}),
-    ("privacy.operator", "redact", {MASKED}),
-    ("privacy.entities", ["PERSON"], {MASKED}),
-    ("privacy.thresholds", {"PERSON": 0.9}, {MASKED}),
-    ("privacy.allow", ["Ostrey"], {MASKED}),
-    ("privacy.patterns", {"EMPLOYEE_ID": ["E1"]}, {MASKED}),
-    ("privacy.phone_regions", ["JP"], {MASKED}),
+    ("privacy.languages", ["en", "de"], {MASKED, QUALITY}),
+    ("privacy.nlp_model", "other", {PARSED, MASKED, QUALITY}),
+    ("privacy.operator", "redact", {MASKED, QUALITY}),
+    ("privacy.entities", ["PERSON"], {MASKED, QUALITY}),
+    ("privacy.thresholds", {"PERSON": 0.9}, {MASKED, QUALITY}),
+    ("privacy.allow", ["Ostrey"], {MASKED, QUALITY}),
+    ("privacy.patterns", {"EMPLOYEE_ID": ["E1"]}, {MASKED, QUALITY}),
+    ("privacy.phone_regions", ["JP"], {MASKED, QUALITY}),
     ("privacy.train_up_to", "public", {PAIRS}),
+    ("privacy.pii_gold", "gold.jsonl", {QUALITY}),
+    ("privacy.min_recall", 0.5, set()),  # compared in every run
     ("dedup.threshold", 0.7, {UNIQUE}),
     ("dedup.keep", "first", {UNIQUE}),
     ("tasks.0.instruction", "Which queue?", {PAIRS}),
@@ -321,7 +324,8 @@ def test_a_teacher_that_is_not_adapted_labels_classes_by_their_names(tmp_path: P
     ("part", "expected"),
     [
         ("training", {ADAPTED, *TRAINED}),
-        ("masking", {MASKED}),
+        ("masking", {MASKED, QUALITY}),
+        ("measuring", {QUALITY}),
         ("quantization", QUANTIZED),
         ("report", REPORTS),
     ],
@@ -408,6 +412,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     state = write(made)
     changed: dict[str, Callable[..., str | None]] = {"pseudonym_key": lambda *_: "another key"}
     assert stale(replace(state, outside=changed)) == {MASKED}
+    marked: dict[str, Callable[..., str | None]] = {"pii_gold": lambda *_: "other texts"}
+    assert stale(replace(state, outside=marked)) == {QUALITY}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
     assert stale(replace(state, outside=unknown)) == set()
 

@@ -1,4 +1,4 @@
-"""The command line, thin over Dagster: run, ask, status, files, teachers, doctor, init, dev."""
+"""The command line, thin over Dagster: run, ask, status, files, review, teachers, doctor, ..."""
 
 from __future__ import annotations
 
@@ -176,6 +176,25 @@ def files(
     settings = load_project(project)
     version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
     printing.print_files(settings, settings.student(student).name, version)
+
+
+@app.command()
+def review(
+    project: ProjectOption = None,
+    pii: Annotated[
+        bool,
+        typer.Option("--pii", help="Write texts, NOT masked, to mark what is personal in them."),
+    ] = False,
+    texts: Annotated[int, typer.Option(min=1, help="How many texts to mark.")] = 100,
+) -> None:
+    """Read a few pairs of every answer; or mark personal data, to measure masking on it."""
+    from stillhouse.cli import reviewing
+
+    settings = load_project(project)
+    if pii:
+        reviewing.write_to_mark(settings, texts)
+    else:
+        reviewing.print_sample(settings)
 
 
 @app.command()

@@ -81,8 +81,13 @@ def _print_quarantine(state: State) -> None:
 
 
 def print_failures(outcome: Outcome) -> None:
+    """What failed and why; of missed checks also the figures that they missed by."""
     for step, reason in outcome.failures.items():
         typer.secho(f"\n{step} failed:\n  {reason}", fg=typer.colors.RED, err=True)
+    for name, (passed, figures) in outcome.checks.items():
+        if figures and not passed and not name.endswith(OF_EVERY_ASSET):
+            lines = "\n  ".join(_wrapped(figures))
+            typer.secho(f"\n{name}:\n  {lines}", fg=typer.colors.RED, err=True)
 
 
 def print_status(project: Project, versions: list[str] | None) -> int:

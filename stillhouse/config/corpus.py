@@ -61,6 +61,10 @@ class Privacy(Section):
     )
     phone_regions: list[str] = ["US", "GB", "DE", "FR"]
     train_up_to: Confidentiality = "confidential"
+    pii_gold: Path | None = Field(
+        None, description="texts with their personal data marked: what masking is measured against"
+    )
+    min_recall: Fraction = Field(0.9, description="share of it that has to be masked for certain")
 
 
 class Dedup(Section):

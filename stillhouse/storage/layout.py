@@ -83,6 +83,11 @@ class Layout:
         return self.root / "vault"
 
     @property
+    def texts_to_mark(self) -> Path:
+        """Texts that are not masked, for a person to mark what is personal in them."""
+        return self.root / "review" / "pii_to_mark.jsonl"
+
+    @property
     def dagster_home(self) -> Path:
         """$DAGSTER_HOME when it is set, else `<data_dir>/dagster`."""
         named = os.environ.get("DAGSTER_HOME")

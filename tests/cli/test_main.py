@@ -130,6 +130,20 @@ def test_a_file_name_cannot_write_to_the_terminal(
     assert "owned" in out and "\x1b" not in out and "\x07" not in out
 
 
+def test_what_a_failed_check_measured_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    from stillhouse.cli.printing import print_failures
+    from stillhouse.cli.runs import Outcome
+
+    checks = {
+        "pii_quality: recall_is_proven": (False, "recall 0.61, low 0.58, min_recall 0.9"),
+        "parsed_documents: no_unaccounted_parse_loss": (True, "lost 0"),
+    }
+    print_failures(Outcome(False, failures={"pii_quality": "1 check failed"}, checks=checks))
+    said = capsys.readouterr().err
+    assert "pii_quality: recall_is_proven:\n  recall 0.61, low 0.58, min_recall 0.9" in said
+    assert "lost" not in said
+
+
 def test_the_version_is_told() -> None:
     from importlib.metadata import version
 

@@ -1,0 +1,71 @@
+"""Texts of the project for a person to mark: what becomes the gold set of its own documents.
+
+They are not masked: personal data can only be marked where it stands. So they lie in a file of
+their own, which only its owner may read, and no step reads it before the project file names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from stillhouse.corpus.pii.pieces import pieces_of
+from stillhouse.corpus.pii_gold import MARKED, places_of
+from stillhouse.errors import UserError
+from stillhouse.storage.files import atomic_file, digest
+from stillhouse.storage.layout import Layout
+from stillhouse.storage.query import query
+
+Row = dict[str, Any]
+
+
+def write_texts_to_mark(layout: Layout, count: int) -> tuple[Path, int]:
+    """Write texts of up to `count` documents, and what was found in them, as `read_gold` reads it
+    once they are marked; returns the file and how many there are.
+
+    Always the same documents of the same corpus: those with the lowest hashes of their ids. Of a
+    long one a piece of some pages, drawn by its id. What was found is marked beforehand by its
+    value; a line counts as soon as somebody who has read it sets "marked" to true.
+
+    Raises:
+        UserError: nothing was masked yet, or there is such a file, with somebody's work in it.
+    """
+    path = layout.texts_to_mark
+    if path.exists():
+        raise UserError(
+            f"{path} exists already", remedy="go on marking it, or move it away before another one."
+        )
+    tables = {name: layout.table(f"{name}_documents") for name in ("parsed", "masked")}
+    if not all(table.exists() for table in tables.values()):
+        raise UserError(
+            "no documents were masked yet",
+            remedy="run `stillhouse run --until masked_documents` first.",
+        )
+    documents = query(
+        f"""SELECT doc_id, p.text, m.entities FROM parsed p JOIN masked m USING (doc_id)
+            WHERE p.status = 'parsed' ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608
+        **tables,
+    ).to_pylist()
+    lines = [json.dumps(_to_mark(document), ensure_ascii=False) for document in documents]
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with atomic_file(path, replace=False) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+    return path, len(lines)
+
+
+def _to_mark(document: Row) -> Row:
+    pieces = list(pieces_of(document["text"])) or [(0, "")]
+    start, text = pieces[int(digest(document["doc_id"]), 16) % len(pieces)]
+    spans: dict[tuple[str, str], Row] = {}
+    for entity in document["entities"]:
+        first, last = entity["start"] - start, entity["end"] - start
+        if entity["part"] == "text" and first >= 0 and last <= len(text):
+            kind, value = entity["kind"], text[first:last]
+            whole = (first, last) in places_of(value, text)  # else no word of its own
+            at = {"value": value} if whole else {"start": first, "end": last}
+            spans[(kind, value)] = {"kind": kind, **at}
+    return {MARKED: False, "text": text, "spans": list(spans.values())}
