@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stillhouse.config.base import settings_of
+from stillhouse.config.corpus import operator_of
 from stillhouse.config.project import Project
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
@@ -48,6 +49,16 @@ def parsing(at: Where) -> dict[str, Any]:
         "columns": {name: [settings_of(c) for c in columns] for name, columns in read.items()},
         "nlp_model": at.project.privacy.nlp_model,
     }
+
+
+def masking(at: Where) -> dict[str, Any]:
+    """Operators in one form, however they were written: only those other than the usual one."""
+    found = without(at.project.privacy, "train_up_to")
+    chosen = found["operator"]
+    default = operator_of(chosen, "default")
+    others = {kind: operator for kind, operator in chosen.items() if operator != default}
+    usual = default == "pseudonymize" and not others
+    return {**found, "operator": default if usual else {"default": default, **others}}
 
 
 def guides(at: Where) -> dict[str, Any]:

@@ -36,9 +36,12 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "masking": (4, ("corpus/masked.py", "corpus/pii")),
-    "deduplication": (3, ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup")),
+    "deduplication": (
+        3,
+        ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup", "corpus/pii/invented.py"),
+    ),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
-    "splits": (3, ("dataset/splits.py", "corpus/comparing.py")),
+    "splits": (3, ("dataset/splits.py", "corpus/comparing.py", "corpus/pii/invented.py")),
     "review": (2, ("dataset/review.py",)),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
@@ -165,7 +168,7 @@ _ROWS = (
     Step(
         "masked_documents", "corpus", "project",
         reads={"parsed_documents": _content},
-        settings=lambda at: shapes.without(at.project.privacy, "train_up_to"),
+        settings=shapes.masking,
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
         libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),

@@ -57,6 +57,9 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("privacy.languages", ["en", "de"], {MASKED}),
     ("privacy.nlp_model", "other", {PARSED, MASKED}),
     ("privacy.operator", "redact", {MASKED}),
+    ("privacy.operator", {"PERSON": "surrogate"}, {MASKED}),
+    # The usual one, in other words.
+    ("privacy.operator", {"default": "pseudonymize", "PERSON": "pseudonymize"}, set()),
     ("privacy.entities", ["PERSON"], {MASKED}),
     ("privacy.thresholds", {"PERSON": 0.9}, {MASKED}),
     ("privacy.allow", ["Ostrey"], {MASKED}),
