@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stillhouse.config.base import settings_of
+from stillhouse.config.corpus import operator_of
 from stillhouse.config.project import Project
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
@@ -51,8 +52,16 @@ def parsing(at: Where) -> dict[str, Any]:
 
 
 def masking(at: Where) -> dict[str, Any]:
-    """What is masked and how; not what becomes of it, nor how it is measured."""
-    return without(at.project.privacy, "train_up_to", "pii_gold", "min_recall")
+    """What is masked and how; not what becomes of it, nor how it is measured.
+
+    Operators in one form, however they were written: only those other than the usual one.
+    """
+    found = without(at.project.privacy, "train_up_to", "pii_gold", "min_recall")
+    chosen = found["operator"]
+    default = operator_of(chosen, "default")
+    others = {kind: operator for kind, operator in chosen.items() if operator != default}
+    usual = default == "pseudonymize" and not others
+    return {**found, "operator": default if usual else {"default": default, **others}}
 
 
 def guides(at: Where) -> dict[str, Any]:

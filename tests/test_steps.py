@@ -58,6 +58,9 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("privacy.languages", ["en", "de"], {MASKED, QUALITY}),
     ("privacy.nlp_model", "other", {PARSED, MASKED, QUALITY}),
     ("privacy.operator", "redact", {MASKED, QUALITY}),
+    ("privacy.operator", {"PERSON": "surrogate"}, {MASKED, QUALITY}),
+    # The usual one, in other words.
+    ("privacy.operator", {"default": "pseudonymize", "PERSON": "pseudonymize"}, set()),
     ("privacy.entities", ["PERSON"], {MASKED, QUALITY}),
     ("privacy.thresholds", {"PERSON": 0.9}, {MASKED, QUALITY}),
     ("privacy.allow", ["Ostrey"], {MASKED, QUALITY}),

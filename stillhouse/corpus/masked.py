@@ -18,6 +18,7 @@ from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings, vault_ent
 from stillhouse.corpus.pii.parts import BREAK, joined, prose_of, values_of
 from stillhouse.corpus.pii.pool import clean_in_processes
 from stillhouse.corpus.pii.vault import Vault, identity_of, key_id, load_or_create_key
+from stillhouse.errors import UserError
 from stillhouse.facts import MaskedDocumentsFacts
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
@@ -66,7 +67,10 @@ def masked_schema() -> pa.Schema:
 
 
 def mask_settings(privacy: Privacy) -> MaskSettings:
-    """The kinds are those asked for, or the usual ones, and those of the project's own patterns."""
+    """The kinds are those asked for, or the usual ones, and those of the project's own patterns.
+
+    Raises `UserError` when an operator is named for a kind that is none of them.
+    """
     chosen: dict[str, Any] = {
         "languages": tuple(privacy.languages),
         "nlp_model": privacy.nlp_model,
@@ -80,7 +84,17 @@ def mask_settings(privacy: Privacy) -> MaskSettings:
     settings = MaskSettings(**chosen)
     own = {kind: tuple(patterns) for kind, patterns in privacy.patterns.items()}
     kinds = tuple(dict.fromkeys([*settings.entities, *own]))
+    _check_named(set(privacy.operator) - {"default"}, kinds)
     return replace(settings, entities=kinds, patterns={**settings.patterns, **own})
+
+
+def _check_named(named: set[str], kinds: tuple[str, ...]) -> None:
+    """A misspelt kind would have the operator of all others."""
+    if unknown := sorted(named - set(kinds)):
+        raise UserError(
+            f"privacy.operator: {', '.join(unknown)} is not among the kinds that are masked",
+            remedy=f"name some of {', '.join(kinds)}; `privacy.entities` adds others.",
+        )
 
 
 def pseudonym_key_id(layout: Layout) -> str | None:
@@ -167,7 +181,7 @@ def _pseudonyms(table: Path, version: str) -> set[str]:
     found = rows_in_batches(
         "SELECT DISTINCT e.pseudonym AS p "  # noqa: S608 - a digest of our own
         f"FROM (SELECT unnest(entities) AS e FROM t WHERE version = '{version}') "
-        "WHERE e.pseudonym <> '' AND NOT starts_with(e.pseudonym, '<')",
+        "WHERE e.pseudonym <> '' AND e.pseudonym[1] NOT IN ('<', '*')",  # see `stands_for_one`
         t=table,
     )
     return {row["p"] for rows in found for row in rows}

@@ -88,6 +88,11 @@ class Layout:
         return self.root / "review" / "pii_to_mark.jsonl"
 
     @property
+    def reveals(self) -> Path:
+        """Who looked into the vault, when and why: a JSON line each time, never removed."""
+        return self.root / "reveals.jsonl"
+
+    @property
     def dagster_home(self) -> Path:
         """$DAGSTER_HOME when it is set, else `<data_dir>/dagster`."""
         named = os.environ.get("DAGSTER_HOME")

@@ -25,6 +25,7 @@ from stillhouse.corpus.pii.masker import DEFAULT_ENTITIES, Masked, Masker, MaskS
 from stillhouse.corpus.pii.parts import BREAK
 from stillhouse.corpus.pii.residual import residual_findings
 from stillhouse.corpus.pii.vault import Vault, load_or_create_key
+from stillhouse.errors import UserError
 from stillhouse.facts import MaskedDocumentsFacts
 from stillhouse.offline import go_offline
 from stillhouse.storage.layout import Layout
@@ -227,7 +228,26 @@ def test_a_deleted_document_leaves_the_vault(layout: Layout) -> None:
     assert vault_id(layout) == identity
 
 
-@pytest.mark.parametrize("operator", ["replace", "redact"])
+def test_an_operator_of_a_kind_that_is_not_masked_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"privacy.operator: EMAIL is not among the kinds"):
+        mask_settings(Privacy(operator={"EMAIL": "redact"}))
+
+
+def test_the_vault_maps_surrogates_back(layout: Layout) -> None:
+    parsed(layout, TEXTS, {"c": "Of BOB@acme.example"})
+    chosen = {"EMAIL_ADDRESS": "surrogate"}
+    mask_documents(Privacy(entities=["EMAIL_ADDRESS"], operator=chosen), layout)
+    rows = table(layout)
+    surrogate = rows["b"]["text"].removeprefix("mail ")
+    assert surrogate.endswith(".example") and rows["c"]["title"] == f"Of {surrogate}"
+    vault = Vault(layout.vault, load_or_create_key(layout.key("vault")))
+    found = {entry.value for entry in vault.lookup(surrogate)}
+    assert found == {"bob@acme.example", "BOB@acme.example"}
+    mask_documents(QUICK, layout)
+    assert vault.lookup(surrogate) == []
+
+
+@pytest.mark.parametrize("operator", ["replace", "redact", "mask"])
 def test_without_pseudonyms_the_vault_stays_empty(layout: Layout, operator: Any) -> None:
     parsed(layout, TEXTS)
     privacy = Privacy(entities=["EMAIL_ADDRESS"], operator=operator)

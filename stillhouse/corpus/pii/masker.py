@@ -1,33 +1,25 @@
 """Personal data out, pseudonyms in: the same value gets the same pseudonym in every document.
 
-A pseudonym looks like `Person-kuvora`: the kind, and three syllables drawn by a keyed hash
-(HMAC-SHA256) of the value. Without the key, values can't be guessed back. Why this form:
-
-- A language model reads it cheaply: 4.9 tokens on average with SmolLM2's tokenizer, where
-  `<PERSON_3f9a>` takes 9.7; whoever pays by the token trains on fewer of them.
-- It says what stood there, is stable in a sentence, and contains no digit that a recognizer of
-  numbers could take for a new finding. Its form is known, so masking a masked text changes nothing.
-- Three syllables make 421,875 pseudonyms a kind: among 1,000 people one pair in expectation
-  shares one (5,000: 30). That blurs rather than reveals; set four syllables for larger corpora.
+A text is scanned, and scanned again with pseudonyms in place of what was found, whose form is
+known. What the project's operators put there instead (`operators.py`) is written last: so the same
+is found whatever stands there, and nothing that was written is taken for a find.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import itertools
-import re
-import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
+from stillhouse.config.corpus import Operator
 from stillhouse.corpus.pii.agreement import agreed
 from stillhouse.corpus.pii.detect import Detector
+from stillhouse.corpus.pii.keyed import normal
 from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
-from stillhouse.corpus.pii.parts import BREAK, COLUMNS_END, find_apart
+from stillhouse.corpus.pii.operators import Operators, in_force, stands_for_one, untouchable
+from stillhouse.corpus.pii.parts import find_apart
 from stillhouse.corpus.pii.spans import Finding
 from stillhouse.corpus.pii.vault import VaultEntry, key_id
 from stillhouse.steps import MASKING_LIBRARIES, code_version
@@ -36,8 +28,6 @@ from stillhouse.storage.provenance import library_versions
 
 # Texts that are held at a time.
 BLOCK = 256
-
-Operator = Literal["pseudonymize", "replace", "redact"]
 
 DEFAULT_ENTITIES = (
     "PERSON",
@@ -64,10 +54,6 @@ ACCOUNT_PATTERN = (
 # How often masked texts are scanned again, and what is found is masked as well.
 MORE_ROUNDS = 2
 
-# No `g`: fewer syllables that spell something offensive.
-SYLLABLES = tuple(c + v for c in "bdfhjklmnprstvz" for v in "aeiou")
-CODE = "(?:[bdfhjklmnprstvz][aeiou])"
-
 
 @dataclass(frozen=True)
 class MaskSettings:
@@ -75,7 +61,8 @@ class MaskSettings:
 
     `patterns` adds kinds by regular expression; `thresholds` raises or lowers the score from
     which a kind counts (1 switches it off, but for checksums); `allow_list` holds values that
-    are never personal, in any case.
+    are never personal, in any case. `operator` is one for all kinds, or one a kind (`default`: of
+    the others).
     """
 
     languages: tuple[str, ...] = ("en",)
@@ -83,7 +70,7 @@ class MaskSettings:
     entities: tuple[str, ...] = DEFAULT_ENTITIES
     thresholds: dict[str, float] = field(default_factory=dict)
     allow_list: tuple[str, ...] = ()
-    operator: Operator = "pseudonymize"
+    operator: Operator | Mapping[str, Operator] = "pseudonymize"
     phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR")
     patterns: dict[str, tuple[str, ...]] = field(
         default_factory=lambda: {"ACCOUNT_NUMBER": (ACCOUNT_PATTERN,)}
@@ -96,7 +83,8 @@ class MaskSettings:
 
         libraries = library_versions(MASKING_LIBRARIES)
         model = model_version(self.nlp_model)
-        return digest("mask", code_version("masking"), asdict(self), libraries, model)
+        settings = {**asdict(self), "operator": in_force(self.operator, self.entities)}
+        return digest("mask", code_version("masking"), settings, libraries, model)
 
 
 @dataclass(frozen=True)
@@ -146,12 +134,13 @@ class Masker:
     """
 
     def __init__(self, settings: MaskSettings, key: bytes) -> None:
-        if len(key) < 16:
-            raise ValueError("the key has fewer than 16 bytes")
         self.settings = settings
         self._key = key
-        self._allowed = {_normal("", value) for value in settings.allow_list}
-        self._untouched = _untouchable(settings)
+        self._allowed = {normal("", value) for value in settings.allow_list}
+        chosen, kinds = settings.operator, settings.entities
+        self._operators = Operators(chosen, key, settings.syllables)
+        self._untouched = untouchable(chosen, kinds, settings.syllables)
+        self._pseudonyms_stay = in_force(chosen, kinds) == "pseudonymize"
 
     @cached_property
     def _detector(self) -> Detector:
@@ -176,7 +165,8 @@ class Masker:
         """The texts masked, in their order."""
         texts = iter(texts)
         while block := list(itertools.islice(texts, BLOCK)):
-            yield from self._mask_block(block)
+            masked = self._mask_block(block)
+            yield from (self._written(*both) for both in zip(block, masked, strict=True))
 
     def clean_many(self, texts: Iterable[str]) -> Iterator[Cleaned]:
         """Each text masked until a scan finds nothing more, and what the last scan still found.
@@ -185,21 +175,24 @@ class Masker:
         """
         texts = iter(texts)
         while block := list(itertools.islice(texts, BLOCK)):
-            yield from self.until_clean(self._mask_block(block))
+            cleaned = self.until_clean(self._mask_block(block))
+            for text, (masked, left) in zip(block, cleaned, strict=True):
+                yield self._written(text, masked), left
 
     def until_clean(self, texts: list[Masked]) -> list[Cleaned]:
-        """The texts with what more scans find masked too, and what the last scan found in each.
+        """The texts with what more scans find masked too, and what the last scan found in each;
+        in all of them stand pseudonyms.
 
         A recognizer of names reads a text otherwise once its neighbours are pseudonyms. It may
         then find what it missed, or take a harmless word for part of a name; both are masked.
         """
         texts = list(texts)
-        left = list(self.mask_many(text.text for text in texts))
+        left = self._mask_block([text.text for text in texts])
         for _ in range(MORE_ROUNDS):
             unclean = [i for i, found in enumerate(left) if found.entities]
             for i in unclean:
                 texts[i] = texts[i].then(left[i])
-            again = self.mask_many(texts[i].text for i in unclean)
+            again = self._mask_block([texts[i].text for i in unclean])
             for i, found in zip(unclean, again, strict=True):
                 left[i] = found
         return list(zip(texts, left, strict=True))
@@ -213,18 +206,21 @@ class Masker:
         return self.mask(text).entities
 
     def pseudonym(self, kind: str, value: str) -> str:
-        """What stands for this value, whatever its case and spacing."""
-        if self.settings.operator == "redact":
-            return ""
-        if self.settings.operator == "replace":
-            return f"<{kind}>"
-        message = f"{kind}\0{_normal(kind, value)}".encode("utf-8", "surrogatepass")
-        number = int.from_bytes(hmac.new(self._key, message, hashlib.sha256).digest()[:16])
-        code = ""
-        for _ in range(self.settings.syllables):
-            number, index = divmod(number, len(SYLLABLES))
-            code += SYLLABLES[index]
-        return f"{_prefix(kind)}-{code}"
+        """What stands for this value, whatever its case and spacing, while texts are scanned."""
+        return self._operators.pseudonym(kind, value)
+
+    def _written(self, original: str, masked: Masked) -> Masked:
+        """The text with what its kind's operator writes in place of each pseudonym."""
+        if self._pseudonyms_stay:
+            return masked
+        parts, entities, end = [], [], 0
+        for entity in masked.entities:
+            value = original[entity.start : entity.end]
+            stands = self._operators.written(entity.kind, value, original)
+            parts += [original[end : entity.start], stands]
+            entities.append(replace(entity, pseudonym=stands))
+            end = entity.end
+        return Masked("".join([*parts, original[end:]]), entities)
 
     def _mask_block(self, texts: list[str]) -> list[Masked]:
         distinct = list(dict.fromkeys(texts))
@@ -255,7 +251,7 @@ class Masker:
     def _asked_for(self, text: str, finding: Finding) -> bool:
         """Sure enough, and not allowed."""
         threshold = self.settings.thresholds.get(finding.kind, DEFAULT_THRESHOLD)
-        value = _normal("", text[finding.start : finding.end])
+        value = normal("", text[finding.start : finding.end])
         return finding.score >= threshold and value not in self._allowed
 
     def _counts(self, text: str, finding: Finding) -> bool:
@@ -272,27 +268,5 @@ def vault_entries(original: str, masked: Masked) -> list[VaultEntry]:
     return [
         VaultEntry(entity.pseudonym, entity.kind, original[entity.start : entity.end])
         for entity in masked.entities
-        if entity.pseudonym and not entity.pseudonym.startswith("<")
+        if stands_for_one(entity.pseudonym)
     ]
-
-
-def _normal(kind: str, value: str) -> str:
-    """The form in which two spellings of one value are equal."""
-    value = unicodedata.normalize("NFKC", value).casefold()
-    if kind in ("", "PERSON", "LOCATION", "ORGANIZATION", "NRP", "EMAIL_ADDRESS", "URL"):
-        return " ".join(value.split())
-    return "".join(c for c in value if c.isalnum()) or value
-
-
-def _prefix(kind: str) -> str:
-    """PERSON -> Person, PHONE_NUMBER -> Phone, CREDIT_CARD -> CreditCard."""
-    words = re.sub(r"_(NUMBER|ADDRESS|CODE)$", "", kind).split("_")
-    return "".join(word.capitalize() for word in words)
-
-
-def _untouchable(settings: MaskSettings) -> re.Pattern[str]:
-    """Pseudonyms, and the breaks between the parts of a whole."""
-    prefixes = "|".join(sorted({re.escape(_prefix(kind)) for kind in settings.entities}))
-    kinds = "|".join(re.escape(kind) for kind in settings.entities)
-    code = f"{CODE}{{{settings.syllables}}}"
-    return re.compile(rf"\b(?:{prefixes})-{code}\b|<(?:{kinds})>|{BREAK}|{COLUMNS_END}")

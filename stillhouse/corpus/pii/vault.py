@@ -35,9 +35,28 @@ def load_or_create_key(path: Path) -> bytes:
     """
     if not path.exists():
         _create_key(path)
-    if path.stat().st_mode & 0o077:
+    return load_key(path)
+
+
+def load_key(path: Path) -> bytes:
+    """The key in `path`; makes none.
+
+    Raises:
+        UserError: it isn't there, this user may not read it, others may, or it holds no key.
+    """
+    try:
+        mode, key = path.stat().st_mode, path.read_bytes().strip()
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: there is no such key",
+            remedy="restore it from a backup, with mode 0600, or ask who keeps it.",
+        ) from None
+    except PermissionError:
+        raise UserError(
+            f"{path}: this user may not read the key", remedy="ask who keeps it."
+        ) from None
+    if mode & 0o077:
         raise UserError(f"{path}: others may read this key", remedy=f"run: chmod 600 {path}")
-    key = path.read_bytes().strip()
     if len(key) != 44:
         raise UserError(
             f"{path}: holds no key of 32 bytes in base64",
