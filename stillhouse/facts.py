@@ -28,7 +28,12 @@ class SourceFilesFacts:
 
 @dataclass(frozen=True)
 class ParsedDocumentsFacts:
-    """`computed`, `reused` and `dropped` count input files."""
+    """`computed`, `reused` and `dropped` count input files.
+
+    `ocr_documents` have pages that were read off pictures, `ocr_pages` in all, with the mean
+    `ocr_confidence` (0 to 1); lines of less confidence than is asked for, and pages of nothing
+    else, are counted and left out.
+    """
 
     digest: str
     documents: int
@@ -40,6 +45,11 @@ class ParsedDocumentsFacts:
     computed: int
     reused: int
     dropped: int
+    ocr_documents: int = 0
+    ocr_pages: int = 0
+    ocr_illegible_pages: int = 0
+    ocr_dropped_lines: int = 0
+    ocr_confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Library                 What it would send or fetch                Stopped by
 unstructured            a ping at import and after every file      DO_NOT_TRACK, SCARF_NO_ANALYTICS
 unstructured            a usage notice on the terminal             UNSTRUCTURED_DISABLE_NOTICE
 unstructured            a spaCy model, which it also installs      corpus/parse/ hands it ours
+RapidOCR                a model that it lacks                       corpus/parse/ocr.py names ours
 onnxruntime             usage events                               ORT_DISABLE_TELEMETRY
 Dagster                 usage events                               DAGSTER_DISABLE_TELEMETRY
 Presidio                a spaCy model that it lacks                corpus/pii/ loads it itself

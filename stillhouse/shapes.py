@@ -48,6 +48,8 @@ def parsing(at: Where) -> dict[str, Any]:
         "sources": {s.name: without(s, *OF_FILES) for s in sources},
         "columns": {name: [settings_of(c) for c in columns] for name, columns in read.items()},
         "nlp_model": at.project.privacy.nlp_model,
+        "ocr": settings_of(at.project.ocr),
+        "passwords": [settings_of(password) for password in at.project.passwords],
     }
 
 

@@ -29,7 +29,7 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        4,
+        5,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",
@@ -148,6 +148,7 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
 PARSING_LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
     *("python-docx", "python-pptx", "openpyxl", "langdetect", "python-oxmsg", "olefile"),
+    *("pypdfium2", "rapidocr", "pillow"),
 )
 MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
 

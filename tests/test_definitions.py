@@ -15,7 +15,10 @@ from stillhouse.definitions import build_defs
 from stillhouse.steps import STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "transformers", "unstructured", "presidio_analyzer", "spacy", "sklearn", "numba")
+HEAVY = (
+    *("torch", "transformers", "unstructured", "presidio_analyzer", "spacy", "sklearn", "numba"),
+    *("rapidocr", "onnxruntime", "cv2", "pypdfium2", "PIL"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,7 @@ def run(code: str, log: Path, *arguments: str) -> subprocess.CompletedProcess[st
 def write_one_of_every_kind(folder: Path) -> None:
     from docx import Document
     from openpyxl import Workbook
+    from PIL import Image, ImageDraw, ImageFont
     from pptx import Presentation
     from reportlab.pdfgen.canvas import Canvas
 
@@ -65,6 +66,10 @@ def write_one_of_every_kind(folder: Path) -> None:
         (folder / f"note{suffix}").write_text(f"<body><h1>Note</h1><p>{TEXT}</p></body>", "utf-8")
     for suffix in (".txt", ".text", ".md", ".markdown"):
         (folder / f"note{suffix}").write_text(TEXT, "utf-8")
+    picture = Image.new("RGB", (1180, 70), "white")
+    ImageDraw.Draw(picture).text((20, 16), TEXT, "black", ImageFont.load_default(28))
+    for suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"):
+        picture.save(folder / f"note{suffix}")
     canvas = Canvas(str(folder / "note.pdf"))
     canvas.drawString(40, 500, TEXT)
     canvas.save()

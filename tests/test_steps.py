@@ -55,6 +55,10 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("sources.0.label_from", "folder", {"source_files"}),
     ("sources.0.strip_quotes", False, {PARSED}),
     ("sources.1.fields.text", "subject", {PARSED}),
+    ("ocr.enabled", False, {PARSED}),
+    ("ocr.min_confidence", 0.9, {PARSED}),
+    ("ocr.dpi", 150, {PARSED}),
+    ("passwords", [{"env": "HANDBOOK_PASSWORD"}], {PARSED}),
     ("privacy.languages", ["en", "de"], {MASKED, QUALITY}),
     ("privacy.nlp_model", "other", {PARSED, MASKED, QUALITY}),
     ("privacy.operator", "redact", {MASKED, QUALITY}),
@@ -241,6 +245,7 @@ def test_every_setting_is_in_the_table() -> None:
         *("students.teacher", "students.tasks", "students.init.from"),
         "students.distillation.temperature",  # below
         "students.quantization.method",
+        *("passwords.env", "passwords.file"),  # in a list that is empty here: "passwords" above
     }
     assert found - tested == others
 

@@ -57,6 +57,32 @@ class Source(Section):
         return self
 
 
+class Ocr(Section):
+    """How text is read off pictures of pages: scans in PDFs, and image files."""
+
+    enabled: bool = True
+    min_confidence: Fraction = Field(0.7, description="lines read with less are left out")
+    dpi: Annotated[int, Field(ge=72, le=400)] = Field(
+        200, description="dots an inch that a page is read at, at most"
+    )
+
+
+OCR_DEFAULTS = Ocr()
+
+
+class Password(Section):
+    """Where a password of encrypted PDFs is to be had: it is never written here itself."""
+
+    env: str | None = Field(None, min_length=1, description="the name of an environment variable")
+    file: Path | None = Field(None, description="a file that holds nothing else")
+
+    @model_validator(mode="after")
+    def _stands_in_one_place(self) -> Password:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a password is either `{env: NAME}` or `{file: path}`")
+        return self
+
+
 class Privacy(Section):
     """What is masked, how, and how confidential a training text may be."""
 

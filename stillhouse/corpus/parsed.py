@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.base import settings_of
-from stillhouse.config.corpus import Source
+from stillhouse.config.corpus import Ocr, Source
 from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project
 from stillhouse.corpus.listing import decode_path, why_unread
 from stillhouse.corpus.missing_columns import refuse_missing_columns
 from stillhouse.corpus.nlp import model_version
 from stillhouse.corpus.parse.files import parse_fingerprint
+from stillhouse.corpus.parse.kinds import MAYBE_PICTURES
+from stillhouse.corpus.parse.passwords import look_up
 from stillhouse.corpus.parse.pool import Limits, read_files
 from stillhouse.corpus.parse.rows import (
     PARSED,
@@ -85,12 +87,14 @@ def parse_sources(
     Raises:
         UserError: no file gave a document, none of a source's has the columns that its `fields`
             name, or no record says anything in a column that a task names; table and quarantine are
-            written all the same. Or a library is missing.
+            written all the same. Or a library is missing, or a password that is to be there.
     """
     table = layout.table("parsed_documents")
     workshop = layout.staging("parse")
     shutil.rmtree(workshop, ignore_errors=True)
-    _forget_passing(table)
+    for password in project.passwords:
+        look_up(password, project.root)
+    _forget_passing(table, locked=bool(project.passwords))
     inputs = _write_inputs(project, layout, workshop / "inputs.parquet")
     increment = update_table(
         table,
@@ -110,14 +114,17 @@ def parse_sources(
     return facts
 
 
-def row_version(source: Source, nlp_model: str, columns: Sequence[Column] = ()) -> str:
+def row_version(
+    source: Source, nlp_model: str, columns: Sequence[Column] = (), ocr: Ocr | None = None
+) -> str:
     """Changes when a file of `source` could give other documents: its settings, the readers.
 
     One source's settings are no other's business, nor the language model that of records, nor what
-    tasks read of records that of documents.
+    tasks read of records that of documents. `ocr` is for files that may hold pictures of pages.
     """
     if source.kind == "documents":
-        return digest("documents", parse_fingerprint(), model_version(nlp_model))
+        seeing = [settings_of(ocr)] if ocr else []
+        return digest("documents", parse_fingerprint(), model_version(nlp_model), *seeing)
     fields = source.fields.model_dump() if source.fields else None
     read = [[settings_of(column) for column in columns]] if columns else []
     return digest("records", row_code(), fields, source.strip_quotes, *read)
@@ -131,12 +138,18 @@ def _write_inputs(project: Project, layout: Layout, target: Path) -> Path:
     import pyarrow as pa
 
     model = project.privacy.nlp_model
-    versions = pa.table(
-        {
-            "source": [s.name for s in project.sources],
-            "version": [row_version(s, model, project.reading(s.name)) for s in project.sources],
-        }
+    versions = pa.Table.from_pylist(
+        [
+            {
+                "source": s.name,
+                "pictures": ocr is not None,
+                "version": row_version(s, model, project.reading(s.name), ocr),
+            }
+            for s in project.sources
+            for ocr in (None, project.ocr)
+        ]
     )
+    suffixes = ", ".join(f"'{suffix}'" for suffix in MAYBE_PICTURES)
     files = layout.table("source_files")
     strange = counts(
         "SELECT source, count(*) FROM files WHERE source NOT IN (SELECT source FROM versions) "
@@ -154,9 +167,11 @@ def _write_inputs(project: Project, layout: Layout, target: Path) -> Path:
         [*text, ("size", pa.int64()), ("unread", pa.string()), ("position", pa.int64())]
     )
     rows = rows_in_batches(
-        """SELECT md5(f.file_id || ' ' || v.version) AS input_id, f.file_id, f.source, f.kind,
+        f"""SELECT md5(f.file_id || ' ' || v.version) AS input_id, f.file_id, f.source, f.kind,
                   f.path, f.size, f.unread, f.position
-           FROM files f JOIN versions v USING (source) ORDER BY f.position""",
+           FROM files f JOIN versions v ON v.source = f.source AND v.pictures =
+               (lower(regexp_extract(f.path, '[.][^./]*$')) IN ({suffixes}))
+           ORDER BY f.position""",  # noqa: S608
         files=files,
         versions=versions,
     )
@@ -166,8 +181,10 @@ def _write_inputs(project: Project, layout: Layout, target: Path) -> Path:
     return target
 
 
-def _forget_passing(table: Path) -> None:
-    """Take out what could not be read: a row that is there would count as done."""
+def _forget_passing(table: Path, *, locked: bool) -> None:
+    """Take out what could not be read: a row that is there would count as done.
+
+    With passwords also files that hold a PDF which asks for one (`locked`)."""
     if not table.exists():
         return
     import pyarrow.parquet as pq
@@ -175,10 +192,12 @@ def _forget_passing(table: Path) -> None:
     schema = document_schema()
     if pq.read_schema(table).names != schema.names:
         return
-    found = one_row(f"SELECT count(*) AS n FROM t WHERE category = '{PASSING}'", t=table)  # noqa: S608
-    if found["n"]:
+    which = f"category = '{PASSING}'"
+    if locked:
+        which += " OR category = 'encrypted' AND suffix = '.pdf'"
+    if one_row(f"SELECT count(*) AS n FROM t WHERE {which}", t=table)["n"]:  # noqa: S608
         kept = rows_in_batches(
-            f"SELECT * FROM t WHERE category IS DISTINCT FROM '{PASSING}'",  # noqa: S608
+            f"SELECT * FROM t WHERE input_id NOT IN (SELECT input_id FROM t WHERE {which})",  # noqa: S608
             t=table,
         )
         with table_writer(table, schema) as write:
@@ -217,6 +236,11 @@ def _job(project: Project, file: Row, workshop: Path) -> Row:
         "file": str(project.root / decode_path(file["path"])),
         "part": str(workshop / f"{file['input_id']}.parquet"),
         "nlp_model": project.privacy.nlp_model,
+        "ocr": settings_of(project.ocr),
+        "passwords": [
+            {"env": p.env, "file": str(project.root / p.file) if p.file else None}
+            for p in project.passwords
+        ],
     }
     if source.fields:
         job |= {
@@ -245,7 +269,12 @@ def _facts(table: Path, increment: Increment) -> ParsedDocumentsFacts:
                    count(*) FILTER (status = '{QUARANTINED}') AS quarantined,
                    coalesce(sum(pages), 0)::BIGINT AS pages,
                    coalesce(sum(length(text)), 0)::BIGINT AS characters,
-                   coalesce(sum(dropped_characters), 0)::BIGINT AS dropped_characters
+                   coalesce(sum(dropped_characters), 0)::BIGINT AS dropped_characters,
+                   count(*) FILTER (ocr_pages > 0) AS ocr_documents,
+                   coalesce(sum(ocr_pages), 0)::BIGINT AS ocr_pages,
+                   coalesce(sum(ocr_illegible_pages), 0)::BIGINT AS ocr_illegible_pages,
+                   coalesce(sum(ocr_dropped_lines), 0)::BIGINT AS ocr_dropped_lines,
+                   sum(ocr_confidence * ocr_pages) / nullif(sum(ocr_pages), 0) AS ocr_confidence
             FROM t""",  # noqa: S608
         t=table,
     )

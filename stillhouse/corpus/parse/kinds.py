@@ -8,16 +8,22 @@ from pathlib import PurePath
 from stillhouse.corpus.parse.unparsable import Unparsable
 
 # What gives one document, and what holds others (read by files.py and by documents.py).
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 SINGLE = (
     *(".pdf", ".html", ".htm", ".md", ".markdown", ".docx", ".pptx", ".xlsx", ".txt", ".text"),
     *(".csv", ".tsv", ".json"),
+    *IMAGES,
 )
-HOLDING = (".eml", ".mbox", ".msg", ".zip", ".tar", ".tgz", ".gz", ".jsonl", ".ndjson", ".xml")
+HOLDING_FILES = (".eml", ".mbox", ".msg", ".zip", ".tar", ".tgz", ".gz")
+HOLDING = (*HOLDING_FILES, ".jsonl", ".ndjson", ".xml")
 SUPPORTED_SUFFIXES = (*SINGLE, *HOLDING)
+
+# What may hold pages that are pictures.
+MAYBE_PICTURES = (".pdf", *IMAGES, *HOLDING_FILES)
 
 LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
 CONVERTIBLE = {".odt": ".docx", ".rtf": ".docx", ".epub": ".html", ".rst": ".md", ".org": ".md"}
-IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".webp"}
+OTHER_IMAGES = {".heic", ".heif", ".avif", ".gif", ".jp2", ".svg", ".jxl"}
 PACKED = {".7z", ".rar", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz", ".cab", ".jar"}
 OUTLOOK_STORES = {".pst", ".ost"}
 
@@ -37,9 +43,9 @@ def unsupported(suffix: str) -> Unparsable:
         problem, remedy = "the old Office format", f"save it as {LEGACY[suffix]}."
     elif suffix in CONVERTIBLE:
         problem, remedy = "not read directly", f"convert it to {CONVERTIBLE[suffix]} (pandoc does)."
-    elif suffix in IMAGES:
-        problem = "an image, whose text only character recognition (OCR) could read"
-        remedy = "run OCR on it and put the resulting text or PDF here."
+    elif suffix in OTHER_IMAGES:
+        problem = "a picture in a format that is not read"
+        remedy = "save it as .png or .jpg: then it is read by character recognition (OCR)."
     elif suffix in PACKED:
         problem, remedy = "packed in a way that is not read", "unpack it, or pack it as .zip."
     elif suffix in OUTLOOK_STORES:
@@ -54,7 +60,7 @@ def unsupported(suffix: str) -> Unparsable:
 def known_suffix(suffix: str) -> str:
     """`suffix` where it names a format, else "": it may be part of somebody's name."""
     suffix = suffix.lower()
-    ours = (SUPPORTED_SUFFIXES, LEGACY, CONVERTIBLE, IMAGES, PACKED, OUTLOOK_STORES)
+    ours = (SUPPORTED_SUFFIXES, LEGACY, CONVERTIBLE, OTHER_IMAGES, PACKED, OUTLOOK_STORES)
     return suffix if any(suffix in kinds for kinds in ours) or suffix in _formats() else ""
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 
 from stillhouse.corpus.parse.unparsable import Unparsable
-from stillhouse.corpus.parse.worker import READY
+from stillhouse.corpus.parse.worker import PAGE, READY
 from stillhouse.errors import UserError
 
 Job = dict[str, Any]
@@ -45,7 +45,10 @@ ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may take. A process that holds half of `memory` after a file is replaced."""
+    """What one file may take; `seconds` begin anew with each page that is read off a picture.
+
+    A process that holds half of `memory` after a file is replaced.
+    """
 
     memory: int = 2 << 30
     seconds: float = 180.0
@@ -186,6 +189,9 @@ class _Worker:
         if words == READY:
             self.ready = True
             self._start_clock()
+            return None
+        if words == PAGE:
+            self.deadline = max(self.deadline, time.monotonic() + self.limits.seconds)
             return None
         answer = json.loads(words)
         self.job = None

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config.corpus import RecordFields
+from stillhouse.config.corpus import Ocr, Password, RecordFields
 from stillhouse.config.dataset import Column
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
 from stillhouse.corpus.parse.columns import to_json
 from stillhouse.corpus.parse.documents import Found, documents_of
-from stillhouse.corpus.parse.elements import ParsedFile
+from stillhouse.corpus.parse.elements import How, ParsedFile
 from stillhouse.corpus.parse.kinds import known_suffix
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
 from stillhouse.corpus.parse.records import Record, read_records
@@ -33,6 +33,8 @@ PARSED, QUARANTINED = "parsed", "quarantined"
 # A file of more rows leaves them in a Parquet file: no process holds them all.
 ROWS_IN_MEMORY = 500
 
+OCR_COUNTS = ("ocr_pages", "ocr_illegible_pages", "ocr_dropped_lines")
+
 
 def document_schema() -> pa.Schema:
     """One row a document, or a file or record that gave none (`status` "quarantined").
@@ -45,6 +47,10 @@ def document_schema() -> pa.Schema:
     `columns` is what a record says in the columns that tasks read, as a JSON object by column (see
     parse/columns.py); null where it says nothing there. `asks` and `reads` name those of them that
     hold a question, and the passage that it is put to.
+
+    `ocr_pages` of a document were read off pictures, with the mean `ocr_confidence` (0 to 1); of
+    `ocr_illegible_pages` no line could be read with confidence, `ocr_dropped_lines` were left out
+    for that. All are null where nothing was read so.
     """
     import pyarrow as pa
 
@@ -55,7 +61,8 @@ def document_schema() -> pa.Schema:
     )
     return pa.schema(
         [(name, pa.string()) for name in text]
-        + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position")]
+        + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position", *OCR_COUNTS)]
+        + [("ocr_confidence", pa.float64())]
         + [(name, pa.list_(pa.string())) for name in ("asks", "reads")]
     )
 
@@ -64,8 +71,8 @@ def read_file(job: Job) -> list[Row] | Path:
     """The rows of a file; those of a large one in a Parquet file at `job["part"]`.
 
     `job` is plain JSON: the columns of `base` below, `file` (where it lies), `part`, `nlp_model`,
-    and for records `fields` and `strip_quotes` of its source, and `columns`, those of `Column`
-    each. Has at least one row.
+    `ocr`, `passwords` (where they are to be had), and for records `fields` and `strip_quotes` of
+    its source, and `columns`, those of `Column` each. Has at least one row.
 
     Raises:
         UserError: the spaCy model or a library is missing.
@@ -74,7 +81,9 @@ def read_file(job: Job) -> list[Row] | Path:
     path = Path(job["file"])
     try:
         if job["kind"] == "documents":
-            rows = _document_rows(base, documents_of(path, nlp_model=job["nlp_model"]))
+            how = How(Ocr(**job["ocr"]), tuple(Password(**p) for p in job["passwords"]))
+            found = documents_of(path, nlp_model=job["nlp_model"], how=how)
+            rows = _document_rows(base, found)
         else:
             fields, columns = RecordFields(**job["fields"]), [Column(**c) for c in job["columns"]]
             rows = _record_rows(base, path, fields, columns, job["strip_quotes"])
@@ -145,8 +154,11 @@ def _of_part(error: Unparsable, place: tuple[int, ...]) -> Unparsable:
 def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
     text = clean_text(parsed.text)
     furniture = sum(len(element.text) for element in parsed.furniture)
+    seen = parsed.recognised
+    counts = vars(seen) if seen else {}
     return {
         **base,
+        **{f"ocr_{name}": count for name, count in counts.items()},
         "doc_id": digest(base["source"], base["path"], parsed.title, text),
         "title": parsed.title or None,
         "text": text,

@@ -18,12 +18,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from stillhouse.corpus.parse.clock import watch_pages
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
 
-READY = b"ready"
+READY, PAGE = b"ready", b"page"
 
 
 def main(descriptor: str, handler: str) -> None:
@@ -37,6 +38,7 @@ def main(descriptor: str, handler: str) -> None:
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
     connection.send_bytes(READY)
+    watch_pages(lambda: connection.send_bytes(PAGE))
     # From here on, what is printed may be a library's words about a document.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

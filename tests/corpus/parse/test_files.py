@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 
+from stillhouse.config.corpus import Password
+from stillhouse.corpus.parse.blocks import Block, join_rows, split_furniture
 from stillhouse.corpus.parse.documents import HOLDERS, documents_of
+from stillhouse.corpus.parse.elements import How
 from stillhouse.corpus.parse.files import (
     PARSERS,
+    SEEING,
     ParsedFile,
     Unparsable,
     parse_file,
     parse_fingerprint,
 )
 from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES
-from stillhouse.corpus.parse.pdf import Block, join_rows, split_furniture
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
 
@@ -60,22 +63,6 @@ def handbook(tmp_path: Path) -> Path:
     return path
 
 
-def scan(path: Path, pages: int = 2) -> Path:
-    """Pages that are pictures of text."""
-    from PIL import Image, ImageDraw
-    from reportlab.lib.utils import ImageReader
-    from reportlab.pdfgen.canvas import Canvas
-
-    picture = Image.new("RGB", (600, 800), "white")
-    ImageDraw.Draw(picture).text((50, 50), SENTENCE, fill="black")
-    canvas = Canvas(str(path))
-    for _ in range(pages):
-        canvas.drawImage(ImageReader(picture), 0, 0, 500, 700)
-        canvas.showPage()
-    canvas.save()
-    return path
-
-
 def parse(path: Path) -> ParsedFile:
     return parse_file(path, nlp_model=MODEL)
 
@@ -90,8 +77,8 @@ def reason(path: Path) -> Unparsable:
 
 
 def test_every_supported_kind_has_a_reader() -> None:
-    assert set(SUPPORTED_SUFFIXES) == PARSERS.keys() | HOLDERS.keys()
-    assert not PARSERS.keys() & HOLDERS.keys()
+    assert set(SUPPORTED_SUFFIXES) == PARSERS.keys() | SEEING.keys() | HOLDERS.keys()
+    assert len(SUPPORTED_SUFFIXES) == len(PARSERS) + len(SEEING) + len(HOLDERS)
 
 
 def test_pdf_text_without_headers_and_footers(handbook: Path) -> None:
@@ -130,13 +117,6 @@ def test_pdf_pages_that_hold_no_text_are_named(tmp_path: Path) -> None:
     assert "On page 3" in parsed.text
 
 
-def test_image_only_pdf_says_that_it_needs_ocr(tmp_path: Path) -> None:
-    error = reason(scan(tmp_path / "scan.pdf"))
-    assert error.category == "scan"
-    assert "2 pages" in error.reason
-    assert "OCR" in error.remedy
-
-
 def test_blank_pdf_is_empty_not_a_scan(tmp_path: Path) -> None:
     from reportlab.pdfgen.canvas import Canvas
 
@@ -157,7 +137,25 @@ def encrypted(handbook: Path, user_password: str) -> Path:
 
 
 def test_encrypted_pdf(handbook: Path) -> None:
-    assert reason(encrypted(handbook, "secret")).category == "encrypted"
+    error = reason(encrypted(handbook, "secret"))
+    assert error.category == "encrypted"
+    assert "`passwords: [{env: NAME}]`" in error.remedy
+
+
+def test_an_encrypted_pdf_is_opened_by_the_password_that_fits(
+    handbook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "Päßword of the house"
+    path = encrypted(handbook, secret)
+    monkeypatch.setenv("STILLHOUSE_TEST_PASSWORD", "another")
+    (handbook.parent / "password").write_text(f"{secret}\n", "utf-8")
+    wrong = Password(env="STILLHOUSE_TEST_PASSWORD")
+    right = Password(file=handbook.parent / "password")
+    parsed = parse_file(path, nlp_model=MODEL, how=How(passwords=(wrong, right)))
+    assert parsed.text.count(SENTENCE) == 3
+    with pytest.raises(Unparsable, match="none of the project file's opens it") as caught:
+        parse_file(path, nlp_model=MODEL, how=How(passwords=(wrong,)))
+    assert "another" not in f"{caught.value} {caught.value.remedy}"
 
 
 def test_pdf_that_only_forbids_printing_is_read(handbook: Path) -> None:
@@ -191,7 +189,7 @@ def test_empty_files(tmp_path: Path, suffix: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        *(("a.doc", ".docx"), ("a.odt", "pandoc"), ("a.png", "OCR"), ("a.xyz", ".pdf")),
+        *(("a.doc", ".docx"), ("a.odt", "pandoc"), ("a.heic", ".png"), ("a.xyz", ".pdf")),
         *(("a", ".pdf"), ("a.7z", ".zip"), ("a.tar.bz2", ".zip"), ("a.pst", ".mbox")),
     ],
 )

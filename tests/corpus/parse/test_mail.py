@@ -102,7 +102,7 @@ def test_attachments_are_documents_and_unknown_ones_cost_themselves(tmp_path: Pa
     assert found[1:] == [f"Rules\n\n{SENTENCE}", "Said in a note."]
     assert problems(path) == [
         ((2,), ".bin", "unsupported"),
-        ((4,), ".jpg", "unsupported"),
+        ((4,), ".jpg", "corrupt"),
     ]
 
 
@@ -140,7 +140,7 @@ def test_pictures_of_the_html_and_protocol_signatures_are_left_out(tmp_path: Pat
     signed.attach(related)
     signed.attach(MIMEText("-----BEGIN PGP SIGNATURE-----", "pgp-signature"))
     path = write(tmp_path / "a.eml", signed)
-    assert problems(path) == [((2,), ".png", "unsupported")]  # the attached one
+    assert problems(path) == [((2,), ".png", "corrupt")]  # the attached one
     assert "PGP" not in texts(path)[0]
 
 

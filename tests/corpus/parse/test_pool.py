@@ -21,6 +21,7 @@ from stillhouse.errors import UserError
 HANDLER = """
 import os, signal, sys, time
 from pathlib import Path
+from stillhouse.corpus.parse.clock import page_begins
 from stillhouse.errors import UserError
 
 def handle(job):
@@ -37,6 +38,10 @@ def handle(job):
         if not Path(job["mark"]).exists():
             Path(job["mark"]).touch()
             os._exit(1)
+    elif what == "pages":
+        for _ in range(6):
+            page_begins()
+            time.sleep(0.4)
     elif what == "memory":
         held = []
         while True:
@@ -93,6 +98,10 @@ def test_a_bad_file_costs_itself_alone(handler: str, what: str, category: str, r
     assert reason in bad.reason
     assert bad.remedy.endswith(".")
     assert "document says" not in bad.reason
+
+
+def test_the_time_limit_begins_anew_with_each_page_that_is_read(handler: str) -> None:
+    assert isinstance(run(handler, "pages")["pages"], list)  # 2.4 seconds, of 1.5
 
 
 def test_a_crash_by_chance_is_tried_again(handler: str, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def read(folder: Path, *files: tuple[str, str], name: str = "a.zip") -> Any:
             archive.writestr(member, text)
     job = {"input_id": "i", "file_id": "f", "source": "wiki", "kind": "documents"}
     job |= {"path": f"wiki/{name}", "file": str(path), "nlp_model": MODEL}
+    job |= {"ocr": {}, "passwords": []}
     return rows.read_file({**job, "part": str(folder / "part.parquet")})
 
 
