@@ -35,7 +35,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
             "corpus/missing_columns.py",
         ),
     ),
-    "masking": (4, ("corpus/masked.py", "corpus/pii")),
+    "masking": (5, ("corpus/masked.py", "corpus/pii")),
     "deduplication": (3, ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup")),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (3, ("dataset/splits.py", "corpus/comparing.py")),
@@ -140,7 +140,7 @@ PARSING_LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
     *("python-docx", "python-pptx", "openpyxl", "langdetect", "python-oxmsg", "olefile"),
 )
-MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
+MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime", "tokenizers")
 
 _ROWS = (
     Step(

