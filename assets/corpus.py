@@ -36,7 +36,7 @@ def masked_documents(
     return materialize(
         context,
         project,
-        lambda work: mask_documents(work.project.privacy, work.layout),
+        lambda work: mask_documents(work.project.privacy, work.layout, work.project.root),
         before=lambda: ensure_secrets(project.layout),
     )
 

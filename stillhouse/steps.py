@@ -35,7 +35,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
             "corpus/missing_columns.py",
         ),
     ),
-    "masking": (4, ("corpus/masked.py", "corpus/pii")),
+    "masking": (5, ("corpus/masked.py", "corpus/pii")),
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
     "deduplication": (
         3,
@@ -150,7 +150,7 @@ PARSING_LIBRARIES = (
     *("python-docx", "python-pptx", "openpyxl", "langdetect", "python-oxmsg", "olefile"),
     *("pypdfium2", "rapidocr", "pillow"),
 )
-MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers")
+MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime", "tokenizers")
 
 
 def _masking_libraries(at: Where) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ import sys
 from pathlib import Path
 from stillhouse.offline import go_offline
 go_offline()
-from stillhouse.corpus.pii.masker import Masker, MaskSettings
+from stillhouse.corpus.pii.masker import Masker
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.corpus.parse.documents import documents_of
 from stillhouse.corpus.parse.kinds import SUPPORTED_SUFFIXES
 

@@ -28,6 +28,7 @@ def examine(project: Project) -> list[Finding]:
         *_machine(),
         *_sources(project),
         _language_model(project),
+        _recognizer(project),
         *(_teacher(project, teacher) for teacher in project.teachers),
         _disk(project),
     ]
@@ -65,6 +66,20 @@ def _language_model(project: Project) -> Finding:
         return Finding("language model", True, f"{name} {model_version(name)}")
     except UserError as error:
         return Finding("language model", False, str(error))
+
+
+def _recognizer(project: Project) -> Finding:
+    from stillhouse.corpus.pii.token_classifier import NO_MODEL, at_root, version_of
+
+    model = project.privacy.recognizer
+    subject = "recognizer of personal data"
+    if model == NO_MODEL:
+        return Finding(subject, True, "none: addresses and identity numbers are found by patterns")
+    try:
+        version_of(at_root(model, project.root))
+    except UserError as error:
+        return Finding(subject, False, str(error))
+    return Finding(subject, True, model)
 
 
 def _teacher(project: Project, teacher: Teacher) -> Finding:

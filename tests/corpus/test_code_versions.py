@@ -10,7 +10,7 @@ from stillhouse import steps
 from stillhouse.config.corpus import RecordFields, Source
 from stillhouse.corpus.parse.rows import row_code
 from stillhouse.corpus.parsed import row_version
-from stillhouse.corpus.pii.masker import MaskSettings
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.steps import code_version
 
 DOCUMENTS = Source(name="wiki", path=Path("wiki"), kind="documents")

@@ -21,9 +21,10 @@ from stillhouse.corpus.masked import (
     vault_id,
 )
 from stillhouse.corpus.parse.columns import to_json
-from stillhouse.corpus.pii.masker import DEFAULT_ENTITIES, Masked, Masker, MaskSettings
+from stillhouse.corpus.pii.masker import Masked, Masker
 from stillhouse.corpus.pii.parts import BREAK
 from stillhouse.corpus.pii.residual import residual_findings
+from stillhouse.corpus.pii.settings import DEFAULT_ENTITIES, MaskSettings
 from stillhouse.corpus.pii.vault import Vault, load_or_create_key
 from stillhouse.errors import UserError
 from stillhouse.facts import MaskedDocumentsFacts

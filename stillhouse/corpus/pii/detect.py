@@ -8,20 +8,25 @@ the e-mail recognizer does without the public suffix list that it would download
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.nlp import pipeline, transformers_hidden
 from stillhouse.corpus.pii.capitals import names_in_runs, recased
+from stillhouse.corpus.pii.functions import LANGUAGE
+from stillhouse.corpus.pii.model_recognizer import KINDS as MODEL_KINDS
+from stillhouse.corpus.pii.model_recognizer import model_recognizer
 from stillhouse.corpus.pii.names import acronym
 from stillhouse.corpus.pii.pieces import pieces_of, together
 from stillhouse.corpus.pii.recognizers import (
-    LANGUAGE,
     NER_KINDS,
     recognizers_of,
     unknown_kinds,
 )
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.corpus.pii.spans import Finding
+from stillhouse.corpus.pii.token_classifier import NO_MODEL
 from stillhouse.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,30 +37,27 @@ logger = logging.getLogger("stillhouse")
 BATCH = 64
 # What Presidio gives every find of a spaCy model; names in capitals are as sure.
 NER_SCORE = 0.85
+# Kinds of which a model knows no more than their patterns: for these alone none is loaded.
+PATTERNED_KINDS = {"EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "IP_ADDRESS", "US_SSN", "URL"}
 
 
 class Detector:
-    """Finds the given kinds; `patterns` are further kinds by regular expressions. No kinds find
-    nothing, and load nothing: an engine without recognizers would take Presidio's own.
+    """Finds the kinds of the settings. No kinds find nothing, and load nothing: an engine without
+    recognizers would take Presidio's own.
 
     Raises:
-        UserError: a kind or the model is unknown, or a pattern is no regular expression.
+        UserError: a kind, a country or a model is unknown, or a pattern is no regular expression.
     """
 
-    def __init__(
-        self,
-        *,
-        nlp_model: str,
-        languages: tuple[str, ...],
-        kinds: Iterable[str],
-        patterns: Mapping[str, tuple[str, ...]],
-        phone_regions: tuple[str, ...],
-    ) -> None:
-        self.kinds = list(kinds)
+    def __init__(self, settings: MaskSettings) -> None:
+        self.kinds = list(settings.kinds())
         if self.kinds:
-            self._engine = _engine(nlp_model, self.kinds, patterns, phone_regions)
+            self._engine = _engine(settings, self.kinds)
+            # Without the model some kinds have no recognizer.
+            supported = self._engine.get_supported_entities(LANGUAGE)
+            self._sought = [kind for kind in self.kinds if kind in supported]
         if NER_KINDS.intersection(self.kinds):
-            _check_languages(nlp_model, languages)
+            _check_languages(settings.nlp_model, settings.languages)
 
     def find(self, texts: list[str]) -> Iterator[list[Finding]]:
         """The findings of each text, in the texts' order; they may overlap."""
@@ -74,11 +76,12 @@ class Detector:
         ):
             names = in_capitals.get(number, [])
             results = self._engine.analyze(
-                piece, LANGUAGE, entities=self.kinds, nlp_artifacts=artifact, score_threshold=0.0
+                piece, LANGUAGE, entities=self._sought, nlp_artifacts=artifact, score_threshold=0.0
             )
             read = [Finding(r.entity_type, r.start, r.end, r.score) for r in results]
             read = [f for f in read if not _misread(piece, f, names)]
-            yield read + [name for name in names if not _part_of_a_name(name, read)]
+            read += [name for name in names if not _part_of_a_name(name, read)]
+            yield [_as_sure_as_its_parts(f, read) for f in read]
 
     def _names_in_capitals(self, pieces: list[str]) -> dict[int, list[Finding]]:
         """Names that stand in runs of capitals, by the number of the piece that has any."""
@@ -119,33 +122,42 @@ def _part_of_a_name(name: Finding, others: list[Finding]) -> bool:
     return any(f.kind == "PERSON" and f.start <= name.start and name.end <= f.end for f in others)
 
 
-def _engine(
-    nlp_model: str,
-    kinds: list[str],
-    patterns: Mapping[str, tuple[str, ...]],
-    phone_regions: tuple[str, ...],
-) -> AnalyzerEngine:
+def _as_sure_as_its_parts(name: Finding, others: list[Finding]) -> Finding:
+    """A name around a surer one is the whole of it."""
+    if name.kind != "PERSON":
+        return name
+    inside = (
+        f.score
+        for f in others
+        if f.kind == "PERSON" and name.start <= f.start and f.end <= name.end
+    )
+    return replace(name, score=max(inside))
+
+
+def _engine(settings: MaskSettings, kinds: list[str]) -> AnalyzerEngine:
     with transformers_hidden():
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
         from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
         from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
 
     named = [kind for kind in kinds if kind in NER_KINDS]
-    nlp = pipeline(nlp_model, *(["ner"] if named else []))
+    nlp = pipeline(settings.nlp_model, *(["ner"] if named else []))
     _lower_case_as_lemmas(nlp)
     configuration = NerModelConfiguration()
     mapping = configuration.model_to_presidio_entity_mapping or {}
     labels = nlp.get_pipe("ner").labels if named else ()
     configuration.labels_to_ignore = [x for x in labels if mapping.get(x) not in named]
     nlp_engine = SpacyNlpEngine(
-        models=[{"lang_code": LANGUAGE, "model_name": nlp_model}],
+        models=[{"lang_code": LANGUAGE, "model_name": settings.nlp_model}],
         ner_model_configuration=configuration,
     )
     nlp_engine.nlp = {LANGUAGE: nlp}
-    recognizers = list(recognizers_of(kinds, patterns, phone_regions))
-    unknown = set(kinds) - {kind for r in recognizers for kind in r.supported_entities}
-    if unknown:
-        raise unknown_kinds(unknown, patterns)
+    recognizers = list(recognizers_of(settings, kinds))
+    if settings.recognizer != NO_MODEL and set(kinds) - PATTERNED_KINDS:
+        recognizers.append(model_recognizer(settings, kinds))
+    known = {kind for r in recognizers for kind in r.supported_entities}
+    if unknown := set(kinds) - known - set(MODEL_KINDS):
+        raise unknown_kinds(unknown, settings.patterns)
     return AnalyzerEngine(
         registry=RecognizerRegistry(recognizers, supported_languages=[LANGUAGE]),
         nlp_engine=nlp_engine,

@@ -36,9 +36,13 @@ class Keyed:
         return below
 
 
+# Kinds of which two spellings differ in case and spaces alone; of others also in punctuation.
+_WORDS = ("", "PERSON", "LOCATION", "ORGANIZATION", "NRP", "EMAIL_ADDRESS", "URL", "LISTED")
+
+
 def normal(kind: str, value: str) -> str:
     """The form in which two spellings of one value are equal."""
     value = unicodedata.normalize("NFKC", value).casefold()
-    if kind in ("", "PERSON", "LOCATION", "ORGANIZATION", "NRP", "EMAIL_ADDRESS", "URL"):
+    if kind in _WORDS:
         return " ".join(value.split())
     return "".join(c for c in value if c.isalnum()) or value

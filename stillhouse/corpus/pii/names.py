@@ -98,7 +98,8 @@ def like_a_name(value: str) -> bool:
         return False
     if all(word.casefold() in NOT_NAMES | ACRONYMS for word in words):
         return False
-    return any(word[0].isupper() for word in words)
+    # In a script without capitals a word says nothing by its first letter.
+    return any(word[0].isupper() or word[0].lower() == word[0].upper() for word in words)
 
 
 def acronym(value: str) -> bool:

@@ -8,7 +8,11 @@ its own through `privacy.allow`.
 
 NOT_NAMES = frozenset(
     """
-    a account accounts acrobat admin administration adobe again air airpods all also am amazon
+    a account accounts acrobat address adresse bin ich je mein mit mon freundlichen grüßen
+    herzliche herzlichen head good forget instead bonjour hola merci gracias
+    anschrift cheers field herr home frau inhaber kundenkonto madame monsieur
+    señor señora signor signora spett
+    admin administration adobe again air airpods all also am amazon
     amex an and android any anyconnect app apple are as asana ask at atlassian august autocad
     autodesk aws azure badge bank be best billing bitlocker bitwarden bluetooth bonus browser
     but by calendar call can card christmas chrome chromebook cisco citrix colleague colleagues
@@ -38,7 +42,7 @@ NOT_NAMES = frozenset(
     refund reminder reply report request returned safety said scope shaft shipping signed subject
     subtotal terms total unpaid urgently warning weight wishes wrong
     with wordpress workday would xbox xero yammer yesterday you your youtube zendesk zoom
-    """.split()  # noqa: SIM905
+    """.casefold().split()
 )
 
 # Read as acronyms when written in capitals, though a person may be called Max or Ida.

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from stillhouse.corpus.pii.masker import Cleaned, Masker, MaskSettings
+from stillhouse.corpus.pii.masker import Cleaned, Masker
+from stillhouse.corpus.pii.settings import MaskSettings
 
 # Fewer characters than this are masked before another process has loaded its model.
 WORTH_A_PROCESS = 500_000

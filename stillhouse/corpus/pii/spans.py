@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 _FREE = re.compile(rb"\x00+")
@@ -42,10 +43,15 @@ def without_overlaps(
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without the white space and punctuation around the value, or a possessive."""
-    while end > start and not (text[end - 1].isalnum() or text[end - 1] == ")"):
+    while end > start and not (_of_a_word(text[end - 1]) or text[end - 1] == ")"):
         end -= 1
     while start < end and not (text[start].isalnum() or text[start] in "+("):
         start += 1
     if text[start:end].lower().endswith(("'s", "’s")):
         end -= 2
     return start, end
+
+
+def _of_a_word(character: str) -> bool:
+    """A letter, a digit, or a mark on one: vowels and tones of many scripts are marks."""
+    return character.isalnum() or unicodedata.category(character).startswith("M")

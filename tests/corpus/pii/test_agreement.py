@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillhouse.corpus.pii.agreement import agreed
-from stillhouse.corpus.pii.masker import Masked, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.pii.masker import Masked, Masker, vault_entries
 from stillhouse.corpus.pii.parts import (
     BREAK,
     COLUMNS_END,
@@ -17,6 +17,7 @@ from stillhouse.corpus.pii.parts import (
     prose_of,
     values_of,
 )
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.corpus.pii.spans import Finding
 from stillhouse.offline import go_offline
 

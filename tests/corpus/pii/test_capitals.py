@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from stillhouse.corpus.pii.capitals import names_in_runs, recased
-from stillhouse.corpus.pii.masker import Masker, MaskSettings
+from stillhouse.corpus.pii.masker import Masker
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.offline import go_offline
 
 

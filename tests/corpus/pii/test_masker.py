@@ -11,15 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillhouse.corpus.pii import pool as mask_pool
-from stillhouse.corpus.pii.masker import (
-    DEFAULT_ENTITIES,
-    Entity,
-    Masked,
-    Masker,
-    MaskSettings,
-    vault_entries,
-)
+from stillhouse.corpus.pii.masker import Entity, Masked, Masker, vault_entries
 from stillhouse.corpus.pii.pool import clean_in_processes
+from stillhouse.corpus.pii.settings import DEFAULT_ENTITIES, MaskSettings
 from stillhouse.corpus.pii.spans import Finding, without_overlaps
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
@@ -234,10 +228,14 @@ def test_fingerprint_follows_the_settings() -> None:
         MaskSettings(entities=DEFAULT_ENTITIES[:-1]),
         MaskSettings(thresholds={"PERSON": 0.9}),
         MaskSettings(allow_list=("Tarn",)),
+        MaskSettings(deny_list=("Tarn",)),
+        MaskSettings(context={"PASSPORT": ("Dokument",)}),
+        MaskSettings(countries=("de",)),
+        MaskSettings(recognizer="none"),
         MaskSettings(operator="redact"),
         MaskSettings(syllables=4),
     ]
-    assert len({plain, *(settings.fingerprint() for settings in changed)}) == 6
+    assert len({plain, *(settings.fingerprint() for settings in changed)}) == 10
 
 
 def test_vault_entries_say_what_was_there(masker: Masker) -> None:
@@ -310,3 +308,61 @@ def test_small_inputs_start_no_process(masker: Masker, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(mask_pool, "_sharded", refuse)
     assert len(list(clean_in_processes(masker, [text for text, _ in SAMPLES], 2))) == len(SAMPLES)
+
+
+def test_lists_take_wildcards_and_what_is_listed_is_masked_whatever_else_allows_it() -> None:
+    settings = MaskSettings(
+        entities=("EMAIL_ADDRESS",),
+        allow_list=("desk*@acme.test", "b?b@acme.test"),
+        deny_list=("Project Falcon", "K-???", "*secret*", "bob@acme.test"),
+    )
+    text = (
+        "desk1@acme.test, bib@acme.test, bob@acme.test: project\nFALCON, K-12a, K-1234, topsecret1"
+    )
+    masked = Masker(settings, KEY).mask(text)
+    assert [(e.kind, text[e.start : e.end]) for e in masked.entities] == [
+        ("LISTED", "bob@acme.test"),
+        ("LISTED", "project\nFALCON"),
+        ("LISTED", "K-12a"),
+        ("LISTED", "topsecret1"),
+    ]
+    assert PSEUDONYM.fullmatch(masked.entities[0].pseudonym)
+    assert Masker(settings, KEY).residual(masked.text) == []
+    # The same, however it is spaced and written.
+    mask = Masker(settings, KEY).pseudonym
+    assert mask("LISTED", "project\nFALCON") == mask("LISTED", "Project Falcon")
+
+
+def test_context_words_of_a_kind_make_a_number_one_of_it() -> None:
+    text = "Vertragskonto lautet 4711 0815; Bestellung 4711 0816"
+    plain = MaskSettings(entities=("ACCOUNT_NUMBER",), recognizer="none")
+    told = MaskSettings(
+        entities=("ACCOUNT_NUMBER",),
+        recognizer="none",
+        context={"ACCOUNT_NUMBER": ("Vertragskonto",)},
+    )
+    assert found(Masker(plain, KEY), text) == []
+    assert found(Masker(told, KEY), text) == ["4711 0815"]
+
+
+ADDRESSED: list[tuple[str, list[tuple[str, str]]]] = [
+    (
+        "Ship 40 units of P-1034 to Lisa McDonald, 69 Motunui Park, High Morganmouth 9816.",
+        [("PERSON", "Lisa McDonald"), ("ADDRESS", "69 Motunui Park, High Morganmouth 9816")],
+    ),
+    ("Our Leeds site needs 12 monitors by 16 December, order SO-4711.", []),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), ADDRESSED)
+def test_addresses_are_one_pseudonym_and_places_stay(
+    masker: Masker, text: str, expected: list[tuple[str, str]]
+) -> None:
+    masked = masker.mask(text)
+    assert [(e.kind, text[e.start : e.end]) for e in masked.entities] == expected
+    assert masker.residual(masked.text) == []
+
+
+def test_without_the_model_no_address_is_known() -> None:
+    lean = Masker(MaskSettings(recognizer="none"), KEY)
+    assert [e.kind for e in lean.mask(ADDRESSED[0][0]).entities] == ["PERSON"]

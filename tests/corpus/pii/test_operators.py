@@ -9,8 +9,9 @@ from typing import Any, get_args
 import pytest
 
 from stillhouse.config.corpus import Operator
-from stillhouse.corpus.pii.masker import Entity, Masker, MaskSettings, vault_entries
+from stillhouse.corpus.pii.masker import Entity, Masker, vault_entries
 from stillhouse.corpus.pii.operators import Operators
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.corpus.pii.surrogates import FORMS
 from stillhouse.offline import go_offline
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillhouse.corpus.pii import pieces
-from stillhouse.corpus.pii.masker import Masker, MaskSettings
+from stillhouse.corpus.pii.masker import Masker
 from stillhouse.corpus.pii.pieces import pieces_of, together
+from stillhouse.corpus.pii.settings import MaskSettings
 from stillhouse.corpus.pii.spans import Finding
 from stillhouse.offline import go_offline
 
