@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,10 @@ def _make_key(path: Path) -> bytes:
 
 
 def test_processes_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        keys = pool.map(_make_key, [tmp_path / "k.key"] * 4)
+    # Its end needs no signal, which a process that was started to ignore some wouldn't take.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        keys = list(pool.map(_make_key, [tmp_path / "k.key"] * 4))
     assert len(set(keys)) == 1
 
 
