@@ -7,14 +7,13 @@ their own, which only its owner may read, and no step reads it before the projec
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from stillhouse.corpus.pii.pieces import pieces_of
 from stillhouse.corpus.pii_gold import MARKED, places_of
 from stillhouse.errors import UserError
-from stillhouse.storage.files import atomic_file, digest
+from stillhouse.storage.files import atomic_file, digest, write_private
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import query
 
@@ -48,12 +47,10 @@ def write_texts_to_mark(layout: Layout, count: int) -> tuple[Path, int]:
             WHERE p.status = 'parsed' ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608
         **tables,
     ).to_pylist()
-    lines = [json.dumps(_to_mark(document), ensure_ascii=False) for document in documents]
+    lines = [json.dumps(_to_mark(document), ensure_ascii=False) + "\n" for document in documents]
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with atomic_file(path, replace=False) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.writelines(f"{line}\n" for line in lines)
+        write_private(temporary, "".join(lines).encode())
     return path, len(lines)
 
 

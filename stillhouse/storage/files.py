@@ -41,7 +41,7 @@ def atomic_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
         else:
             with suppress(FileExistsError):
                 path.hardlink_to(temporary)
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def atomic_dir(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rename(part / _OLD)
         temporary.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -132,10 +132,11 @@ def _settle(path: Path) -> None:
     for file in (path, *(path.rglob("*") if path.is_dir() else ())):
         if file.suffix == ".safetensors":
             file.chmod(usual)
-        _sync(file)
+        sync(file)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force what lies at `path` to disk: a file's content, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -146,6 +147,15 @@ def _sync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone may read, and force it to disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stillhouse.corpus.pii.vault import Vault, VaultEntry, load_key
 from stillhouse.errors import UserError
+from stillhouse.storage.files import sync
 from stillhouse.storage.layout import Layout
 
 
@@ -94,18 +95,9 @@ def _append(path: Path, entry: Asked) -> None:
             if os.write(stream.fileno(), data) != len(data):
                 raise OSError("only a part was written")
             os.fsync(stream.fileno())
-        _sync_folder(path.parent)
+        sync(path.parent)  # where the name of a new file is
     except OSError as error:
         raise _unwritable(path, error, "written") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """The name of a new file is on disk when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError, what: str) -> UserError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import zlib
 from collections.abc import Container, Iterable, Iterator
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stillhouse.errors import UserError
-from stillhouse.storage.files import atomic_file
+from stillhouse.storage.files import atomic_file, write_private
 
 IDENTITY = "identity"
 
@@ -76,7 +75,7 @@ def _create_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Where another process was first, its key counts.
     with atomic_file(path, replace=False) as temporary:
-        _write_private(temporary, Fernet.generate_key() + b"\n")
+        write_private(temporary, Fernet.generate_key() + b"\n")
 
 
 class Vault:
@@ -168,7 +167,7 @@ class Vault:
     def _write(self, path: Path, data: bytes) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with atomic_file(path) as temporary:
-            _write_private(temporary, data)
+            write_private(temporary, data)
 
     def _remember(self, segment: str, entries: list[VaultEntry]) -> None:
         self._read.add(segment)
@@ -199,11 +198,3 @@ def identity_of(path: Path) -> str | None:
 def _digest(entry: VaultEntry) -> bytes:
     parts = "\0".join((entry.pseudonym, entry.kind, entry.value))
     return hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())

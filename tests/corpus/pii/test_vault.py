@@ -186,11 +186,11 @@ def test_a_key_that_was_being_written_when_its_writer_was_killed_does_not_stay(
 import os
 from pathlib import Path
 from stillhouse.corpus.pii import vault
-write = vault._write_private
+write = vault.write_private
 def killed(target, data):
     write(target, data)
     os.kill(os.getpid(), 9)
-vault._write_private = killed
+vault.write_private = killed
 vault.load_or_create_key(Path({str(path)!r}))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
