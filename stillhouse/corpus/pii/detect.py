@@ -79,7 +79,8 @@ class Detector:
                 piece, LANGUAGE, entities=self._sought, nlp_artifacts=artifact, score_threshold=0.0
             )
             read = [Finding(r.entity_type, r.start, r.end, r.score) for r in results]
-            read = [f for f in read if not _misread(piece, f, names)]
+            addresses = {(f.start, f.end) for f in read if f.kind == "IP_ADDRESS"}
+            read = [f for f in read if not _misread(piece, f, names) and not _dotted(f, addresses)]
             read += [name for name in names if not _part_of_a_name(name, read)]
             yield [_as_sure_as_its_parts(f, read) for f in read]
 
@@ -116,6 +117,11 @@ def _misread(piece: str, finding: Finding, names: list[Finding]) -> bool:
         return True
     near = [n for n in names if finding.start < n.end and n.start < finding.end]
     return any(finding.score == NER_SCORE or " " in piece[n.start : n.end] for n in near)
+
+
+def _dotted(finding: Finding, addresses: set[tuple[int, int]]) -> bool:
+    """An IP address that some region's telephone numbers look like."""
+    return finding.kind == "PHONE_NUMBER" and (finding.start, finding.end) in addresses
 
 
 def _part_of_a_name(name: Finding, others: list[Finding]) -> bool:
