@@ -114,7 +114,8 @@ def teacher_answers(
 def soft_labels(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
-    """The teacher's distribution at each response token of the training pairs."""
+    """The teacher's distribution at each response token of the training pairs, of the tasks that
+    some student learns from it."""
     return materialize(
         context,
         project,
@@ -125,6 +126,7 @@ def soft_labels(
             work.project.tasks,
             work.project.soft_labels,
             temperatures(work.project),
+            softly={task.name for task in work.project.softly_learned},
             answered=answers_table(work),
             # What was labelled under other settings or by other code is labelled again.
             teacher_digest=digest(

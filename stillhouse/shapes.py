@@ -91,7 +91,8 @@ def adaptation(at: Where) -> dict[str, Any]:
 
 def soft_labels(at: Where) -> dict[str, Any]:
     how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
-    encodings = {t.name: how.encoding_of(t, adapted=adapt.method != "none") for t in project.tasks}
+    adapted = adapt.method != "none"
+    encodings = {t.name: how.encoding_of(t, adapted=adapted) for t in project.softly_learned}
     found = {"encodings": encodings, **only(adapt, "method", "max_tokens")}
     # The others hold at every temperature; these are kept for those asked.
     for encoding, setting in (("top_k", "k"), ("sampled", "draws")):

@@ -50,7 +50,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "answers": (1, ("teacher/answers.py",)),
     "labelling": (3, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
-    "distillation": (2, ("student/distil.py", "student/alignment.py")),
+    "distillation": (3, ("student/distil.py", "student/alignment.py")),
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
     "evaluation": (4, ("evaluate", "metrics")),

@@ -316,7 +316,9 @@ def test_settings_of_encodings_count_where_a_task_has_them(
 ) -> None:
 
     def written(*changes: tuple[str, Any]) -> State:
-        return write(tmp_path, ("soft_labels.encoding", encoding), *changes)
+        # The other student learns one whose answers are written, from soft labels too.
+        other = [("students.1.tasks", ["routing", "gist"]), ("students.1.distillation.alpha", 0.5)]
+        return write(tmp_path, ("soft_labels.encoding", encoding), *other, *changes)
 
     make_all(written())
     assert stale(written()) == set()
@@ -324,6 +326,14 @@ def test_settings_of_encodings_count_where_a_task_has_them(
     assert (SOFT in stale(written(other))) == temperatures
     assert (SOFT in stale(written(("soft_labels.draws", 3)))) == draws
     assert (SOFT in stale(written(("soft_labels.k", 3)))) == k
+
+
+def test_labels_are_made_anew_when_another_task_is_learned_from_them(tmp_path: Path) -> None:
+    default, both = ("soft_labels.encoding", None), ("students.1.tasks", ["routing", "gist"])
+    make_all(write(tmp_path, default, both))
+    assert SOFT not in stale(write(tmp_path, default))
+    assert SOFT not in stale(write(tmp_path, default, both, ("soft_labels.draws", 3)))
+    assert SOFT in stale(write(tmp_path, default, both, ("students.1.distillation.alpha", 0.5)))
 
 
 def test_a_teacher_that_is_not_adapted_labels_classes_by_their_names(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ class Task(Section):
     COLUMN_SETTINGS: ClassVar[tuple[str, ...]] = ()
     # How soft labels of a kind's answers can be kept, the default first.
     ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("sampled", "top_k", "hidden")
+    # How a student learns its answers where the project file doesn't say: see `Distillation`.
+    ALPHA: ClassVar[float] = 0.0
+    ALIGNMENT: ClassVar[float] = 1.0
     # Which say in words what answers mean, to models that have not learned the task.
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ()
 
@@ -86,6 +89,8 @@ class ClassificationTask(Task):
     min_examples: Annotated[int, Field(ge=1)] = 8
 
     ENCODINGS: ClassVar[tuple[Encoding, ...]] = ("labels", "sampled", "top_k", "hidden")
+    ALPHA: ClassVar[float] = 0.7
+    ALIGNMENT: ClassVar[float] = 0.0
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("classes",)
 
 

@@ -98,6 +98,16 @@ class Project(Section):
                 )
         return self
 
+    @property
+    def softly_learned(self) -> list[AnyTask]:
+        """The tasks of which some student learns from soft labels."""
+        students = [(s.tasks, s.distillation) for s in self.students]
+        return [
+            task
+            for task in self.tasks
+            if any(task.name in names and how.alpha_of(task) for names, how in students)
+        ]
+
     def columns_of(self, source: str) -> list[str]:
         """Columns of a source's records that tasks read, beside those that `fields` maps."""
         named = [c for task in self.tasks if source in task.sources for c in task.columns]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stillhouse.config.base import AssetName, Fraction, Section
+from stillhouse.config.dataset import Task
 from stillhouse.config.training import TrainingSettings
 
 
@@ -18,13 +19,23 @@ class StudentInit(Section):
 
 class Distillation(TrainingSettings):
     """`alpha` is the soft labels' share of the loss. `alignment` is the weight of another term,
-    which draws the student's hidden states to its teacher's at first; 0 leaves it out."""
+    which draws the student's hidden states to its teacher's at first; 0 leaves it out.
+
+    Left out, both are what did best for each task's kind of answer (benchmarks/README.md): classes
+    are learned from soft labels, without alignment; written answers from the words, with.
+    """
 
     temperature: Annotated[float, Field(gt=0)] = 2.0
-    alpha: Fraction = 0.7
-    alignment: Annotated[float, Field(ge=0)] = 0.0
+    alpha: Fraction | None = None
+    alignment: Annotated[float, Field(ge=0)] | None = None
     epochs: Annotated[int, Field(ge=1)] = 4
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+
+    def alpha_of(self, task: Task) -> float:
+        return task.ALPHA if self.alpha is None else self.alpha
+
+    def alignment_of(self, task: Task) -> float:
+        return task.ALIGNMENT if self.alignment is None else self.alignment
 
 
 class Quantization(Section):

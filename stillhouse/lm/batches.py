@@ -42,6 +42,21 @@ class Batch:
         grid = self.packing.grid.cpu()
         return [row[:length] for row, length in zip(grid, self.lengths, strict=True)]
 
+    def distinct_rows(
+        self, texts: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The packed rows of these texts' tokens, each once; where each stands first among the
+        tokens of these texts one after another; and in how many of them it stands."""
+        import torch
+
+        every = self.rows_of_texts()
+        tokens = torch.cat([every[text] for text in texts])
+        rows, places, counts = tokens.unique(return_inverse=True, return_counts=True)
+        first = torch.full_like(rows, len(tokens))
+        first.scatter_reduce_(0, places, torch.arange(len(tokens)), "amin")
+        device = self.tokens.device
+        return rows.to(device), first.to(device), counts.to(device)
+
     @property
     def supervised(self) -> int:
         return int(self.gold.numel())

@@ -78,8 +78,10 @@ def distil_student(
 
     how = settings.distillation
     require_splits(dataset, tasks)
-    labels = LabelReader.open(soft_labels, headers, how.temperature)
-    _require_labels(labels, dataset, answered, settings)
+    labels = None
+    if softly := [task for task in tasks if how.alpha_of(task)]:
+        labels = LabelReader.open(soft_labels, headers, how.temperature)
+        _require_labels(labels, dataset, answered, settings.name, softly)
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
     vocabulary = None
@@ -98,12 +100,15 @@ def distil_student(
     model = load_model(target, device, torch.float32)
     pad_id = student_tokenizer.pad_token_id
     lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
+    alphas = {e.key: how.alpha_of(s.kind.task) for s in learned for e in s.examples}
+    weights = {s.kind.task.name: how.alignment_of(s.kind.task) for s in learned}
+    drawn = [e for s in learned if weights[s.kind.task.name] for e in s.examples]
     states = None
-    if how.alignment:
+    if drawn:
         states = TeacherStates(
             teacher,
             cut.kept_layers,
-            examples,
+            drawn,
             scratch / "hidden_states",
             fingerprint,
             teacher_ids=None if vocabulary is None else vocabulary.student_to_teacher,
@@ -114,11 +119,12 @@ def distil_student(
         model,
         TrainingData(
             examples,
-            _SoftTargets(labels, teacher, len(tokenizer), vocabulary),
+            _SoftTargets(labels, alphas, teacher, len(tokenizer), vocabulary) if labels else None,
             how.temperature,
-            how.alpha,
+            alphas,
             hidden_states=states,
-            alignment=how.alignment,
+            alignment=max(weights.values()),
+            aligned={e.key for e in drawn},
         ),
         how,
         evaluate=validated.of_epoch,
@@ -149,17 +155,17 @@ def distil_student(
 
 
 def _require_labels(
-    labels: LabelReader, dataset: Path, answered: Path | None, settings: Student
+    labels: LabelReader, dataset: Path, answered: Path | None, student: str, tasks: Sequence[Task]
 ) -> None:
     keys = (
         row["pair_id"]
-        for task in settings.tasks
-        for rows in training_rows(dataset, task, answered)
+        for task in tasks
+        for rows in training_rows(dataset, task.name, answered)
         for row in rows
     )
     if missing := len(labels.missing(keys)):
         raise UserError(
-            f"{settings.name}: {missing:,} training pairs have no soft label",
+            f"{student}: {missing:,} training pairs have no soft label",
             remedy="materialize `soft_labels` first, with the same dataset; `stillhouse run` makes "
             "everything in order.",
         )
@@ -184,18 +190,20 @@ def _vocabulary_of(
 
 
 class _SoftTargets:
-    """Soft labels of examples under the student's token ids, whatever their encodings."""
+    """Soft labels of examples under the student's token ids, whatever their encodings; none of
+    those whose share of the loss (`alphas`) is 0, which may have no label."""
 
     def __init__(
         self,
         labels: LabelReader,
+        alphas: Mapping[str, float],
         teacher: Path,
         teacher_tokens: int,
         vocabulary: PrunedVocabulary | None,
     ) -> None:
         import torch
 
-        self.labels = labels
+        self.labels, self.alphas = labels, alphas
         self.mapping = self.head = None
         if vocabulary is not None:
             self.mapping = torch.as_tensor(vocabulary.teacher_to_student)
@@ -203,4 +211,21 @@ class _SoftTargets:
             self.head = Head.read(teacher, teacher_tokens, pick_device())
 
     def __call__(self, examples: Sequence[Example]) -> SparseTargets:
-        return self.labels.targets([e.key for e in examples], mapping=self.mapping, head=self.head)
+        from stillhouse.soft_labels.targets import SparseTargets
+
+        softly = [e for e in examples if self.alphas[e.key]]
+        if not softly:
+            rows = sum(len(e.response_ids) for e in examples)
+            return SparseTargets.empty(rows, self.labels.temperature)
+        found = self.labels.targets([e.key for e in softly], mapping=self.mapping, head=self.head)
+        if len(softly) == len(examples):
+            return found
+        pieces, row = [], 0
+        for example in examples:
+            rows = len(example.response_ids)
+            if self.alphas[example.key]:
+                pieces.append(found.slice(row, row + rows))
+                row += rows
+            else:
+                pieces.append(SparseTargets.empty(rows, found.temperature))
+        return SparseTargets.concatenate(pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +103,7 @@ def label_pairs(
     settings: SoftLabels,
     temperatures: Sequence[float],
     *,
+    softly: Set[str] | None = None,
     answered: Path | None = None,
     teacher_digest: str,
     max_tokens: int,
@@ -110,7 +111,8 @@ def label_pairs(
     cache: Path,
 ) -> SoftLabelsFacts:
     """Label the training pairs that have no soft label yet, below `folder`; those of the table
-    `answered`, which the teacher answered itself, are among them.
+    `answered`, which the teacher answered itself, are among them. Of the tasks only those that are
+    learned `softly` are labelled (None: all of them).
 
     Shards of `shard_pairs` pairs are written as they are finished, so a killed run loses at most
     one. `teacher` is the adapted teacher's folder; `teacher_digest` stands for its content and for
@@ -133,7 +135,8 @@ def label_pairs(
     fingerprint = tokenizer_fingerprint(teacher)
     stores: dict[LabelEncoding, LabelStore] = {}
     work = []
-    for kind in kinds:
+    chosen = [k for k in kinds if softly is None or k.task.name in softly]
+    for kind in chosen:
         named = settings.encoding_of(kind.task, adapted=not untrained)
         encodings = encodings_of(
             settings, named, temperatures,
@@ -156,14 +159,15 @@ def label_pairs(
             context = context_length(teacher)
             prompters = [
                 Prompter(encoder, in_words.prompt, kind, dataset, context, in_words.vocabulary)
-                for kind in kinds
+                for kind in chosen
             ]
         _label_tasks_in_words(model, work, prompters, answered, settings)
         parts = TeacherParts(model, model, None)
         if not in_words:
-            # Validation too: what the adaptation cached of it stays.
+            # Validation and the other tasks too: what the adaptation cached of them stays.
             held = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
-            splits = [*(part.split for part in work), *held]
+            others = [training_examples(k, dataset, encoder) for k in kinds if k not in chosen]
+            splits = [*(part.split for part in work), *held, *others]
             parts = split_teacher(
                 model, [e for split in splits for e in split.examples],
                 top_layers=top_layers, cache=cache, pad_id=tokenizer.pad_token_id,

@@ -45,9 +45,10 @@ CACHED_ELEMENTS = 1 << 21
 
 @dataclass(frozen=True)
 class LossSettings:
-    """The numbers of `distillation_loss`, checked; `vocab` counts the real columns."""
+    """The numbers of `distillation_loss`, checked; `vocab` counts the real columns, and `alpha` is
+    that of all rows or [rows]."""
 
-    alpha: float
+    alpha: float | Tensor
     temperature: float
     denominator: float
     vocab: int
@@ -99,7 +100,7 @@ class _FusedLoss(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight, dtype=exact) if need_weight else None
         grad_bias = torch.zeros_like(bias, dtype=exact) if need_bias else None
         grad_values = torch.zeros_like(values, dtype=exact) if need_values else None
-        sums = hidden.new_zeros(2, dtype=exact)
+        sums = hidden.new_zeros(3, dtype=exact)
         scale = 1 / settings.denominator
         # Memory used over and over: fresh pages cost a CPU more than the arithmetic on them.
         multiple = rows_multiple(factor, hidden.device)
@@ -121,7 +122,11 @@ class _FusedLoss(torch.autograd.Function):
                 for few in _slices(part.start, part.stop, cached):
                     z = logits[few.start - part.start : few.stop - part.start]
                     labels = None if targets is None else targets.slice(few.start, few.stop)
-                    sums += _logits_to_gradient(z, spare[: len(z)], gold[few], labels, settings)
+                    share = settings.alpha
+                    alpha = share[few] if isinstance(share, Tensor) else share
+                    sums += _logits_to_gradient(
+                        z, spare[: len(z)], gold[few], labels, settings, alpha
+                    )
                 logits[count:] = 0
                 if grad_bias is not None:
                     grad_bias[:vocab] += scale * logits.sum(0)
@@ -136,7 +141,7 @@ class _FusedLoss(torch.autograd.Function):
                     grad_weight[:vocab].addmm_(dz.t(), h, alpha=scale)
                 elif grad_weight is not None:
                     grad_weight[:vocab].add_(torch.mm(dz.t(), h), alpha=scale)
-        kl, ce = sums[0] * scale, sums[1] * scale
+        loss, kl, ce = sums * scale
         if grad_hidden is not None:
             grad_hidden *= scale
         grads = (grad_hidden, grad_weight, grad_bias, grad_values)
@@ -147,7 +152,6 @@ class _FusedLoss(torch.autograd.Function):
             )
         )
         ctx.mark_non_differentiable(kl, ce)
-        loss = settings.alpha * settings.temperature**2 * kl + (1 - settings.alpha) * ce
         return loss, kl, ce
 
     @staticmethod
@@ -174,13 +178,19 @@ def _multiply(a: Tensor, b: Tensor, *, out: Tensor, scale: float = 1.0) -> None:
 
 
 def _logits_to_gradient(
-    z: Tensor, spare: Tensor, gold: Tensor, targets: SparseTargets | None, settings: LossSettings
+    z: Tensor,
+    spare: Tensor,
+    gold: Tensor,
+    targets: SparseTargets | None,
+    settings: LossSettings,
+    alpha: float | Tensor,
 ) -> Tensor:
     """Turn logits / T, `z` [rows, vocab], in place into the loss's gradient by the logits.
 
-    `spare` is memory of the same shape. Returns the sums of divergence and cross-entropy over rows.
+    `spare` is memory of the same shape, `alpha` that of these rows. Returns the sums over rows of
+    the loss, the divergence and the cross-entropy.
     """
-    temperature, alpha = settings.temperature, settings.alpha
+    temperature = settings.temperature
     if targets is None:
         ids = gold.new_zeros(len(z), 0)
         probs, tail = z.new_zeros(len(z), 0), z.new_zeros(len(z))
@@ -210,7 +220,7 @@ def _logits_to_gradient(
     top_hard, kept_hard = temperature * top, temperature * z_kept
     log_rest_hard = (top_hard + hard_sum.log()).masked_fill_(no_rest, -torch.inf)
     log_all = torch.cat([kept_hard, log_rest_hard[:, None]], dim=1).logsumexp(1)
-    ce = (log_all - temperature * z_gold)[has_gold].sum()
+    ce = (log_all - temperature * z_gold).masked_fill(~has_gold, 0.0)
     ce_weight = (1 - alpha) * has_gold.to(z.dtype)
     hard_factor = (ce_weight * (top_hard - log_all).exp_()).masked_fill_(no_rest, 0.0)
     grad_kept = ce_weight[:, None] * (kept_hard - log_all[:, None]).exp_()
@@ -223,7 +233,8 @@ def _logits_to_gradient(
         absent = torch.cat([~present, no_rest[:, None]], dim=1)
         p = torch.cat([probs, tail[:, None]], dim=1).masked_fill_(absent, 0.0)
         kl, g, q = _divergence(p, log_q.masked_fill_(absent, 0.0), absent, settings.divergence)
-        d = alpha * temperature * (g - g.sum(1, keepdim=True) * q)
+        share = alpha[:, None] if isinstance(alpha, Tensor) else alpha
+        d = share * temperature * (g - g.sum(1, keepdim=True) * q)
         grad_kept += d[:, :-1]
         soft_factor = d[:, -1] / rest_sum
 
@@ -236,22 +247,23 @@ def _logits_to_gradient(
         z.mul_(soft_factor[:, None]).addcmul_(rest_hard, hard_factor[:, None])
     z.scatter_add_(1, ids, grad_kept)
     z.scatter_add_(1, gold, -ce_weight[:, None])
-    return torch.stack([kl, ce])
+    loss = alpha * temperature**2 * kl + (1 - alpha) * ce
+    return torch.stack([loss.sum(), kl.sum(), ce.sum()])
 
 
 def _divergence(
     p: Tensor, log_q: Tensor, absent: Tensor, divergence: Divergence
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum of the divergence over rows and buckets; its derivative by log q, up to a multiple of
-    q (which the softmax removes); and q. Absent buckets have p = 0 and log q = 0."""
+    """The divergence of each row; its derivative by log q, up to a multiple of q (which the softmax
+    removes); and q. Absent buckets have p = 0 and log q = 0."""
     tiny = torch.finfo(p.dtype).tiny
     log_p = p.clamp_min(tiny).log_()
     q = log_q.exp().masked_fill_(absent, 0.0)
     if divergence == "forward_kl":
-        return (p * (log_p - log_q)).sum(), -p, q
+        return (p * (log_p - log_q)).sum(1), -p, q
     if divergence == "reverse_kl":
         g = q * (log_q - log_p)
-        return g.sum(), g, q
+        return g.sum(1), g, q
     log_m = ((p + q) / 2).clamp_min(tiny).log_()
     g = q * (log_q - log_m) / 2
-    return g.sum() + (p * (log_p - log_m)).sum() / 2, g, q
+    return g.sum(1) + (p * (log_p - log_m)).sum(1) / 2, g, q

@@ -39,7 +39,7 @@ def distillation_loss(
     gold: torch.Tensor,
     targets: SparseTargets | None,
     *,
-    alpha: float,
+    alpha: float | torch.Tensor,
     temperature: float,
     denominator: int | float,
     valid_vocab: int | None = None,
@@ -58,6 +58,7 @@ def distillation_loss(
         gold: int64[rows], `NO_GOLD` where a row has no gold token.
         targets: soft labels of the same rows, with the student's ids; None for plain
             cross-entropy, whatever `alpha` is.
+        alpha: the soft labels' share of the loss, of all rows or float32[rows].
         denominator: supervised tokens in the whole accumulated batch, all micro-batches and all
             processes. Losses of micro-batches then simply add up.
         valid_vocab: columns from here on are padding of the embedding: no probability, no
@@ -93,7 +94,7 @@ def reference_loss(
     gold: torch.Tensor,
     targets: SparseTargets | None,
     *,
-    alpha: float,
+    alpha: float | torch.Tensor,
     temperature: float,
     denominator: int | float,
     valid_vocab: int | None = None,
@@ -112,9 +113,10 @@ def reference_loss(
     exact = torch.promote_types(hidden.dtype, torch.float32)
     logits = linear(hidden.to(exact), weight.to(exact), None if bias is None else bias.to(exact))
     logits = logits[:, :valid_vocab]
-    ce = cross_entropy(logits, gold, ignore_index=NO_GOLD, reduction="sum") / denominator
+    ce = cross_entropy(logits, gold, ignore_index=NO_GOLD, reduction="none")
     if targets is None:
-        return LossParts(ce, torch.zeros_like(ce), ce.detach())
+        total = ce.sum() / denominator
+        return LossParts(total, torch.zeros_like(total), total.detach())
 
     log_q = (logits / temperature).log_softmax(1)
     present = targets.ids >= 0
@@ -137,9 +139,10 @@ def reference_loss(
     else:
         log_m = ((p + q) / 2).clamp_min(torch.finfo(exact).tiny).log()
         terms = (p * (log_p - log_m) + q * (log_q - log_m)) / 2
-    kl = terms.sum() / denominator
+    kl = terms.sum(1)
     loss = alpha * temperature**2 * kl + (1 - alpha) * ce
-    return LossParts(loss, kl.detach(), ce.detach())
+    parts = [part.sum() / denominator for part in (loss, kl.detach(), ce.detach())]
+    return LossParts(*parts)
 
 
 def hidden_distance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,21 +32,30 @@ class TrainingData:
 
     `targets` returns the soft labels of examples, in order, as rows of response tokens;
     `embeddings` the [length, hidden] inputs that replace their token ids (see teacher/trunk.py).
-    `alpha` is the soft labels' share of the loss, `temperature` theirs; without soft labels
-    neither matters. `rows` are those of a frozen output embedding that are trained.
+    `alpha` is the soft labels' share of the loss, or that of each example by its key;
+    `temperature` is theirs; without soft labels neither matters. `rows` are those of a frozen
+    output embedding that are trained.
 
-    `hidden_states` returns for each example what the outputs of the model's layers are drawn to,
-    [layers, length, hidden], with a weight of `alignment` that fades out as training goes on.
+    `hidden_states` returns for examples what the outputs of the model's layers are drawn to,
+    [layers, length, hidden] each, with a weight of `alignment` that fades out as training goes on.
+    Only the examples whose keys are `aligned` are drawn at all; None is every one.
     """
 
     examples: Sequence[Example]
     targets: Callable[[Sequence[Example]], SparseTargets] | None = None
     temperature: float = 1.0
-    alpha: float = 0.0
+    alpha: float | Mapping[str, float] = 0.0
     embeddings: Embeddings | None = None
     rows: Callable[[], TrainedRows] | None = None
     hidden_states: Callable[[Sequence[Example]], Sequence[torch.Tensor]] | None = None
     alignment: float = 0.0
+    aligned: Set[str] | None = None
+
+    def drawn(self, examples: Sequence[Example]) -> list[int]:
+        """Which of them have hidden states to be drawn to."""
+        if self.hidden_states is None:
+            return []
+        return [i for i, e in enumerate(examples) if self.aligned is None or e.key in self.aligned]
 
 
 class Stepper:
@@ -78,7 +87,8 @@ class Stepper:
         # All micro-batches share these denominators: averaging each one apart would weigh tokens
         # of short batches more.
         tokens = sum(len(e.response_ids) for micro in group for e in micro)
-        positions = sum(len(e.ids) - 1 for micro in group for e in micro)
+        # Of what is drawn to a teacher: a few such texts among others count as much as many do.
+        positions = sum(len(micro[i].ids) - 1 for micro in group for i in self.data.drawn(micro))
         terms = []
         for micro in group:
             terms.append(self._backward(micro, tokens, positions, alignment))
@@ -96,7 +106,8 @@ class Stepper:
         self.masters.publish()
         parts = {name: total * tokens for name, total in zip(TERMS, sums, strict=True)}
         parts |= {"tokens": float(tokens), "aligned": float(tokens)}
-        return parts if alignment else {n: v for n, v in parts.items() if "align" not in n}
+        drawn = alignment and positions
+        return parts if drawn else {n: v for n, v in parts.items() if "align" not in n}
 
     def _backward(
         self, micro: list[Example], tokens: int, positions: int, alignment: float
@@ -111,12 +122,17 @@ class Stepper:
             device=model.device,
             embeddings=data.embeddings(micro) if data.embeddings else None,
         )
-        drawn = hidden = None
-        if alignment and data.hidden_states is not None:
+        drawn = None
+        texts = data.drawn(micro) if alignment else []
+        if texts and data.hidden_states is not None:
             hidden, states = layered_hidden(model, batch)
-            there = torch.cat(list(data.hidden_states(micro)), dim=1).to(hidden.device)
-            share = batch.packing.counts / positions
-            drawn = hidden_distance(states, there[:, batch.packing.first], share)
+            goal = torch.cat(list(data.hidden_states([micro[i] for i in texts])), dim=1)
+            rows, first, counts = batch.distinct_rows(texts)
+            drawn = hidden_distance(
+                [state[rows] for state in states],
+                goal.to(hidden.device)[:, first],
+                counts / positions,
+            )
         else:
             hidden = response_hidden(model, batch)
         parts = distillation_loss(
@@ -124,7 +140,7 @@ class Stepper:
             output_weight(model),
             batch.gold,
             data.targets(micro).to(batch.gold.device) if data.targets else None,
-            alpha=data.alpha,
+            alpha=self._alpha(micro),
             temperature=data.temperature,
             denominator=tokens,
             valid_vocab=self.vocabulary,
@@ -134,3 +150,13 @@ class Stepper:
         loss.backward()  # type: ignore[no-untyped-call]
         drawn = torch.zeros_like(parts.ce) if drawn is None else drawn.detach()
         return torch.stack([parts.loss.detach(), parts.kl, parts.ce, drawn])
+
+    def _alpha(self, micro: list[Example]) -> float | torch.Tensor:
+        """Of all rows of response tokens, or of each."""
+        import torch
+
+        alpha = self.data.alpha
+        if not isinstance(alpha, Mapping):
+            return alpha
+        rows = [alpha[e.key] for e in micro for _ in e.response_ids]
+        return torch.tensor(rows, device=self.model.device)

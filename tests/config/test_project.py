@@ -63,6 +63,20 @@ def test_errors_name_file_line_field_and_remedy(
     assert len(text.splitlines()) < 20
 
 
+def test_soft_labels_are_for_what_a_student_learns_from_them(write: Callable[[str], Path]) -> None:
+    both = MINIMAL.replace("teachers:", GIST).replace("tasks: [routing]", "tasks: [routing, gist]")
+    expected = {
+        "": ["routing"],
+        ", distillation: {alpha: 0.5}": ["routing", "gist"],
+        ", distillation: {alpha: 0}": [],
+    }
+    for how, tasks in expected.items():
+        project = load_project(write(both.replace("name: router", f"name: router{how}")))
+        assert [task.name for task in project.softly_learned] == tasks
+    alone = load_project(write(MINIMAL.replace("teachers:", GIST)))  # a task without a student
+    assert [task.name for task in alone.softly_learned] == ["routing"]
+
+
 def test_what_says_that_there_is_no_answer_says_something(write: Callable[[str], Path]) -> None:
     asked = GIST.replace("summarization", "question_answering")
     text = MINIMAL.replace("teachers:", asked.replace("}", ", no_answer: '%s'}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from stillhouse.errors import UserError
 from stillhouse.evaluate.predictions import predict
 from stillhouse.facts import CheckpointFacts, SoftLabelsFacts
 from stillhouse.models.importing import describe
+from stillhouse.student.alignment import TeacherStates
 from stillhouse.student.distil import distil_student
 from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher
@@ -69,7 +70,12 @@ def adapted(
 @pytest.fixture
 def label(routing: Task, tmp_path: Path) -> Callable[..., SoftLabelsFacts]:
     def call(
-        teacher: Path, dataset: Path, *, tasks: Sequence[Task] = (routing,), **settings: Any
+        teacher: Path,
+        dataset: Path,
+        *,
+        tasks: Sequence[Task] = (routing,),
+        softly: Set[str] | None = None,
+        **settings: Any,
     ) -> SoftLabelsFacts:
         return label_pairs(
             teacher,
@@ -78,6 +84,7 @@ def label(routing: Task, tmp_path: Path) -> Callable[..., SoftLabelsFacts]:
             tasks,
             SoftLabels.model_validate(settings),
             [1.0],
+            softly=softly,
             teacher_digest="teacher",
             max_tokens=64,
             top_layers=2,
@@ -97,6 +104,7 @@ def distil(routing: Task, tmp_path: Path) -> Callable[..., CheckpointFacts]:
         *,
         tasks: Sequence[Task] = (routing,),
         temperature: float = 1.0,
+        alpha: float | None = 1.0,  # the soft labels alone
     ) -> CheckpointFacts:
         student = Student(
             name="router",
@@ -104,7 +112,7 @@ def distil(routing: Task, tmp_path: Path) -> Callable[..., CheckpointFacts]:
             init=StudentInit(layers=2),
             distillation=Distillation(
                 temperature=temperature,
-                alpha=1.0,  # the soft labels alone
+                alpha=alpha,
                 epochs=epochs,
                 patience=epochs,
                 batch_size=1,
@@ -282,3 +290,39 @@ def test_a_temperature_without_soft_labels_is_told_before_time_is_spent(
     with pytest.raises(UserError, match=r"no soft labels at distillation\.temperature 3\n"):
         distil(adapted, routing_dataset, labels, temperature=3.0)
     assert not list((tmp_path / "student").iterdir())
+
+
+def test_each_task_is_learned_as_its_kind_of_answer_is_by_default(
+    tiny_teacher: Path,
+    routing: Task,
+    routing_pairs: Pairs,
+    write_dataset: WriteDataset,
+    label: Callable[..., SoftLabelsFacts],
+    distil: Callable[..., CheckpointFacts],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Classes from soft labels; what is written from its words and the teacher's hidden states,
+    without any soft label."""
+    asked: set[str] = set()
+    original = TeacherStates.__call__
+    monkeypatch.setattr(
+        TeacherStates,
+        "__call__",
+        lambda self, examples: (asked.update(e.key for e in examples), original(self, examples))[1],
+    )
+    written = written_pairs(routing_pairs)
+    tasks = [routing, written_task()]
+    dataset = write_dataset(tmp_path / "d", [*routing_pairs, *written])
+    labels = label(tiny_teacher, dataset, tasks=tasks, softly={routing.name})
+    assert list(labels.encodings) == [routing.name]
+    facts = distil(tiny_teacher, dataset, labels, epochs=3, tasks=tasks, alpha=None)
+    assert asked == {r["pair_id"] for r in written if r["split"] == "train"}
+    assert [record.get("alignment", 0) > 0 for record in facts.history] == [True, True, False]
+    assert facts.history[-1]["kl"] > 0
+    none = label(tiny_teacher, dataset, tasks=tasks, softly=set())
+    assert (none.headers, none.tokens, none.digests) == ([], 0, {})
+    facts = distil(tiny_teacher, dataset, none, epochs=2, tasks=tasks[1:], alpha=None)
+    assert facts.history[-1]["ce"] < facts.history[0]["ce"]
+    with pytest.raises(UserError, match="no soft labels at"):
+        distil(tiny_teacher, dataset, none, tasks=tasks, alpha=None)

@@ -94,6 +94,32 @@ def test_equals_the_plain_formula(kind, divergence, temperature, alpha):
     assert got[4].abs().sum() > 0 or (kind == "none" and alpha == 1)
 
 
+@pytest.mark.parametrize(("kind", "divergence"), CASES)
+def test_each_row_may_have_its_own_alpha(kind, divergence):
+    hidden, weight, gold, teacher = make()
+    bias = torch.linspace(-1, 1, VOCAB, dtype=torch.float64)
+    targets = encoded(kind, teacher, 2.0)
+    kwargs = {"temperature": 2.0, "denominator": 17, "divergence": divergence}
+    args = (hidden, weight, bias, gold, targets)
+    alpha = uniform(ROWS, seed=5)
+    alpha[::3] = 0.0
+    expected = value_and_gradients(reference_loss, *args, alpha=alpha, **kwargs)
+    got = value_and_gradients(distillation_loss, *args, alpha=alpha, **kwargs, chunk_rows=5)
+    alone = [
+        value_and_gradients(
+            reference_loss,
+            hidden[row : row + 1], weight, bias, gold[row : row + 1],
+            targets and targets.slice(row, row + 1), alpha=float(alpha[row]), **kwargs,
+        )
+        for row in range(ROWS)
+    ]  # fmt: skip
+    for place, (fused, plain) in enumerate(zip(got, expected, strict=True)):
+        torch.testing.assert_close(fused, plain, rtol=1e-9, atol=1e-11)
+        parts = [one[place] for one in alone]
+        one_by_one = torch.cat(parts) if place == 3 else torch.stack(parts).sum(0)
+        torch.testing.assert_close(fused, one_by_one, rtol=1e-9, atol=1e-11)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     rows=st.integers(4, ROWS),
