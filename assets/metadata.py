@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
 from stillhouse.state import Artefact, State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.query import query
@@ -66,11 +67,11 @@ def _relative(path: Path, state: State) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _preview(sql: str, table: Path) -> Any:
+def _preview(sql: str, table: Path, **others: Path) -> Any:
     """A few rows of a masked table. Their text is untrusted: it can't leave its cell."""
     from stillhouse.report.markdown import markdown_table
 
-    found = query(sql, t=table)
+    found = query(sql, t=table, **others)
     rows = [
         ["" if cell is None else str(cell) for cell in row.values()] for row in found.to_pylist()
     ]
@@ -78,8 +79,11 @@ def _preview(sql: str, table: Path) -> Any:
 
 
 def _masked(_: Any, state: State, artefact: Artefact) -> Shown:
-    table = state.layout.table(artefact.step.name)
-    return {"sample": _preview("SELECT title, text FROM t WHERE len(entities) > 0 LIMIT 5", table)}
+    allowed = levels_up_to(state.project.privacy.train_up_to)
+    sql = f"""SELECT title, text FROM t JOIN levels USING (doc_id)
+              WHERE len(entities) > 0 AND level IN ({allowed}) LIMIT 5"""  # noqa: S608 - our names
+    levels = state.layout.table(NAME)
+    return {"sample": _preview(sql, state.layout.table(artefact.step.name), levels=levels)}
 
 
 def _quality(_: Any, state: State, artefact: Artefact) -> Shown:

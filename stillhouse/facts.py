@@ -53,6 +53,17 @@ class ParsedDocumentsFacts:
 
 
 @dataclass(frozen=True)
+class DocumentConfidentialityFacts:
+    """Documents by their level, and by what gave it: "source", "folder", "marking", "property",
+    "rule", or "lowered" where a person's rule set it below what all others say."""
+
+    digest: str
+    documents: int
+    by_level: dict[str, int]
+    by_reason: dict[str, int]
+
+
+@dataclass(frozen=True)
 class MaskedDocumentsFacts:
     """`computed`, `reused` and `dropped` count documents."""
 
@@ -96,7 +107,8 @@ class PiiQualityFacts:
 
 @dataclass(frozen=True)
 class UniqueDocumentsFacts:
-    """`label_conflicts` counts clusters whose members carry different labels."""
+    """`unique` counts clusters, `withheld` those of them in which a document is more confidential
+    than what is trained on; `label_conflicts` those whose members carry different labels."""
 
     digest: str
     documents: int
@@ -105,6 +117,7 @@ class UniqueDocumentsFacts:
     near_duplicates: int
     label_conflicts: int
     by_label: dict[str, int]
+    withheld: int = 0
 
 
 @dataclass(frozen=True)

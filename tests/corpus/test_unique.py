@@ -56,6 +56,8 @@ def find(layout: Layout) -> Find:
         }
         masked = {"doc_id": ids, "title": parsed.pop("title"), "text": list(texts.values())}
         masked["columns"] = parsed["columns"]
+        levels = {"doc_id": ids, "level": parsed.pop("level", ["internal"] * len(ids))}
+        write_table(layout.table("document_confidentiality"), pa.table(levels))
         write_table(layout.table("source_files"), pa.table(FILES))
         write_table(layout.table("parsed_documents"), pa.table(parsed))
         write_table(layout.table("masked_documents"), pa.table(masked))
