@@ -54,7 +54,10 @@ def parsing(at: Where) -> dict[str, Any]:
 
 
 # Settings of privacy that are about what becomes of documents.
-AFTER_MASKING = ("train_up_to", "markings", "confidentiality_rules")
+AFTER_MASKING = (
+    *("train_up_to", "markings", "confidentiality_rules"),
+    *("quasi_identifiers", "max_unique", "max_below_5"),
+)
 
 
 def masking(at: Where) -> dict[str, Any]:

@@ -22,6 +22,12 @@ CONFIDENTIALITY_ORDER: tuple[Confidentiality, ...] = (
 Operator = Literal["pseudonymize", "surrogate", "mask", "mask_last_4", "hash", "replace", "redact"]
 
 
+QuasiIdentifier = Literal["date", "age", "place", "role", "organisation", "rare_word"]
+QUASI_IDENTIFIERS: tuple[QuasiIdentifier, ...] = (
+    *("date", "age", "place", "role", "organisation", "rare_word"),
+)
+
+
 def operator_of(chosen: Operator | Mapping[str, Operator], kind: str) -> Operator:
     """The operator of a kind, where one is chosen for all, or one a kind and a `default`."""
     if isinstance(chosen, str):
@@ -145,6 +151,15 @@ class Privacy(Section):
         {}, description="your own words for a level, as they stand on documents or labels"
     )
     confidentiality_rules: list[ConfidentialityRule] = []
+    quasi_identifiers: list[QuasiIdentifier] = Field(
+        list(QUASI_IDENTIFIERS), description="what an outsider may know of whom a text is about"
+    )
+    max_unique: Fraction | None = Field(
+        None, description="share of documents that may be told from all others (k = 1)"
+    )
+    max_below_5: Fraction | None = Field(
+        None, description="share that may be told from all but three others (k < 5)"
+    )
     pii_gold: Path | None = Field(
         None, description="texts with their personal data marked: what masking is measured against"
     )
