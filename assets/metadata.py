@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
+from stillhouse.corpus.reidentification_risk import BY_K, COVERS, WORST_COMBINATIONS
 from stillhouse.state import Artefact, State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.query import query
@@ -96,6 +97,15 @@ def _quality(_: Any, state: State, artefact: Artefact) -> Shown:
     return {"by_kind": _preview(sql, state.layout.table(artefact.step.name))}
 
 
+def _risk(_: Any, state: State, artefact: Artefact) -> Shown:
+    table = state.layout.table(artefact.step.name)
+    return {
+        "covers": COVERS,
+        "worst_combinations": _preview(WORST_COMBINATIONS, table),
+        "by_k": _preview(BY_K, table),
+    }
+
+
 def _unique(_: Any, state: State, artefact: Artefact) -> Shown:
     table = state.layout.table(artefact.step.name)
     sql = "SELECT copies, source, text FROM t ORDER BY copies DESC, doc_id LIMIT 5"
@@ -148,6 +158,7 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "masked_documents": _masked,
     "pii_quality": _quality,
     "unique_documents": _unique,
+    "reidentification_risk": _risk,
     "instruction_pairs": _pairs,
     "dataset_splits": _splits,
     "review_sample": _review,

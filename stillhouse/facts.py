@@ -121,6 +121,31 @@ class UniqueDocumentsFacts:
 
 
 @dataclass(frozen=True)
+class ReidentificationRiskFacts:
+    """k, l and t of what is detected in the documents (see corpus/reidentification_risk.py): the
+    least `k` and `l` and the largest `t` of all, and shares of documents.
+
+    `unique_share` have k = 1 (`unique_documents` of them), `below_5_share` k < 5; those
+    `..._without_words` when nobody knows rare words. `one_label_share` of the documents that are
+    not unique are told apart by their label: all that something known fits have the same.
+    """
+
+    digest: str
+    documents: int
+    documents_with_any: int
+    unique_documents: int
+    unique_share: float
+    below_5_share: float
+    unique_share_without_words: float
+    below_5_share_without_words: float
+    k: int | None
+    l: int | None  # noqa: E741 - its name in the literature
+    t: float | None
+    one_label_share: float | None
+    computed: int
+
+
+@dataclass(frozen=True)
 class InstructionPairsFacts:
     """`by_answer` counts pairs by "task:answer" where a kind of task has countable answers.
 

@@ -45,6 +45,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         4,
         ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup", "corpus/pii/invented.py"),
     ),
+    "risk": (1, ("corpus/reidentification_risk.py", "corpus/risk")),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (3, ("dataset/splits.py", "corpus/comparing.py", "corpus/pii/invented.py")),
     "review": (2, ("dataset/review.py",)),
@@ -218,8 +219,17 @@ _ROWS = (
         code=("deduplication",), kinds=("duckdb", "parquet"), folder=_table("unique_documents"),
     ),
     Step(
+        "reidentification_risk", "corpus", "project",
+        reads={"unique_documents": _content},
+        # Limits are compared in every run.
+        settings=lambda at: shapes.only(at.project.privacy, "quasi_identifiers"),
+        facts=facts.ReidentificationRiskFacts,
+        code=("risk",), kinds=("duckdb", "parquet"), folder=_table("reidentification_risk"),
+        libraries=lambda _: ("phonenumbers",),
+    ),
+    Step(
         "instruction_pairs", "dataset", "project",
-        reads={"unique_documents": _content, "pii_quality": _gate},
+        reads={"unique_documents": _content, "pii_quality": _gate, "reidentification_risk": _gate},
         settings=shapes.pairs,
         facts=facts.InstructionPairsFacts,
         code=("tasks",), kinds=("python", "parquet"), folder=_table("instruction_pairs"),

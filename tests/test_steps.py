@@ -40,6 +40,7 @@ students:
 
 PARSED, MASKED, UNIQUE = "parsed_documents", "masked_documents", "unique_documents"
 QUALITY, LEVELS = "pii_quality", "document_confidentiality"
+RISK = "reidentification_risk"
 PAIRS, SPLITS, TEACHER = "instruction_pairs", "dataset_splits", "teacher_model"
 ADAPTED, ANSWERS, SOFT = "adapted_teacher", "teacher_answers", "soft_labels"
 TRAINED = {"small/checkpoint", "big/checkpoint"}
@@ -76,6 +77,9 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("privacy.phone_regions", ["JP"], {MASKED, QUALITY}),
     ("privacy.train_up_to", "public", {UNIQUE, PAIRS}),
     ("privacy.markings", {"Grade 7": "restricted"}, {LEVELS}),
+    ("privacy.quasi_identifiers", ["date", "place"], {RISK}),
+    ("privacy.max_unique", 0.1, set()),  # compared in every run
+    ("privacy.max_below_5", 0.1, set()),
     ("privacy.confidentiality_rules", [{"path": "wiki/**", "level": "restricted"}], {LEVELS}),
     ("privacy.pii_gold", "gold.jsonl", {QUALITY}),
     ("privacy.min_recall", 0.5, set()),  # compared in every run

@@ -1,1 +1,1 @@
-"""What still says whom a masked text is about: quasi-identifiers, and the words they are told by."""
+"""What still says whom a masked text is about, and the words that it is told by."""

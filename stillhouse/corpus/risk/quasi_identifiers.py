@@ -30,14 +30,18 @@ Found = tuple[QuasiIdentifier, str]
 
 # Stands where somebody was named.
 SOMEBODY = "\u25c6"
-_MASKED = re.compile(rf"{PSEUDONYM}|<([A-Z_]+)>|({SURROGATE.removeprefix('(?i)')})|\b{PLACE}\b|\*{{3,}}")
+_MASKED = re.compile(
+    rf"{PSEUDONYM}|<([A-Z_]+)>|({SURROGATE.removeprefix('(?i)')})|\b{PLACE}\b|\*{{3,}}"
+)
 
 _MONTH = "|".join(sorted((re.escape(name) for name in MONTHS), key=len, reverse=True))
 DATES = (
     re.compile(r"\b(?P<y>(?:19|20|25)\d\d)[-/.](?P<m>\d{1,2})[-/.]\d{1,2}\b"),
     re.compile(r"\b(?P<a>\d{1,2})[-/.] ?(?P<m>\d{1,2})[-/.] ?(?P<y>(?:19|20|25)\d\d)\b"),
-    re.compile(rf"\b(?:\d{{1,2}}(?:st|nd|rd|th|er|\.)?\s+)?(?:of )?(?P<n>{_MONTH})\.?,?\s+(?P<y>(?:19|20|25)\d\d)\b", re.I),
-    re.compile(rf"\b(?P<n>{_MONTH})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+(?P<y>(?:19|20)\d\d)\b", re.I),
+    re.compile(rf"(?<![^\W\d_])(?P<n>{_MONTH})\.?,?\s+(?P<y>(?:19|20|25)\d\d)\b", re.I),
+    re.compile(
+        rf"\b(?P<n>{_MONTH})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+(?P<y>(?:19|20)\d\d)\b", re.I
+    ),
     re.compile(r"(?P<y>(?:19|20)\d\d)年\s?(?P<m>\d{1,2})月"),
 )  # fmt: skip
 AGES = (
@@ -71,18 +75,27 @@ THAI_PLACE = re.compile(r"(?:จังหวัด|จ\.|อำเภอ|อ\.|�
 KANJI = re.compile(r"[一-龯ヶケ]{2,}")
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|[。\n]+")
-WORD = re.compile(r"[^\W\d_]{4,}")
+# Of scripts that part their words.
+WORD = re.compile("[A-Za-zÀ-ɏͰ-ӿ]{4,}")
 MOST_WORDS = 40  # of a text, in the order in which they come
 
 
 def quasi_identifiers(text: str) -> list[Found]:
     """What is found in a masked text, each once; words are those that stand beside somebody, all
     of them: which are rare only the other texts say."""
-    text = _MASKED.sub(lambda m: SOMEBODY if (m[1] or m[2] or "PERSON").upper() == "PERSON" else " ", text)
+    text = _MASKED.sub(_somebody, text)
     found: dict[Found, None] = {}
-    for search in (_dates, _ages, _roles, _organisations, _places, _words):
+    for search in (_dates, _ages, _roles, _organisations, _places):
         found.update(dict.fromkeys(search(text)))
-    return list(found)
+    told = {word for _, value in found for word in value.split()}
+    words = dict.fromkeys(word for word in _words(text) if word[1] not in told)
+    return [*found, *words]
+
+
+def _somebody(masked: re.Match[str]) -> str:
+    """A person's pseudonym, surrogate, kind or stars; a space for anything else."""
+    kind = masked[1] or masked[2] or ("PERSON" if masked[3] else "")
+    return SOMEBODY if kind.upper() == "PERSON" else " "
 
 
 def _dates(text: str) -> Iterator[Found]:
@@ -111,7 +124,11 @@ def _role_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     spaced = "|".join(re.escape(word).replace(r"\ ", "[ -]") for word in latin)
     unspaced = "|".join(sorted(ROLES_UNSPACED.split(), key=len, reverse=True))
     endings = "|".join(ENDINGS)
-    return re.compile(rf"\b({spaced})(?:{endings})?\b", re.I), re.compile(f"({unspaced})")
+    # A hospital is no nurse.
+    return (
+        re.compile(rf"\b({spaced})(?:{endings})?\b", re.I),
+        re.compile(f"(?<!โรง)({unspaced})"),
+    )
 
 
 def _roles(text: str) -> Iterator[Found]:
@@ -131,7 +148,8 @@ def _gazetteer() -> frozenset[str]:
     from phonenumbers.geodata import GEOCODE_DATA
     from phonenumbers.geodata.locale import LOCALE_DATA
 
-    told = {name for table in (GEOCODE_DATA, LOCALE_DATA) for v in table.values() for name in v.values()}
+    tables = (GEOCODE_DATA, LOCALE_DATA)
+    told = {name for table in tables for names in table.values() for name in names.values()}
     pieces = {piece.strip() for name in told for piece in re.split(r"[,/;*]", name)}
     return frozenset(_plain(piece) for piece in pieces if len(piece) > 1)
 
@@ -152,7 +170,7 @@ def _places(text: str) -> Iterator[Found]:
 
 
 def _places_in(words: str, introduced: bool, known: frozenset[str]) -> Iterator[Found]:
-    """Names of several words anywhere; single ones, which may be anything, behind "in" and so on."""
+    """Names of several words anywhere; of one, which may be any word, behind "in" and so on."""
     parts = words.strip(".'’-").split(" ")
     for size in range(min(4, len(parts)), 0, -1):
         name = _plain(" ".join(parts[:size]))
