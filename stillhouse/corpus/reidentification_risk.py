@@ -183,7 +183,8 @@ _RISK = f"""
     WITH total AS (SELECT count(*) AS n FROM documents), measured AS (
         SELECT h.doc_id, min(g.k) AS k, min(g.k) FILTER (NOT h.words) AS k_without_words,
                min(g.l) AS l, max(g.t) AS t,
-               arg_min(h.parts, [g.k, len(h.parts), h.words::INT]) AS parts
+               arg_min(h.parts, list_concat(
+                   [g.k, len(h.parts), h.words::INT], list_sort(h.parts))) AS parts
         FROM held h JOIN groups g USING (combination) GROUP BY h.doc_id
     ), worst AS (
         SELECT m.doc_id, any_value(i.items) AS items,

@@ -56,7 +56,7 @@ def test_who_is_one_of_many_and_who_is_alone(tmp_path: Path) -> None:
     # One known thing is enough; of what is known no name is told.
     table = query(WORST_COMBINATIONS, t=layout.table("reidentification_risk")).to_pylist()
     assert [(row["k"], row["documents"]) for row in table] == [(1, 1)]
-    assert table[0]["combination"] in ("date 2024", "place ·····", "role beekeeper")
+    assert table[0]["combination"] == "date 2024"
     assert "leeds" not in str(table).casefold()
 
 

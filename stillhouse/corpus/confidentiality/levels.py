@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 from stillhouse.config.corpus import CONFIDENTIALITY_ORDER, Confidentiality
 from stillhouse.corpus.confidentiality.marks import EDGE, PROPERTY
-from stillhouse.corpus.confidentiality.words import LABEL_KEYS, LEVELS, key
+from stillhouse.corpus.confidentiality.words import LABEL_KEYS, LEVELS, WEAK, key
 
 # Parts of a line: cells, pieces of a footer, what stands in brackets.
 BREAKS = re.compile(
@@ -40,7 +41,21 @@ VALUE_WORDS = 10
 GRAM = 8
 LEGEND = 3  # so many levels in one place explain levels, and are none
 
-Lookup = Mapping[str, Confidentiality]
+
+@dataclass(frozen=True)
+class Lookup:
+    """What markings mean, by `key`; `own` are those that a project names itself."""
+
+    levels: Mapping[str, Confidentiality]
+    own: frozenset[str] = frozenset()
+
+    def get(self, text: str) -> Confidentiality | None:
+        return self.levels.get(key(text))
+
+    def strong(self, text: str) -> Confidentiality | None:
+        """None for a word that may be about anything, unless the project says what it means."""
+        found = key(text)
+        return None if found in WEAK and found not in self.own else self.levels.get(found)
 
 
 def highest(levels: Iterable[Confidentiality | None]) -> Confidentiality | None:
@@ -48,12 +63,12 @@ def highest(levels: Iterable[Confidentiality | None]) -> Confidentiality | None:
     return max((x for x in levels if x), key=CONFIDENTIALITY_ORDER.index, default=None)
 
 
-def lookup_with(own: Mapping[str, Confidentiality]) -> dict[str, Confidentiality]:
+def lookup_with(own: Mapping[str, Confidentiality]) -> Lookup:
     """What markings mean, a project's own among them: these can raise a level and not lower it."""
     found = dict(LEVELS)
     for text, level in own.items():
         found[key(text)] = highest([found.get(key(text)), level]) or level
-    return found
+    return Lookup(found, frozenset(map(key, own)))
 
 
 def level_of(place: str, name: str, text: str, lookup: Lookup) -> Confidentiality | None:
@@ -61,17 +76,18 @@ def level_of(place: str, name: str, text: str, lookup: Lookup) -> Confidentialit
     if place == PROPERTY:
         if TELLING.search(key(name)):
             return _in_value(text, lookup)
-        return highest(lookup.get(key(piece)) for piece in re.split(r"[,;|:\[\]()【】、]", text))
+        return highest(lookup.strong(piece) for piece in re.split(r"[,;|:\[\]()【】、]", text))
     return _in_line(text, lookup, edge=place == EDGE)
 
 
 def level_of_folder(name: str, lookup: Lookup) -> Confidentiality | None:
     """The level that the name of a folder stands for: "Vertraulich", "03_Strictly-Confidential"."""
-    return lookup.get(key(name)) or lookup.get(key(re.sub(r"^[\d\W_]+|[\d\W_]+$", "", name)))
+    return lookup.strong(name) or lookup.strong(re.sub(r"^[\d\W_]+|[\d\W_]+$", "", name))
 
 
 def _in_line(line: str, lookup: Lookup, *, edge: bool) -> Confidentiality | None:
-    if whole := lookup.get(key(line)):
+    plain = lookup.get if edge else lookup.strong
+    if whole := plain(line):
         return whole
     if BOXES.search(line):
         return _ticked(line, lookup)
@@ -84,7 +100,7 @@ def _in_line(line: str, lookup: Lookup, *, edge: bool) -> Confidentiality | None
     others = 0
     for cell in cells:
         cell = NUMBERING.sub("", cell).strip()
-        level = lookup.get(key(cell)) or _beside_a_name(cell, lookup)
+        level = plain(cell) or _beside_a_name(cell, lookup)
         if level:
             found.append(level)
         else:
@@ -96,7 +112,7 @@ def _in_line(line: str, lookup: Lookup, *, edge: bool) -> Confidentiality | None
 
 def _finer(cell: str, lookup: Lookup) -> list[str]:
     """The parts of a cell at smaller breaks, where it is no marking as it stands ("TLP:RED")."""
-    if key(cell) in lookup:
+    if lookup.get(cell):
         return [cell]
     return [piece.strip() for piece in FINER.split(cell) if piece.strip()]
 
@@ -120,12 +136,12 @@ def _labelled(line: str, cells: list[str], lookup: Lookup) -> Confidentiality | 
 
 def _in_value(value: str, lookup: Lookup) -> Confidentiality | None:
     """The highest level named in a value that is known to tell one: "Acme Highly Confidential"."""
-    if whole := lookup.get(key(value)):
+    if whole := lookup.get(value):
         return whole
     if BOXES.search(value):
         return _ticked(value, lookup)
     pieces = [p for p in FINER.split(value) if p.strip()]
-    exact = [lookup.get(key(piece)) for piece in pieces]
+    exact = [lookup.get(piece) for piece in pieces]
     words = re.findall(r"[^\W_]+", value)
     if len(words) > VALUE_WORDS:
         return highest(exact)
@@ -134,7 +150,7 @@ def _in_value(value: str, lookup: Lookup) -> Confidentiality | None:
         for at in range(len(words) - size + 1):
             if any(taken[at : at + size]) or (at and words[at - 1].casefold() in NEGATIONS):
                 continue
-            if level := lookup.get(key(" ".join(words[at : at + size]))):
+            if level := lookup.get(" ".join(words[at : at + size])):
                 found.append(level)
                 taken[at : at + size] = [True] * size
     return highest(found)
@@ -145,9 +161,7 @@ def _ticked(line: str, lookup: Lookup) -> Confidentiality | None:
     pieces = BOXES.split(line)
     boxes = pieces[1::2]
     return highest(
-        lookup.get(key(text))
-        for box, text in zip(boxes, pieces[2::2], strict=True)
-        if set(box) & TICKED
+        lookup.get(text) for box, text in zip(boxes, pieces[2::2], strict=True) if set(box) & TICKED
     )
 
 
@@ -160,7 +174,7 @@ def _beside_a_name(cell: str, lookup: Lookup) -> Confidentiality | None:
         return None
     for beside in range(1, min(AFFIX_WORDS, len(words) - 1) + 1):
         for part in (words[beside:], words[:-beside]):
-            level = lookup.get(key(" ".join(part)))
+            level = lookup.get(" ".join(part))
             # "Acme Public Relations" and "Internal Audit" are departments.
             if level in ("confidential", "restricted") and _strong(part):
                 return level

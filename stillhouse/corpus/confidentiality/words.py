@@ -156,4 +156,8 @@ LEVELS: dict[str, Confidentiality] = {
     **dict.fromkeys(_keys(RESTRICTED), "restricted"),
 }
 LABEL_KEYS = frozenset(_keys(LABELS))
-LONGEST = max(map(len, LEVELS))
+# By itself in a text, or among keywords, each of these may be about anything; in a footer, behind
+# "Classification:" or on a label it isn't.
+WEAK = frozenset(
+    _keys("c0, c1, c2, c3, c4, c5, general, official, offen, personal, private, sensitive")
+)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from stillhouse.config.corpus import QuasiIdentifier
-from stillhouse.corpus.comparing import PSEUDONYM, SURROGATE
-from stillhouse.corpus.pii.invented import PLACE
+from stillhouse.corpus.comparing import PSEUDONYM
+from stillhouse.corpus.pii import invented
 from stillhouse.corpus.risk.words import (
     BEFORE_PLACES,
     ENDINGS,
@@ -28,22 +28,22 @@ from stillhouse.corpus.risk.words import (
 
 Found = tuple[QuasiIdentifier, str]
 
+INVENTED, INVENTED_PLACE = re.compile(invented.WORD), re.compile(invented.PLACE)
 # Stands where somebody was named.
 SOMEBODY = "\u25c6"
-_MASKED = re.compile(
-    rf"{PSEUDONYM}|<([A-Z_]+)>|({SURROGATE.removeprefix('(?i)')})|\b{PLACE}\b|\*{{3,}}"
-)
+_MASKED = re.compile(rf"{PSEUDONYM}|<([A-Z_]+)>|\*{{3,}}")
+_CAPITAL = re.compile(r"\b[A-Z][a-z]{5,}\b")
 
-_MONTH = "|".join(sorted((re.escape(name) for name in MONTHS), key=len, reverse=True))
+_MONTH = r"(?P<n>[^\W\d_]{3,10}|[ก-๙.]{4,12})"
+_YEAR = r"(?P<y>(?:19|20|25)\d\d)"
+YEAR = re.compile(_YEAR)
 DATES = (
-    re.compile(r"\b(?P<y>(?:19|20|25)\d\d)[-/.](?P<m>\d{1,2})[-/.]\d{1,2}\b"),
-    re.compile(r"\b(?P<a>\d{1,2})[-/.] ?(?P<m>\d{1,2})[-/.] ?(?P<y>(?:19|20|25)\d\d)\b"),
-    re.compile(rf"(?<![^\W\d_])(?P<n>{_MONTH})\.?,?\s+(?P<y>(?:19|20|25)\d\d)\b", re.I),
-    re.compile(
-        rf"\b(?P<n>{_MONTH})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+(?P<y>(?:19|20)\d\d)\b", re.I
-    ),
-    re.compile(r"(?P<y>(?:19|20)\d\d)年\s?(?P<m>\d{1,2})月"),
-)  # fmt: skip
+    re.compile(rf"\b{_YEAR}[-/.](?P<m>\d{{1,2}})[-/.]\d{{1,2}}\b"),
+    re.compile(rf"\b(?P<a>\d{{1,2}})[-/.] ?(?P<m>\d{{1,2}})[-/.] ?{_YEAR}\b"),
+    re.compile(rf"{_MONTH}\.?,?\s+{_YEAR}\b"),
+    re.compile(rf"{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+{_YEAR}\b"),
+    re.compile(rf"{_YEAR}年\s?(?P<m>\d{{1,2}})月"),
+)
 AGES = (
     re.compile(r"\b(?:aged?|alter|im alter von|âgée? de|อายุ)\s*:?\s*(\d{1,3})\b", re.I),
     re.compile(r"\b(\d{1,3})[- ](?:years?[- ]old|jahre alt|jährige[rsn]?|ans\b)", re.I),
@@ -83,7 +83,7 @@ MOST_WORDS = 40  # of a text, in the order in which they come
 def quasi_identifiers(text: str) -> list[Found]:
     """What is found in a masked text, each once; words are those that stand beside somebody, all
     of them: which are rare only the other texts say."""
-    text = _MASKED.sub(_somebody, text)
+    text = _CAPITAL.sub(lambda word: _unless_invented(word[0]), _MASKED.sub(_somebody, text))
     found: dict[Found, None] = {}
     for search in (_dates, _ages, _roles, _organisations, _places):
         found.update(dict.fromkeys(search(text)))
@@ -93,17 +93,25 @@ def quasi_identifiers(text: str) -> list[Found]:
 
 
 def _somebody(masked: re.Match[str]) -> str:
-    """A person's pseudonym, surrogate, kind or stars; a space for anything else."""
-    kind = masked[1] or masked[2] or ("PERSON" if masked[3] else "")
+    """Of a pseudonym, a kind, or stars: whether it is a person's is known of the first two."""
+    kind = masked[1] or masked[2] or ""
     return SOMEBODY if kind.upper() == "PERSON" else " "
 
 
+@lru_cache(maxsize=1 << 16)
+def _unless_invented(word: str) -> str:
+    """The word, or what stands there for a surrogate."""
+    if INVENTED.fullmatch(word):
+        return SOMEBODY
+    return " " if INVENTED_PLACE.fullmatch(word) else word
+
+
 def _dates(text: str) -> Iterator[Found]:
-    for form in DATES:
+    for form in DATES if YEAR.search(text) else ():
         for match in form.finditer(text):
             told = match.groupdict()
             year = int(told["y"])
-            month = MONTHS[told["n"].casefold()] if told.get("n") else int(told["m"])
+            month = MONTHS.get(told["n"].casefold(), 0) if "n" in told else int(told["m"])
             if month > 12 and told.get("a"):
                 month = int(told["a"])
             if 1 <= month <= 12:
@@ -117,22 +125,30 @@ def _ages(text: str) -> Iterator[Found]:
                 yield "age", f"{age // 10 * 10}-{age // 10 * 10 + 9}"
 
 
-@lru_cache(maxsize=1)
-def _role_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    phrases = [phrase.strip() for phrase in ROLE_PHRASES.replace("\n", " ").split(",")]
-    latin = sorted({*ROLES.split(), *filter(None, phrases)}, key=len, reverse=True)
-    spaced = "|".join(re.escape(word).replace(r"\ ", "[ -]") for word in latin)
-    unspaced = "|".join(sorted(ROLES_UNSPACED.split(), key=len, reverse=True))
-    endings = "|".join(ENDINGS)
-    # A hospital is no nurse.
-    return (
-        re.compile(rf"\b({spaced})(?:{endings})?\b", re.I),
-        re.compile(f"(?<!โรง)({unspaced})"),
-    )
+_LETTERS = re.compile(r"[^\W\d_]+")
+_OCCUPATIONS = frozenset(ROLES.split())
+_PHRASES = re.compile(
+    rf"\b({'|'.join(p.strip() for p in ROLE_PHRASES.split(',')).replace(' ', '[ -]')})\b", re.I
+)
+# A hospital is no nurse.
+_UNSPACED = re.compile(
+    f"(?<!โรง)({'|'.join(sorted(ROLES_UNSPACED.split(), key=len, reverse=True))})"
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def _role_of(word: str) -> str | None:
+    """The occupation that a word says, in the singular and, of German ones, the masculine."""
+    word = word.casefold()
+    stems = (word.removesuffix(ending) for ending in ("", *ENDINGS) if word.endswith(ending))
+    return next((stem for stem in stems if stem in _OCCUPATIONS), None)
 
 
 def _roles(text: str) -> Iterator[Found]:
-    for pattern in _role_patterns():
+    for word in _LETTERS.findall(text):
+        if role := _role_of(word):
+            yield "role", role
+    for pattern in (_PHRASES, _UNSPACED):
         for match in pattern.finditer(text):
             yield "role", match[1].casefold().replace("-", " ")
 
@@ -187,10 +203,9 @@ def _plain(name: str) -> str:
 
 def _words(text: str) -> Iterator[Found]:
     """Words of sentences that are about somebody: who is named, or told by a role."""
-    latin, unspaced = _role_patterns()
     count = 0
     for sentence in SENTENCE.split(text):
-        if not (SOMEBODY in sentence or latin.search(sentence) or unspaced.search(sentence)):
+        if SOMEBODY not in sentence and not any(_roles(sentence)):
             continue
         for word in WORD.findall(sentence):
             count += 1

@@ -46,7 +46,7 @@ psychologue sculpteur sage-femme secrétaire serrurier vétérinaire vigneron vi
 # Two words and more.
 ROLE_PHRASES = """
 head of department, head of human resources, police officer, prime minister, general practitioner,
-works council chair, chief executive, managing director, midwife in training, keeper,
+works council chair, chief executive, managing director, midwife in training, lighthouse keeper,
 leiter der abteilung, vorsitzender des betriebsrats, vorsitzende des betriebsrats,
 chef de service, sapeur pompier, sage femme, médecin généraliste
 """

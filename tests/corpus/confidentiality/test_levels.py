@@ -14,7 +14,7 @@ from stillhouse.corpus.confidentiality.marks import (
     marks_of,
     marks_of_record,
 )
-from stillhouse.corpus.confidentiality.words import LEVELS, key
+from stillhouse.corpus.confidentiality.words import LEVELS
 
 LOOKUP = lookup_with({"Grade 7": "restricted", "f42aa342-8706-4288-bd11-ebb85995028c": "internal"})
 
@@ -115,8 +115,23 @@ def test_folders(folder: str, level: str | None) -> None:
 
 
 def test_own_words_raise_and_never_lower() -> None:
-    assert lookup_with({"Confidential": "public"})[key("confidential")] == "confidential"
-    assert lookup_with({"Confidential": "restricted"})[key("confidential")] == "restricted"
+    assert lookup_with({"Confidential": "public"}).get("confidential") == "confidential"
+    assert lookup_with({"Confidential": "restricted"}).get("confidential") == "restricted"
+
+
+def test_words_that_may_be_about_anything_count_where_they_are_meant() -> None:
+    for word, level in (
+        ("C3", "confidential"),
+        ("General", "internal"),
+        ("Private", "confidential"),
+    ):
+        assert level_of(LINE, "", word, LOOKUP) is None
+        assert level_of(PROPERTY, "keywords", word, LOOKUP) is None
+        assert level_of_folder(word, LOOKUP) is None
+        assert level_of(EDGE, "", word, LOOKUP) == level
+        assert level_of(LINE, "", f"Classification: {word}", LOOKUP) == level
+        assert level_of(PROPERTY, "MSIP label", word, LOOKUP) == level
+    assert level_of(LINE, "", "C3", lookup_with({"C3": "restricted"})) == "restricted"
 
 
 def test_no_marking_stands_for_two_levels() -> None:
