@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ def _files(db: duckdb.DuckDBPyConnection, project: Project, lookup: Lookup) -> N
     )
     rules = project.privacy.confidentiality_rules
     patterns = [glob(rule.path) if rule.path else None for rule in rules]
-    below = {source.name: source.path for source in project.sources}
+    depths = {source.name: _depth(project.root, source.path) for source in project.sources}
     listed = db.cursor().sql("SELECT file_id, source, path, confidentiality FROM source_files")
     for batch in listed.to_arrow_reader(BATCH_ROWS):
         rows = []
@@ -118,7 +118,8 @@ def _files(db: duckdb.DuckDBPyConnection, project: Project, lookup: Lookup) -> N
             path = decode_path(file["path"])
             hit = _matching(rules, patterns, file["source"], path)
             folder = highest(
-                level_of_folder(part, lookup) for part in _folders(path, below[file["source"]])
+                level_of_folder(part, lookup)
+                for part in PurePath(path).parts[depths.get(file["source"], 0) : -1]
             )
             raised = highest(rule.level for rule in hit if not rule.lowered_by)
             low = max(
@@ -171,9 +172,10 @@ def glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(translated.get(p) or re.escape(p) for p in pieces), re.DOTALL)
 
 
-def _folders(path: str, source: Path) -> Iterator[str]:
-    """The folders below the source's own, where it is one."""
-    yield from PurePath(path).parts[len(source.parts) : -1]
+def _depth(root: Path, source: Path) -> int:
+    """How many parts of a file's path, as the table has it, are the source's own."""
+    whole = root / source
+    return len((whole.relative_to(root) if whole.is_relative_to(root) else whole).parts)
 
 
 def levels_up_to(level: Confidentiality) -> str:

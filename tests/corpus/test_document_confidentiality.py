@@ -15,7 +15,12 @@ from pydantic import ValidationError
 
 from stillhouse.config.corpus import ConfidentialityRule
 from stillhouse.config.project import Project
-from stillhouse.corpus.document_confidentiality import above, find_confidentiality, glob
+from stillhouse.corpus.document_confidentiality import (
+    _depth,
+    above,
+    find_confidentiality,
+    glob,
+)
 from stillhouse.corpus.parse.rows import document_schema, read_file
 from stillhouse.corpus.sources import source_schema
 from stillhouse.errors import UserError
@@ -170,6 +175,7 @@ def test_files_of_many_kinds_say_how_confidential_they_are(
             "wiki/meta.html": (
                 f'<meta name="classification" content="secret"><p>{PROSE}</p>'.encode()
             ),
+            "wiki/levels.txt": f"Public\n\nInternal\n\nSecret\n\n{PROSE}".encode(),
             "wiki/plain.docx": docx(),
             "wiki/header.docx": docx(header="Acme AG\tVS - Nur für den Dienstgebrauch\tSeite 1"),
             "wiki/watermark.docx": docx(watermark="VERTRAULICH"),
@@ -188,6 +194,7 @@ def test_files_of_many_kinds_say_how_confidential_they_are(
         "wiki/front.md": ("restricted", "marking"),
         "wiki/page.html": ("internal", "marking"),
         "wiki/meta.html": ("restricted", "property"),
+        "wiki/levels.txt": ("public", "source"),  # it explains them
         "wiki/plain.docx": ("public", "source"),
         "wiki/header.docx": ("restricted", "marking"),
         "wiki/watermark.docx": ("confidential", "marking"),
@@ -254,6 +261,14 @@ def test_the_highest_wins_and_only_a_person_lowers(levels: Callable[..., Levels]
         "legal/open/deep/b.txt": ("internal", "lowered"),
         "wiki/board/a.txt": ("restricted", "rule"),
     }
+
+
+def test_folders_count_below_the_source_alone_however_it_is_named() -> None:
+    root = Path("/Secret/project")
+    assert _depth(root, Path("wiki")) == 1
+    assert _depth(root, Path("/Secret/project/wiki")) == 1
+    assert _depth(root, Path("../share/wiki")) == 3
+    assert _depth(root, Path("/mnt/Secret")) == 3
 
 
 @pytest.mark.parametrize("missing", ["lowered_by", "reason", "date", "path"])
