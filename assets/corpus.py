@@ -7,6 +7,7 @@ from stillhouse.corpus.masked import ensure_secrets, mask_documents
 from stillhouse.corpus.parsed import parse_sources, unaccounted_files
 from stillhouse.corpus.pii.residual import residual_findings
 from stillhouse.corpus.pii_quality import measure_masking, proven
+from stillhouse.corpus.reidentification_risk import COVERS, measure_risk, too_risky
 from stillhouse.corpus.sources import scan_sources
 from stillhouse.corpus.unique import unique_documents as find_unique
 from stillhouse.resources.project import ProjectResource
@@ -59,7 +60,22 @@ def unique_documents(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """One document of each cluster of exact and near-duplicates."""
-    return materialize(context, project, lambda work: find_unique(work.project.dedup, work.layout))
+    return materialize(
+        context,
+        project,
+        lambda work: find_unique(work.project.dedup, work.layout, work.project.privacy.train_up_to),
+    )
+
+
+@asset_of("reidentification_risk")
+def reidentification_risk(
+    context: dg.AssetExecutionContext, project: ProjectResource
+) -> dg.MaterializeResult:
+    """How many documents what is still said of somebody may fit: k, l and t of the dates, ages,
+    places, roles, organisations and rare words that are detected. What isn't detected counts as
+    unknown to everybody, so the true k is at most this one."""
+    privacy = project.project.privacy
+    return materialize(context, project, lambda work: measure_risk(privacy, work.layout))
 
 
 @dg.asset_check(asset=parsed_documents, blocking=True)
@@ -119,5 +135,29 @@ def recall_is_proven(project: ProjectResource) -> dg.AssetCheckResult:
             "spans": found.spans,
             "by_kind": dg.MetadataValue.json(found.recall_by_kind),
             "not_looked_for": dg.MetadataValue.json(found.not_looked_for),
+        },
+    )
+
+
+@dg.asset_check(asset=reidentification_risk, blocking=True)
+def few_can_be_told_apart(project: ProjectResource) -> dg.AssetCheckResult:
+    """At most `privacy.max_unique` of the documents are the only one that something known fits
+    (k = 1), and at most `privacy.max_below_5` one of fewer than five (k < 5).
+
+    k covers only what is detected. Without a limit this check warns of documents with k = 1, and
+    blocks nothing.
+    """
+    with user_errors():
+        found, privacy = project.state().facts_of("reidentification_risk"), project.project.privacy
+        over = too_risky(found, privacy)
+    limited = privacy.max_unique is not None or privacy.max_below_5 is not None
+    return dg.AssetCheckResult(
+        passed=not over and (limited or not found.unique_documents),
+        severity=dg.AssetCheckSeverity.ERROR if limited else dg.AssetCheckSeverity.WARN,
+        description=f"{COVERS} {'' if limited else 'No limit is set.'}".strip(),
+        metadata={
+            "unique_share": found.unique_share,
+            "below_5_share": found.below_5_share,
+            "over": dg.MetadataValue.json(over),
         },
     )

@@ -13,6 +13,8 @@ from typing import Any
 
 import dagster as dg
 
+from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
+from stillhouse.corpus.reidentification_risk import BY_K, COVERS, WORST_COMBINATIONS
 from stillhouse.state import Artefact, State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.query import query
@@ -66,11 +68,11 @@ def _relative(path: Path, state: State) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _preview(sql: str, table: Path) -> Any:
+def _preview(sql: str, table: Path, **others: Path) -> Any:
     """A few rows of a masked table. Their text is untrusted: it can't leave its cell."""
     from stillhouse.report.markdown import markdown_table
 
-    found = query(sql, t=table)
+    found = query(sql, t=table, **others)
     rows = [
         ["" if cell is None else str(cell) for cell in row.values()] for row in found.to_pylist()
     ]
@@ -78,8 +80,11 @@ def _preview(sql: str, table: Path) -> Any:
 
 
 def _masked(_: Any, state: State, artefact: Artefact) -> Shown:
-    table = state.layout.table(artefact.step.name)
-    return {"sample": _preview("SELECT title, text FROM t WHERE len(entities) > 0 LIMIT 5", table)}
+    allowed = levels_up_to(state.project.privacy.train_up_to)
+    sql = f"""SELECT title, text FROM t JOIN levels USING (doc_id)
+              WHERE len(entities) > 0 AND level IN ({allowed}) LIMIT 5"""  # noqa: S608 - our names
+    levels = state.layout.table(NAME)
+    return {"sample": _preview(sql, state.layout.table(artefact.step.name), levels=levels)}
 
 
 def _quality(_: Any, state: State, artefact: Artefact) -> Shown:
@@ -90,6 +95,15 @@ def _quality(_: Any, state: State, artefact: Artefact) -> Shown:
                     round(strict_precision, 3) AS strict_precision, round(strict_f2, 3) AS strict_f2
              FROM t ORDER BY kind <> 'all', spans DESC, kind LIMIT 60"""
     return {"by_kind": _preview(sql, state.layout.table(artefact.step.name))}
+
+
+def _risk(_: Any, state: State, artefact: Artefact) -> Shown:
+    table = state.layout.table(artefact.step.name)
+    return {
+        "covers": COVERS,
+        "worst_combinations": _preview(WORST_COMBINATIONS, table),
+        "by_k": _preview(BY_K, table),
+    }
 
 
 def _unique(_: Any, state: State, artefact: Artefact) -> Shown:
@@ -144,6 +158,7 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "masked_documents": _masked,
     "pii_quality": _quality,
     "unique_documents": _unique,
+    "reidentification_risk": _risk,
     "instruction_pairs": _pairs,
     "dataset_splits": _splits,
     "review_sample": _review,

@@ -192,10 +192,16 @@ def unmasked(_: Project, layout: Layout) -> None:
             write(batch)
 
 
+def document_confidentiality(project: Project, layout: Layout) -> None:
+    from stillhouse.corpus.document_confidentiality import find_confidentiality
+
+    find_confidentiality(project, layout)
+
+
 def unique_documents(project: Project, layout: Layout) -> None:
     from stillhouse.corpus.unique import unique_documents
 
-    unique_documents(project.dedup, layout)
+    unique_documents(project.dedup, layout, project.privacy.train_up_to)
 
 
 def instruction_pairs(project: Project, layout: Layout) -> None:
@@ -215,6 +221,7 @@ STEPS: dict[str, Callable[[Project, Layout], None]] = {
     for function in (
         source_files,
         parsed_documents,
+        document_confidentiality,
         masked_documents,
         unique_documents,
         instruction_pairs,

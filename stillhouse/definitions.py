@@ -24,7 +24,7 @@ import dagster as dg  # noqa: E402
 # gate of one teacher version would stand for all.
 warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
 
-from stillhouse.assets import corpus, dataset, teacher  # noqa: E402
+from stillhouse.assets import confidentiality, corpus, dataset, teacher  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
@@ -43,7 +43,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     Raises `ConfigError` when the file is wrong.
     """
     project = load_project(project_file, or_sample=True)
-    stages = [corpus, dataset, teacher]
+    stages = [corpus, confidentiality, dataset, teacher]
     assets = [
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
@@ -67,7 +67,10 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=assets,
-        asset_checks=dg.load_asset_checks_from_modules(stages),
+        asset_checks=[
+            *dg.load_asset_checks_from_modules(stages),
+            *map(confidentiality.build_vocabulary_check, project.students),
+        ],
         jobs=[ingest, distill, refresh],
         schedules=[build_redistillation_schedule(project, refresh)],
         sensors=[

@@ -53,6 +53,17 @@ class ParsedDocumentsFacts:
 
 
 @dataclass(frozen=True)
+class DocumentConfidentialityFacts:
+    """Documents by their level, and by what gave it: "source", "folder", "marking", "property",
+    "rule", or "lowered" where a person's rule set it below what all others say."""
+
+    digest: str
+    documents: int
+    by_level: dict[str, int]
+    by_reason: dict[str, int]
+
+
+@dataclass(frozen=True)
 class MaskedDocumentsFacts:
     """`computed`, `reused` and `dropped` count documents."""
 
@@ -96,7 +107,8 @@ class PiiQualityFacts:
 
 @dataclass(frozen=True)
 class UniqueDocumentsFacts:
-    """`label_conflicts` counts clusters whose members carry different labels."""
+    """`unique` counts clusters, `withheld` those of them in which a document is more confidential
+    than what is trained on; `label_conflicts` those whose members carry different labels."""
 
     digest: str
     documents: int
@@ -105,6 +117,32 @@ class UniqueDocumentsFacts:
     near_duplicates: int
     label_conflicts: int
     by_label: dict[str, int]
+    withheld: int = 0
+
+
+@dataclass(frozen=True)
+class ReidentificationRiskFacts:
+    """k, l and t of what is detected in the documents (see corpus/reidentification_risk.py): the
+    least `k` and `l` and the largest `t` of all, and shares of documents.
+
+    `unique_share` have k = 1 (`unique_documents` of them), `below_5_share` k < 5; those
+    `..._without_words` when nobody knows rare words. `one_label_share` of the documents that are
+    not unique are told apart by their label: all that something known fits have the same.
+    """
+
+    digest: str
+    documents: int
+    documents_with_any: int
+    unique_documents: int
+    unique_share: float
+    below_5_share: float
+    unique_share_without_words: float
+    below_5_share_without_words: float
+    k: int | None
+    l: int | None  # noqa: E741 - its name in the literature
+    t: float | None
+    one_label_share: float | None
+    computed: int
 
 
 @dataclass(frozen=True)

@@ -53,17 +53,44 @@ def parsing(at: Where) -> dict[str, Any]:
     }
 
 
+# Settings of privacy that are about what becomes of documents.
+AFTER_MASKING = (
+    *("train_up_to", "markings", "confidentiality_rules"),
+    *("quasi_identifiers", "max_unique", "max_below_5"),
+)
+
+
 def masking(at: Where) -> dict[str, Any]:
     """What is masked and how; not what becomes of it, nor how it is measured.
 
     Operators in one form, however they were written: only those other than the usual one.
     """
-    found = without(at.project.privacy, "train_up_to", "pii_gold", "min_recall")
+    found = without(at.project.privacy, "pii_gold", "min_recall", *AFTER_MASKING)
     chosen = found["operator"]
     default = operator_of(chosen, "default")
     others = {kind: operator for kind, operator in chosen.items() if operator != default}
     usual = default == "pseudonymize" and not others
     return {**found, "operator": default if usual else {"default": default, **others}}
+
+
+def confidentiality(at: Where) -> dict[str, Any]:
+    found = only(at.project.privacy, "markings", "confidentiality_rules")
+    # Folders below these are looked at.
+    return {**found, "paths": {s.name: str(s.path) for s in at.project.sources}}
+
+
+def deduplication(at: Where) -> dict[str, Any]:
+    found = without(at.project.dedup, "memory_limit")
+    return {**found, "train_up_to": at.project.privacy.train_up_to}
+
+
+def pairs(at: Where) -> dict[str, Any]:
+    """What is kept of a teacher's answers, and how long they may be, is no matter of pairs."""
+    later = ("min_confidence", "max_answer_tokens")
+    return {
+        "tasks": [without(task, *later) for task in at.project.tasks],
+        "train_up_to": at.project.privacy.train_up_to,
+    }
 
 
 def guides(at: Where) -> dict[str, Any]:
@@ -108,6 +135,27 @@ def answers(at: Where) -> dict[str, Any]:
         "tasks": of_tasks(at, *asked, *ANSWERS),
         "method": at.teacher.adapt.method,
         "max_tokens": at.teacher.adapt.max_tokens,
+    }
+
+
+def distillation(at: Where) -> dict[str, Any]:
+    return {
+        **settings_of(at.student.distillation),
+        "init": settings_of(at.student.init),
+        "tasks": at.student.tasks,
+        "answers": of_tasks(at, "max_answer_tokens"),
+    }
+
+
+def evaluation(at: Where) -> dict[str, Any]:
+    return {
+        "project": at.project.name,
+        "gates": settings_of(at.project.gates),
+        "tasks": at.student.tasks,
+        "answers": of_tasks(at, *ANSWERS),
+        # Of the zero-shot teacher.
+        "prompt": without(at.teacher.prompt, "shots", "choose"),
+        "guides": {name: g for name, g in guides(at).items() if name in at.student.tasks},
     }
 
 

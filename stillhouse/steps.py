@@ -29,18 +29,23 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        5,
+        6,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",
         ),
     ),
     "masking": (5, ("corpus/masked.py", "corpus/pii")),
+    "confidentiality": (
+        1,
+        ("corpus/document_confidentiality.py", "corpus/confidentiality"),
+    ),
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
     "deduplication": (
-        3,
+        4,
         ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup", "corpus/pii/invented.py"),
     ),
+    "risk": (1, ("corpus/reidentification_risk.py", "corpus/risk")),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (3, ("dataset/splits.py", "corpus/comparing.py", "corpus/pii/invented.py")),
     "review": (2, ("dataset/review.py",)),
@@ -178,8 +183,17 @@ _ROWS = (
         unfinished=_unread,
     ),
     Step(
+        "document_confidentiality", "corpus", "project",
+        reads={"source_files": _content, "parsed_documents": _content},
+        settings=shapes.confidentiality,
+        facts=facts.DocumentConfidentialityFacts,
+        code=("confidentiality",), kinds=("duckdb", "parquet"),
+        folder=_table("document_confidentiality"),
+    ),
+    Step(
         "masked_documents", "corpus", "project",
-        reads={"parsed_documents": _content},
+        # The preview shows nothing that is too confidential.
+        reads={"parsed_documents": _content, "document_confidentiality": _gate},
         settings=shapes.masking,
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
@@ -197,23 +211,26 @@ _ROWS = (
     Step(
         "unique_documents", "corpus", "project",
         reads={
-            "source_files": _content, "parsed_documents": _content, "masked_documents": _content
+            "source_files": _content, "parsed_documents": _content, "masked_documents": _content,
+            "document_confidentiality": _content,
         },
-        settings=lambda at: shapes.without(at.project.dedup, "memory_limit"),
+        settings=shapes.deduplication,
         facts=facts.UniqueDocumentsFacts,
         code=("deduplication",), kinds=("duckdb", "parquet"), folder=_table("unique_documents"),
     ),
     Step(
+        "reidentification_risk", "corpus", "project",
+        reads={"unique_documents": _content},
+        # Limits are compared in every run.
+        settings=lambda at: shapes.only(at.project.privacy, "quasi_identifiers"),
+        facts=facts.ReidentificationRiskFacts,
+        code=("risk",), kinds=("duckdb", "parquet"), folder=_table("reidentification_risk"),
+        libraries=lambda _: ("phonenumbers",),
+    ),
+    Step(
         "instruction_pairs", "dataset", "project",
-        reads={"unique_documents": _content, "pii_quality": _gate},
-        settings=lambda at: {
-            # What is kept of a teacher's answers, and how long they may be, is no matter of pairs.
-            "tasks": [
-                shapes.without(task, "min_confidence", "max_answer_tokens")
-                for task in at.project.tasks
-            ],
-            "train_up_to": at.project.privacy.train_up_to,
-        },
+        reads={"unique_documents": _content, "pii_quality": _gate, "reidentification_risk": _gate},
+        settings=shapes.pairs,
         facts=facts.InstructionPairsFacts,
         code=("tasks",), kinds=("python", "parquet"), folder=_table("instruction_pairs"),
     ),
@@ -283,12 +300,7 @@ _ROWS = (
             "soft_labels": _at_temperature,
             "dataset_splits": _splits("train", "validation"),
         },
-        settings=lambda at: {
-            **settings_of(at.student.distillation),
-            "init": settings_of(at.student.init),
-            "tasks": at.student.tasks,
-            "answers": shapes.of_tasks(at, "max_answer_tokens"),
-        },
+        settings=shapes.distillation,
         facts=facts.CheckpointFacts,
         code=("tasks", "prompts", "initialisation", "distillation", "training"),
         kinds=("huggingface", "pytorch"), folder=_of_student("checkpoint"),
@@ -315,15 +327,7 @@ _ROWS = (
             "quantized_model": _content,
             "dataset_splits": _splits("test"),
         },
-        settings=lambda at: {
-            "project": at.project.name,
-            "gates": settings_of(at.project.gates),
-            "tasks": at.student.tasks,
-            "answers": shapes.of_tasks(at, *shapes.ANSWERS),
-            # Of the zero-shot teacher.
-            "prompt": shapes.without(at.teacher.prompt, "shots", "choose"),
-            "guides": {n: g for n, g in shapes.guides(at).items() if n in at.student.tasks},
-        },
+        settings=shapes.evaluation,
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
         folder=_of_student(""), heavy=True,

@@ -39,7 +39,8 @@ students:
 """
 
 PARSED, MASKED, UNIQUE = "parsed_documents", "masked_documents", "unique_documents"
-QUALITY = "pii_quality"
+QUALITY, LEVELS = "pii_quality", "document_confidentiality"
+RISK = "reidentification_risk"
 PAIRS, SPLITS, TEACHER = "instruction_pairs", "dataset_splits", "teacher_model"
 ADAPTED, ANSWERS, SOFT = "adapted_teacher", "teacher_answers", "soft_labels"
 TRAINED = {"small/checkpoint", "big/checkpoint"}
@@ -50,7 +51,7 @@ REPORTS = {"small/evaluation_report", "big/evaluation_report"}
 # them follows when their content changes.
 SHAPES: list[tuple[str, Any, set[str]]] = [
     ("name", "other", REPORTS),
-    ("sources.0.path", "elsewhere", {"source_files"}),
+    ("sources.0.path", "elsewhere", {"source_files", LEVELS}),
     ("sources.0.confidentiality", "public", {"source_files"}),
     ("sources.0.label_from", "folder", {"source_files"}),
     ("sources.0.strip_quotes", False, {PARSED}),
@@ -74,7 +75,12 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("privacy.recognizer", "none", {MASKED, QUALITY}),
     ("privacy.patterns", {"EMPLOYEE_ID": ["E1"]}, {MASKED, QUALITY}),
     ("privacy.phone_regions", ["JP"], {MASKED, QUALITY}),
-    ("privacy.train_up_to", "public", {PAIRS}),
+    ("privacy.train_up_to", "public", {UNIQUE, PAIRS}),
+    ("privacy.markings", {"Grade 7": "restricted"}, {LEVELS}),
+    ("privacy.quasi_identifiers", ["date", "place"], {RISK}),
+    ("privacy.max_unique", 0.1, set()),  # compared in every run
+    ("privacy.max_below_5", 0.1, set()),
+    ("privacy.confidentiality_rules", [{"path": "wiki/**", "level": "restricted"}], {LEVELS}),
     ("privacy.pii_gold", "gold.jsonl", {QUALITY}),
     ("privacy.min_recall", 0.5, set()),  # compared in every run
     ("dedup.threshold", 0.7, {UNIQUE}),
@@ -249,6 +255,8 @@ def test_every_setting_is_in_the_table() -> None:
         *("students.teacher", "students.tasks", "students.init.from"),
         "students.distillation.temperature",  # below
         "students.quantization.method",
+        *(f"privacy.confidentiality_rules.{n}" for n in ("level", "source", "path", "date")),
+        *(f"privacy.confidentiality_rules.{n}" for n in ("lowered_by", "reason")),  # likewise
         *("passwords.env", "passwords.file"),  # in a list that is empty here: "passwords" above
     }
     assert found - tested == others
@@ -427,7 +435,7 @@ def test_what_lies_below_something_stale_is_stale(made: Path) -> None:
     assert "settings changed: train_up_to" in str(reasons[PAIRS])
     for name in (SPLITS, "review_sample", ADAPTED, SOFT, *TRAINED, *QUANTIZED, *REPORTS):
         assert "above it is not up to date" in str(reasons[name]), name
-    assert reasons[UNIQUE] is None and reasons[TEACHER] is None
+    assert reasons[LEVELS] is None and reasons[TEACHER] is None
 
 
 def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:

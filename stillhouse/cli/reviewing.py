@@ -31,7 +31,9 @@ def write_to_mark(project: Project, count: int) -> None:
     """Write texts to mark, and say what to do with them."""
     from stillhouse.corpus.pii_marking import write_texts_to_mark
 
-    path, written = write_texts_to_mark(Layout(project.data_path), count)
+    path, written = write_texts_to_mark(
+        Layout(project.data_path), count, project.privacy.train_up_to
+    )
     typer.echo(f"Wrote {written} texts to {shown(path)}")
     typer.secho("They are NOT masked; only you may read the file (mode 0600).", bold=True)
     typer.echo(

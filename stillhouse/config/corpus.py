@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,12 @@ CONFIDENTIALITY_ORDER: tuple[Confidentiality, ...] = (
 )
 
 Operator = Literal["pseudonymize", "surrogate", "mask", "mask_last_4", "hash", "replace", "redact"]
+
+
+QuasiIdentifier = Literal["date", "age", "place", "role", "organisation", "rare_word"]
+QUASI_IDENTIFIERS: tuple[QuasiIdentifier, ...] = (
+    *("date", "age", "place", "role", "organisation", "rare_word"),
+)
 
 
 def operator_of(chosen: Operator | Mapping[str, Operator], kind: str) -> Operator:
@@ -88,6 +95,30 @@ Country = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 Listed = Annotated[str, Field(pattern=r"[^\W_]", max_length=200)]
 
 
+class ConfidentialityRule(Section):
+    """How confidential the documents of a source, or of paths, are.
+
+    A rule can only raise. One that a person answers for lowers too, whatever else says.
+    """
+
+    level: Confidentiality
+    source: Slug | None = None
+    path: str | None = Field(
+        None, min_length=1, description="a glob, as `handbooks/**/*.pdf`, from the project file"
+    )
+    lowered_by: str | None = Field(None, min_length=1, description="the person who lowers")
+    reason: str | None = Field(None, min_length=1)
+    date: datetime.date | None = None
+
+    @model_validator(mode="after")
+    def _says_which_and_who(self) -> ConfidentialityRule:
+        if self.source is None and self.path is None:
+            raise ValueError("a rule names a `source`, a `path`, or both")
+        if (self.lowered_by or self.date) and not (self.lowered_by and self.date and self.reason):
+            raise ValueError("who lowers says so with `lowered_by`, `reason` and `date`")
+        return self
+
+
 class Privacy(Section):
     """What is masked, how, and how confidential a training text may be."""
 
@@ -116,6 +147,19 @@ class Privacy(Section):
         None, description="of numbers without `+`; the countries', or US, GB, DE, FR"
     )
     train_up_to: Confidentiality = "confidential"
+    markings: dict[Listed, Confidentiality] = Field(
+        {}, description="your own words for a level, as they stand on documents or labels"
+    )
+    confidentiality_rules: list[ConfidentialityRule] = []
+    quasi_identifiers: list[QuasiIdentifier] = Field(
+        list(QUASI_IDENTIFIERS), description="what an outsider may know of whom a text is about"
+    )
+    max_unique: Fraction | None = Field(
+        None, description="share of documents that may be told from all others (k = 1)"
+    )
+    max_below_5: Fraction | None = Field(
+        None, description="share that may be told from all but three others (k < 5)"
+    )
     pii_gold: Path | None = Field(
         None, description="texts with their personal data marked: what masking is measured against"
     )

@@ -69,6 +69,10 @@ class Project(Section):
             _known(task.sources, sources, ("tasks", number, "sources"))
         for number, student in enumerate(self.students):
             _known(student.tasks, tasks, ("students", number, "tasks"))
+        for number, rule in enumerate(self.privacy.confidentiality_rules):
+            if rule.source is not None:
+                where = ("privacy", "confidentiality_rules", number, "source")
+                _known_one(rule.source, sources, where)
         for name in self.gates.tasks:
             _known_one(name, tasks, ("gates", "tasks", name))
         return self

@@ -64,7 +64,7 @@ READER = "stillhouse.corpus.parse.rows:read_file"
 PASSING = "unreadable"
 CONTENT = (
     *("doc_id", "file_id", "record_id", "title", "text", "language", "label", "created_at"),
-    *("columns", "asks", "reads", "position", "category", "reason"),
+    *("columns", "asks", "reads", "position", "category", "reason", "marks"),
 )
 
 

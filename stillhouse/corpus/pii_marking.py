@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stillhouse.config.corpus import Confidentiality
+from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
 from stillhouse.corpus.pii.pieces import pieces_of
 from stillhouse.corpus.pii_gold import MARKED, places_of
 from stillhouse.errors import UserError
@@ -20,9 +22,13 @@ from stillhouse.storage.query import query
 Row = dict[str, Any]
 
 
-def write_texts_to_mark(layout: Layout, count: int) -> tuple[Path, int]:
+def write_texts_to_mark(
+    layout: Layout, count: int, train_up_to: Confidentiality = "restricted"
+) -> tuple[Path, int]:
     """Write texts of up to `count` documents, and what was found in them, as `read_gold` reads it
     once they are marked; returns the file and how many there are.
+
+    None of them is more confidential than `train_up_to`.
 
     Always the same documents of the same corpus: those with the lowest hashes of their ids. Of a
     long one a piece of some pages, drawn by its id. What was found is marked beforehand by its
@@ -37,14 +43,17 @@ def write_texts_to_mark(layout: Layout, count: int) -> tuple[Path, int]:
             f"{path} exists already", remedy="go on marking it, or move it away before another one."
         )
     tables = {name: layout.table(f"{name}_documents") for name in ("parsed", "masked")}
+    tables["levels"] = layout.table(NAME)
     if not all(table.exists() for table in tables.values()):
         raise UserError(
             "no documents were masked yet",
             remedy="run `stillhouse run --until masked_documents` first.",
         )
+    allowed = levels_up_to(train_up_to)
     documents = query(
         f"""SELECT doc_id, p.text, m.entities FROM parsed p JOIN masked m USING (doc_id)
-            WHERE p.status = 'parsed' ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608
+            JOIN levels USING (doc_id) WHERE p.status = 'parsed' AND level IN ({allowed})
+            ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608 - names of our own
         **tables,
     ).to_pylist()
     lines = [json.dumps(_to_mark(document), ensure_ascii=False) + "\n" for document in documents]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stillhouse.config.corpus import Dedup
+from stillhouse.config.corpus import CONFIDENTIALITY_ORDER, Confidentiality, Dedup
 from stillhouse.corpus.comparing import (
     asked_key,
     content_key,
@@ -42,7 +42,8 @@ CONTENT = (
 def unique_schema() -> pa.Schema:
     """One row a document that is kept. `columns` is what a record says in the columns that tasks
     read, as a JSON object, or null; `family_id` the doc_id of the most preferred of all the
-    documents it is linked to by near-duplicates; `copies` counts its cluster, itself included;
+    documents it is linked to by near-duplicates; `copies` counts its cluster, itself included, and
+    `confidentiality` is the highest level in it, as all of it say nearly the same;
     `position` orders documents as the sources do."""
     import pyarrow as pa
 
@@ -63,12 +64,17 @@ def cluster_schema() -> pa.Schema:
     )
 
 
-def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
+def unique_documents(
+    dedup: Dedup, layout: Layout, train_up_to: Confidentiality = "restricted"
+) -> UniqueDocumentsFacts:
     """Cluster the masked documents; write `unique_documents` and `duplicate_clusters`.
 
     Texts are compared without boilerplate and whoever is named in them (corpus/comparing.py). Only
     texts not seen before are hashed. What has a label or an answer is kept before what has none; of
     a cluster whose members carry different ones the representative's stays.
+
+    What is more confidential than `train_up_to` ends here: of a cluster with such a document in it
+    nothing is written to `unique_documents`, which is all that later stages read texts of.
 
     Records that ask something are compared by the passage that they ask it of: those that ask
     different things are of one family, but no duplicates.
@@ -94,13 +100,20 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
             "unique_documents",
             db,
             unique_schema(),
-            """SELECT d.*, c.family_id, n.copies
+            f"""SELECT d.* REPLACE ({_LEVELS}[n.level] AS confidentiality), c.family_id, n.copies
                FROM documents d JOIN clusters c USING (doc_id)
-               JOIN (SELECT cluster_id, count(*) AS copies FROM clusters GROUP BY 1) n
+               JOIN (SELECT cluster_id, count(*) AS copies, max({_NUMBER}) AS level
+                     FROM clusters JOIN documents USING (doc_id) GROUP BY 1) n
                    USING (cluster_id)
-               WHERE c.is_representative ORDER BY d.position, d.doc_id""",
+               WHERE c.is_representative
+                   AND n.level <= {CONFIDENTIALITY_ORDER.index(train_up_to) + 1}
+               ORDER BY d.position, d.doc_id""",
         )
         return _facts(layout, db)
+
+
+_LEVELS = f"{list(CONFIDENTIALITY_ORDER)}"
+_NUMBER = f"list_position({_LEVELS}, confidentiality)"
 
 
 @contextmanager
@@ -114,7 +127,7 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
     """
     import duckdb
 
-    assets = ("source_files", "parsed_documents", "masked_documents")
+    assets = ("source_files", "parsed_documents", "masked_documents", "document_confidentiality")
     tables = {asset: layout.table(asset) for asset in assets}
     work = layout.cache("dedup")
     work.mkdir(parents=True, exist_ok=True)
@@ -127,13 +140,15 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
                             ELSE list_prepend(coalesce(text, ''), questions) END AS asked
                 FROM (
                     SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, p.language,
-                           coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
+                           coalesce(p.label, f.label) AS label, c.level AS confidentiality,
+                           p.created_at,
                            (f.position << 32) + p.position AS position,
                            {_said("p.asks")} AS questions,
                            nullif(array_to_string({_said("p.reads")}, chr(10)), '') AS passage,
                            nullif({_answers()}, []) AS answers
                     FROM masked_documents m
                     JOIN parsed_documents p USING (doc_id)
+                    JOIN document_confidentiality c USING (doc_id)
                     JOIN source_files f USING (file_id))"""
             )
             yield db
@@ -214,6 +229,7 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
         digest=digest(table_digest(unique, CONTENT), contents),
         documents=documents,
         unique=kept,
+        withheld=kept - db.sql("SELECT count(*) FROM kept").fetchall()[0][0],
         exact_duplicates=exact,
         near_duplicates=near,
         label_conflicts=conflicts,

@@ -3,13 +3,17 @@ student?" stays with the student when documents change or go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.query import connected, rows_in_batches
+from stillhouse.storage.query import connected, query, rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, table_writer
 from stillhouse.tasks.common import quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LEARNED_FROM = "learned_from.parquet"
 
@@ -49,6 +53,18 @@ def write_learned_from(
         ORDER BY p.pair_id
     """  # noqa: S608 - quoted
     _write(sql, path, {"dataset": dataset, "answers": answers, "lineage": lineage})
+
+
+def documents_of_pairs(pairs: Path | pa.Table, tables: Sequence[Path]) -> pa.Table:
+    """The documents (doc_id) of `pairs` (pair_id), as the tables of pairs that are there know
+    them. A pair that none of them knows gives a document without an id."""
+    there = {f"t{number}": table for number, table in enumerate(tables) if table.exists()}
+    known = " UNION ALL ".join(f"SELECT pair_id, doc_id FROM {name}" for name in there)  # noqa: S608
+    return query(
+        f"SELECT DISTINCT k.doc_id FROM pairs LEFT JOIN ({known}) k USING (pair_id)",  # noqa: S608
+        pairs=pairs,
+        **there,
+    )
 
 
 def files_of(checkpoint: Path, layout: Layout) -> Iterator[dict[str, object]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.config.corpus import CONFIDENTIALITY_ORDER
 from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.config.project import Project
+from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
 from stillhouse.errors import UserError
 from stillhouse.facts import InstructionPairsFacts
 from stillhouse.storage.files import digest
@@ -57,8 +57,9 @@ def build_pairs(project: Project, layout: Layout) -> InstructionPairsFacts:
     """
     documents, path = layout.table("unique_documents"), layout.table("instruction_pairs")
     staging = layout.staging("instruction_pairs")
-    highest = CONFIDENTIALITY_ORDER.index(project.privacy.train_up_to)
-    allowed = f"confidentiality IN ({quoted(CONFIDENTIALITY_ORDER[: highest + 1])})"
+    # They were left behind with the corpus; here the door is locked a second time.
+    low = levels_up_to(project.privacy.train_up_to)
+    allowed = f"confidentiality IN ({low})"
     tally, confidential = Tally(), 0
     try:
         drawn = staging / "drawn.parquet"
@@ -66,8 +67,8 @@ def build_pairs(project: Project, layout: Layout) -> InstructionPairsFacts:
             for task in project.tasks:
                 sources = f"source IN ({quoted(task.sources)})"
                 confidential += one_row(
-                    f"SELECT count(*) AS n FROM documents WHERE {sources} AND NOT {allowed}",
-                    documents=documents,
+                    f"SELECT count(*) AS n FROM levels WHERE {sources} AND level NOT IN ({low})",
+                    levels=layout.table(NAME),
                 )["n"]
                 rows: list[dict[str, Any]] = []
                 for pair in kind_of(task).pairs(task, documents, f"{sources} AND {allowed}", tally):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,6 +186,15 @@ class LabelStore:
     def _add(self, shard: LabelShard) -> None:
         self._shards[shard.path] = shard
         self._found.update((key, (shard, index)) for index, key in enumerate(shard.keys))
+
+
+def keys_below(folder: Path) -> Iterator[str]:
+    """The pair keys of all shards below `folder`, whoever labelled them; no label is read."""
+    from safetensors import safe_open
+
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        with safe_open(path, framework="np") as file:
+            yield from file.get_tensor("keys").tobytes().decode().split("\n")
 
 
 def open_store(folder: Path, header: ShardHeader) -> LabelStore:

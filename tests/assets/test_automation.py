@@ -102,8 +102,13 @@ def test_the_ui_says_what_is_stale_as_the_command_line_does(
             assert tick() == {}
             file.write_text(text)
             assert tick().keys() == stale.keys()
-    assert stale["instruction_pairs"] == (False, "settings changed: train_up_to")
-    assert stale.keys() >= {"dataset_splits", "soft_labels", "router/evaluation_report"}
+    assert stale["unique_documents"] == (False, "settings changed: train_up_to")
+    assert stale.keys() >= {
+        "instruction_pairs",
+        "dataset_splits",
+        "soft_labels",
+        "router/evaluation_report",
+    }
     assert "masked_documents" not in stale and "teacher_model" not in stale
     file.write_text(text + "privacy: {train_up_to: public}\n")
     statuses = open_state(load_project(file)).statuses()

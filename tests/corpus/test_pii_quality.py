@@ -97,7 +97,12 @@ def test_texts_to_mark_become_the_gold_set(tmp_path: Path) -> None:
     rows = [{"doc_id": n, "status": "parsed", "text": text} for n, text in texts.items()]
     write_table(layout.table("parsed_documents"), pa.Table.from_pylist(rows, schema=schema))
     mask_documents(Privacy(**QUICK), layout)
+    levels = {"doc_id": [*texts], "level": ["internal", "restricted", "internal"]}
+    write_table(layout.table("document_confidentiality"), pa.table(levels))
 
+    path, written = write_texts_to_mark(layout, 10, "confidential")
+    assert written == 2 and "Elm Street" not in path.read_text()
+    path.unlink()
     path, written = write_texts_to_mark(layout, 10)
     assert written == 3
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stillhouse.config.corpus import Dedup
+from stillhouse.config.corpus import Confidentiality, Dedup
 from stillhouse.corpus.unique import unique_documents
 from stillhouse.errors import UserError
 from stillhouse.facts import UniqueDocumentsFacts
@@ -38,7 +38,11 @@ def layout(tmp_path: Path) -> Layout:
 def find(layout: Layout) -> Find:
     """Run the step on texts by doc_id; `facts` are columns of parsed documents."""
 
-    def _find(texts: dict[str, str | None], **facts: list[Any]) -> UniqueDocumentsFacts:
+    def _find(
+        texts: dict[str, str | None],
+        train_up_to: Confidentiality = "restricted",
+        **facts: list[Any],
+    ) -> UniqueDocumentsFacts:
         ids, none = list(texts), pa.nulls(len(texts), pa.string())
         names = pa.nulls(len(texts), pa.list_(pa.string()))
         columns = {"title": none, "language": none, "label": none, "created_at": none}
@@ -56,10 +60,12 @@ def find(layout: Layout) -> Find:
         }
         masked = {"doc_id": ids, "title": parsed.pop("title"), "text": list(texts.values())}
         masked["columns"] = parsed["columns"]
+        levels = {"doc_id": ids, "level": parsed.pop("level", ["internal"] * len(ids))}
+        write_table(layout.table("document_confidentiality"), pa.table(levels))
         write_table(layout.table("source_files"), pa.table(FILES))
         write_table(layout.table("parsed_documents"), pa.table(parsed))
         write_table(layout.table("masked_documents"), pa.table(masked))
-        return unique_documents(Dedup(), layout)
+        return unique_documents(Dedup(), layout, train_up_to)
 
     return _find
 
@@ -87,6 +93,23 @@ def test_one_of_each_cluster_is_kept(layout: Layout, find: Find) -> None:
     assert list(kept) == ["b", "d"]
     assert (kept["b"]["copies"], kept["b"]["label"]) == (3, "y")
     assert (kept["d"]["copies"], kept["d"]["label"]) == (1, "folder")
+
+
+def test_nothing_above_the_limit_goes_on_nor_a_copy_of_it(layout: Layout, find: Find) -> None:
+    text = words(1, 60)
+    texts: dict[str, str | None] = {"a": text, "b": text + " more", "c": words(2, 60), "d": "last"}
+    levels = ["public", "restricted", "internal", "confidential"]
+    facts = find(texts, train_up_to="confidential", level=levels)
+    assert (facts.documents, facts.unique, facts.withheld) == (4, 3, 1)
+    assert {n: row["confidentiality"] for n, row in rows(layout).items()} == {
+        "c": "internal",
+        "d": "confidential",
+    }
+    assert set(rows(layout, "duplicate_clusters")) == {*"abcd"}
+    assert find(texts, train_up_to="public", level=levels).withheld == 3
+    find(texts, level=levels)
+    # All of a cluster say the same: it is as confidential as any of them.
+    assert {row["confidentiality"] for row in rows(layout).values()} == {*levels} - {"public"}
 
 
 def test_names_of_files_and_records_stay_behind(layout: Layout, find: Find) -> None:

@@ -69,6 +69,9 @@ class Built:
     ) -> tuple[list[dict[str, Any]], InstructionPairsFacts]:
         table = pa.Table.from_pylist(documents, schema=SCHEMA)
         write_table(self.layout.table("unique_documents"), table)
+        levels = table.select(["doc_id", "source", "confidentiality"])
+        levels = levels.rename_columns(["doc_id", "source", "level"])
+        write_table(self.layout.table("document_confidentiality"), levels)
         facts = build_pairs(settings, self.layout)
         found = read_table(self.layout.table("instruction_pairs"))
         assert found.schema == pair_schema()

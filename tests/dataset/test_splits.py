@@ -167,6 +167,8 @@ def _split_documents(
     masked["columns"] = pa.nulls(len(documents), pa.string())
     parsed |= dict.fromkeys(("asks", "reads"), pa.nulls(len(documents), pa.list_(pa.string())))
     file = {"file_id": ["f"], "label": [""], "confidentiality": ["internal"], "position": [0]}
+    levels = {"doc_id": ids, "level": ["internal"] * count}
+    write_table(layout.table("document_confidentiality"), pa.table(levels))
     tables = {"masked_documents": masked, "parsed_documents": parsed, "source_files": file}
     for name, columns in tables.items():
         write_table(layout.table(name), pa.table(columns))

@@ -32,6 +32,10 @@ TRACES = [
     *("0532 0130", "901820", "EMP-77431", "04400532", "90182077"),
 ]
 
+# Marked as more confidential than what is trained on, and a copy that nobody marked.
+PLAN = "The quorbled valve of the next printer is a plan that nobody outside the board has seen."
+PLAN_TRACE = "quorbled"
+
 # Where originals are meant to lie.
 EXEMPT = ("vault", "keys", "tables/source_files", "tables/parsed_documents")
 
@@ -56,6 +60,7 @@ def tickets() -> Iterator[str]:
             "queue": "billing",
         }
     )
+    yield json.dumps({"id": "plan", "body": PLAN, "queue": "hardware"})
     yield f'{{"id": "x", "body": "{NAMES[1]} {IBAN}", broken'
     yield json.dumps({"id": ID, "body": f"{NAMES[2]} again, the printer", "queue": "hardware"})
     yield json.dumps({"id": {"who": NAMES[0]}, "body": {"of": MAIL}, "queue": "billing"})
@@ -75,6 +80,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
         f"<title>{NAMES[3]}</title><h1>{NAMES[3]}</h1><p>The printer of {NAMES[2]} is broken, "
         f"tell {NAMES[3]}. Mail {MAIL}.</p>"
     )
+    (folder / "docs" / "hardware" / "plan.md").write_text(f"Streng vertraulich\n\n{PLAN}")
     (folder / "docs" / "billing" / f"{NAMES[0]} {IBAN}.pdf").write_bytes(b"%PDF-1.4 " + b"x" * 99)
     (folder / "docs" / "billing" / f"{FILE_NAME}.xyz").write_text("of no known kind")
     table = pa.table({"id": ["p1"], "body": [f"{NAMES[0]} wants a refund"], "queue": ["billing"]})
@@ -216,6 +222,52 @@ def test_no_byte_of_the_data_directory_gives_anyone_away(project: Path) -> None:
     ]
     assert not found
     assert len(list(searched(data))) > 40
+
+
+def test_what_is_too_confidential_ends_with_the_corpus(project: Path) -> None:
+    data = project / "var"
+    holding = {
+        file.relative_to(data).as_posix()
+        for file in data.rglob("*")
+        if file.is_file()
+        for content in readable(file)
+        if PLAN_TRACE.encode() in content
+    }
+    assert holding == {f"tables/{name}_documents/data.parquet" for name in ("parsed", "masked")}
+    kept = pq.read_table(data / "tables" / "unique_documents" / "data.parquet")
+    facts = json.loads((data / "tables" / "unique_documents" / "provenance.json").read_text())
+    assert facts["facts"]["withheld"] == 1 and kept.num_rows > 40
+
+
+def test_caches_and_vocabulary_are_of_pairs_that_may_be_learned_from(project: Path) -> None:
+    """Hidden states are kept by the tokens of their prompt: those of the pairs, and no others."""
+    from safetensors import safe_open
+
+    from stillhouse.lm.hidden_cache import _key
+    from stillhouse.lm.prompts import Encoder
+    from stillhouse.models.loading import load_tokenizer
+    from stillhouse.soft_labels.store import keys_below
+
+    data = project / "var"
+    pairs = pq.read_table(data / "tables" / "dataset_splits" / "data.parquet").to_pylist()
+    known = {pair["pair_id"] for pair in pairs}
+    encoder = Encoder(load_tokenizer(data / "teachers" / "tiny-1" / "adapted"), 96)
+    of_pairs = {_key(example) for example in encoder.pairs(pairs)}
+    plan = {_key(example) for example in encoder.pairs([{**pairs[0], "input": PLAN}])}
+    cached = set()
+    for shard in (data / "cache" / "trunk").rglob("*.safetensors"):
+        with safe_open(shard, framework="np") as file:
+            cached |= set(file.keys())
+    assert len(cached) > 20 and cached <= of_pairs and not cached & plan
+    labelled = set(keys_below(data / "teachers" / "tiny-1" / "soft_labels"))
+    assert len(labelled) > 20 and labelled <= known
+    checkpoint = data / "students" / "router" / "tiny-1" / "current" / "checkpoint"
+    learned = pq.read_table(checkpoint / "learned_from.parquet").to_pylist()
+    assert {row["pair_id"] for row in learned} <= known
+    # The vocabulary: what tokens the pairs have is kept, and what they alone would need is not.
+    vocabulary = load_tokenizer(checkpoint).get_vocab()
+    whole = load_tokenizer(data / "teachers" / "tiny-1" / "adapted").get_vocab()
+    assert len(vocabulary) < len(whole)
 
 
 def test_answers_and_questions_give_no_one_away(answered: Path) -> None:

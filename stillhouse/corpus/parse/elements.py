@@ -7,6 +7,7 @@ from typing import Any
 
 from stillhouse.config.corpus import OCR_DEFAULTS, Ocr, Password
 from stillhouse.corpus.clean.text import clean_text
+from stillhouse.corpus.confidentiality.marks import NOTHING, Said
 
 # What unstructured calls the repeated parts of a page.
 FURNITURE_TYPES = {"Header", "Footer", "PageNumber"}
@@ -55,6 +56,7 @@ class ParsedFile:
     `furniture` is what was left out: page headers and footers, navigation. `pages_without_text`
     are the pages of a PDF that hold none. `recognised` counts what was read off pictures, None
     where nothing was. `language` is an ISO 639-1 code, None where the text is too short to tell.
+    `said` is what the file says beside its text.
     """
 
     title: str
@@ -65,6 +67,7 @@ class ParsedFile:
     furniture: list[Element] = field(default_factory=list)
     pages_without_text: list[int] = field(default_factory=list)
     recognised: Recognised | None = None
+    said: Said = NOTHING
 
 
 def assemble(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.corpus.clean.text import clean_text
+from stillhouse.corpus.confidentiality.properties import office_said
 from stillhouse.corpus.parse.elements import (
     AS_USUAL,
     WITHOUT_DETECTION,
@@ -34,6 +35,7 @@ from stillhouse.storage.provenance import library_versions
 __all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
 __all__ += ["parse_fingerprint", "refuse_blank", "with_language"]
 
+OFFICE = (".docx", ".pptx", ".xlsx")
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
 ENOUGH_TO_TELL = 1000
 
@@ -77,6 +79,8 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str, how: How = AS_USUAL) -
         ) from error
     if not parsed.text:
         raise without_text()
+    if kind in OFFICE:
+        parsed = replace(parsed, said=office_said(data))
     return with_language(parsed)
 
 

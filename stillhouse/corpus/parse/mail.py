@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import Header, decode_header
 from email.message import Message
 from typing import Any
 
+from stillhouse.corpus.confidentiality.marks import NOTHING, Said
+from stillhouse.corpus.confidentiality.properties import mail_said
 from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble
 from stillhouse.corpus.parse.encodings import decoded
 from stillhouse.corpus.parse.markup import html_text
@@ -95,18 +98,21 @@ def message_parts(message: Message) -> Iterator[Part]:
     said: list[str] = []
     others: list[Message] = []
     _sort(message, said, others)
-    yield mail_document({name: _header(message, name) for name in HEADERS}, "\n\n".join(said))
+    told = mail_said((name, _header(message, name)) for name in dict.fromkeys(message.keys()))
+    yield mail_document({name: _header(message, name) for name in HEADERS}, "\n\n".join(said), told)
     for part in others:
         yield from _attachment(part)
 
 
-def mail_document(headers: dict[str, str], body: str) -> ParsedFile | Unparsable:
+def mail_document(
+    headers: dict[str, str], body: str, told: Said = NOTHING
+) -> ParsedFile | Unparsable:
     lines = [f"{name}: {value}" for name, value in headers.items() if value]
     elements = [Element("Header lines", "\n".join(lines)), Element("Body", body)]
     parsed = assemble(elements, title=headers["Subject"])
     if not parsed.text:
         return Unparsable("empty", "the mail says nothing", remedy="remove it.")
-    return parsed
+    return replace(parsed, said=told)
 
 
 def _sort(part: Message, said: list[str], others: list[Message]) -> None:

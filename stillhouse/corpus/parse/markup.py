@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
+from stillhouse.corpus.confidentiality.marks import Said
 from stillhouse.corpus.parse.elements import (
     WITHOUT_DETECTION,
     Element,
@@ -46,6 +48,7 @@ def parse_html(data: bytes | str) -> ParsedFile:
 
     soup = BeautifulSoup(data, "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
+    told = [(str(tag["name"]), str(tag["content"])) for tag in soup.select("meta[name][content]")]
     for tag in [*soup(INVISIBLE_TAGS), *soup.select(PERMALINKS)]:
         tag.decompose()
     furniture = _cut_furniture(soup)
@@ -57,11 +60,12 @@ def parse_html(data: bytes | str) -> ParsedFile:
     for form in soup("form"):
         form.unwrap()  # unstructured skips forms, but this one holds the page
     heading = soup.find("h1")
-    return _from_html(
+    parsed = _from_html(
         str(soup),
         title=(heading.get_text(" ", strip=True) if heading else "") or title,
         furniture=[element for element in furniture if element.text],
     )
+    return replace(parsed, said=Said(tuple(told)))
 
 
 def html_text(html: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from stillhouse.corpus.confidentiality.properties import mail_said
 from stillhouse.corpus.parse.mail import HEADERS, mail_document, text_in
 from stillhouse.corpus.parse.markup import html_text
 from stillhouse.corpus.parse.parts import Holder, Member, Part, read_part
@@ -14,6 +15,8 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 # Where the properties of a mail begin that lies within another: its stream has a shorter head.
 INNER_OFFSET = 24
 SHOWN_IN_HTML = 0x4
+# PidTagSensitivity of [MS-OXCMSG] 2.2.1.13.
+SENSITIVITIES = {1: "Personal", 2: "Private", 3: "Company-Confidential"}
 INNER_MAIL = "__substg1.0_3701000D"
 
 
@@ -47,7 +50,7 @@ def _mail(storage: Any, offset: int) -> Iterator[Part]:
     )
     headers = dict(zip(HEADERS, values, strict=True))
     body = _body(mail)
-    yield mail_document(headers, body)
+    yield mail_document(headers, body, mail_said(_told(mail, headers["Subject"])))
     if not body and mail.binary_prop_value(c.PID_RTF_COMPRESSED):
         yield Unparsable(
             "unsupported",
@@ -70,6 +73,18 @@ def _mail(storage: Any, offset: int) -> Iterator[Part]:
             )
         elif not _is_picture_of_html(file):
             yield Member(name, data)
+
+
+def _told(mail: Any, subject: str) -> Iterator[tuple[str, str]]:
+    """What it says of itself: header lines that it came with, and its sensitivity."""
+    from email import message_from_string
+
+    from oxmsg.domain import constants as c
+
+    yield "Subject", subject
+    yield "Sensitivity", SENSITIVITIES.get(mail.int_prop_value(c.PID_SENSITIVITY) or 0, "")
+    came_with = message_from_string(_text(mail, c.PID_TRANSPORT_MESSAGE_HEADERS))
+    yield from ((name, str(value)) for name, value in came_with.items() if name != "Subject")
 
 
 def _body(mail: Any) -> str:

@@ -10,9 +10,11 @@ import io
 import logging
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 from stillhouse.config.corpus import Ocr
+from stillhouse.corpus.confidentiality.properties import pdf_said
 from stillhouse.corpus.parse.blocks import Block, assemble_pages
 from stillhouse.corpus.parse.elements import How, ParsedFile
 from stillhouse.corpus.parse.passwords import unlocked
@@ -54,13 +56,14 @@ def parse_pdf(data: bytes, how: How) -> ParsedFile:
         )
     with_text = {block.page for block in blocks}
     title = str(reader.metadata.title or "") if reader.metadata else ""
-    return assemble_pages(
+    parsed = assemble_pages(
         blocks,
         pages,
         title=title if _is_title(title) else "",
         pages_without_text=[n for n in range(1, pages + 1) if n not in with_text],
         recognised=pictures.recognised(),
     )
+    return replace(parsed, said=pdf_said(reader))
 
 
 def _with_pictures(blocks: list[Block], data: bytes, pages: int, pictures: Pictures) -> list[Block]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.config.corpus import Ocr, Password, RecordFields
 from stillhouse.config.dataset import Column
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
+from stillhouse.corpus.confidentiality.marks import Mark, marks_of, marks_of_record
 from stillhouse.corpus.parse.columns import to_json
 from stillhouse.corpus.parse.documents import Found, documents_of
 from stillhouse.corpus.parse.elements import How, ParsedFile
@@ -33,6 +34,8 @@ PARSED, QUARANTINED = "parsed", "quarantined"
 # A file of more rows leaves them in a Parquet file: no process holds them all.
 ROWS_IN_MEMORY = 500
 
+MAILS = (".eml", ".msg")
+
 OCR_COUNTS = ("ocr_pages", "ocr_illegible_pages", "ocr_dropped_lines")
 
 
@@ -51,9 +54,12 @@ def document_schema() -> pa.Schema:
     `ocr_pages` of a document were read off pictures, with the mean `ocr_confidence` (0 to 1); of
     `ocr_illegible_pages` no line could be read with confidence, `ocr_dropped_lines` were left out
     for that. All are null where nothing was read so.
+
+    `marks` is what may say how confidential a document is (see confidentiality/marks.py).
     """
     import pyarrow as pa
 
+    mark = pa.struct([*((n, pa.string()) for n in ("place", "text", "name")), ("page", pa.int64())])
     text = (
         *("doc_id", "input_id", "file_id", "version", "source", "kind", "path", "suffix"),
         *("record_id", "status", "category", "reason", "remedy", "title", "text", "language"),
@@ -64,6 +70,7 @@ def document_schema() -> pa.Schema:
         + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position", *OCR_COUNTS)]
         + [("ocr_confidence", pa.float64())]
         + [(name, pa.list_(pa.string())) for name in ("asks", "reads")]
+        + [("marks", pa.list_(mark))]
     )
 
 
@@ -129,6 +136,7 @@ def _document_rows(base: Row, found: Iterator[Found]) -> Iterator[Row]:
     time also of how often it was said before, so that ids stay when others come or go.
     """
     said: Counter[str] = Counter()
+    mails: dict[tuple[int, ...], list[Row]] = {}
     for number, document in enumerate(found, start=1):
         position = number if document.place else 0
         own = {**base, "suffix": known_suffix(document.suffix)} if document.place else base
@@ -136,11 +144,26 @@ def _document_rows(base: Row, found: Iterator[Found]) -> Iterator[Row]:
             yield quarantined(own, _of_part(document.outcome, document.place), position)
         else:
             row = _document_row(own, document.outcome, position)
+            row["marks"] += _of_its_mail(document, row["marks"], mails)
             before = said[row["doc_id"]]
             said[row["doc_id"]] += 1
             if before:
                 row["doc_id"] = digest(row["doc_id"], before)
             yield row
+
+
+def _of_its_mail(
+    found: Found, marks: list[Row], mails: dict[tuple[int, ...], list[Row]]
+) -> list[Row]:
+    """The marks of the mail that a document is attached to: it is as confidential as that.
+
+    `mails` are the marks of the mails so far, by the place of what holds them.
+    """
+    holders = [found.place[:depth] for depth in range(len(found.place))]
+    inherited = [mark for place in holders for mark in mails.get(place, ())]
+    if holders and found.suffix in MAILS:
+        mails.setdefault(holders[-1], list(marks))
+    return inherited
 
 
 def _of_part(error: Unparsable, place: tuple[int, ...]) -> Unparsable:
@@ -166,7 +189,21 @@ def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
         "pages": parsed.pages,
         "dropped_characters": len(parsed.text) - len(text) + furniture,
         "position": position,
+        "marks": _rows_of(_marks(parsed)),
     }
+
+
+def _marks(parsed: ParsedFile) -> list[Mark]:
+    pages = itertools.groupby(parsed.elements, key=lambda element: element.page or 0)
+    return marks_of(
+        ((page, [element.text for element in found]) for page, found in pages),
+        ((element.type, element.text) for element in parsed.furniture),
+        parsed.said,
+    )
+
+
+def _rows_of(marks: Sequence[Mark]) -> list[Row]:
+    return [vars(mark) for mark in marks]
 
 
 def _record_rows(
@@ -207,6 +244,7 @@ def _record_row(base: Row, record: Record, columns: Sequence[Column], strip_quot
         "reads": in_role["passage"],
         "dropped_characters": len(record.text) - len(text),
         "position": record.line,
+        "marks": _rows_of(marks_of_record(record.text)),
     }
 
 
