@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.progress import track
-from stillhouse.storage.files import atomic_file, digest
+from stillhouse.storage.files import atomic_file, digest, sync
 from stillhouse.storage.query import connected
 
 if TYPE_CHECKING:
@@ -218,26 +218,42 @@ def _rewrite(
 ) -> None:
     """The table anew: its rows that still count, then those of `staging`.
 
-    A run killed between the table and the removal of its parts left rows in both.
+    A run killed between the table and the removal of its parts left rows in both. A part that is
+    all of the new table becomes it: a table of one large file is not copied once more.
     """
     files = [f for f in (path, *sorted(staging.glob("*.parquet"))) if f.exists()]
-    with table_writer(path, schema) as write, connected({"wanted": wanted}) as db:
-        db.execute(f"CREATE TABLE known ({key} VARCHAR)")
-        for file in (f for f in files if _fits(f, schema)):
-            rows = db.sql(
-                f"""SELECT * FROM read_parquet($file) WHERE version = $version
-                    AND {key} IN (SELECT {key} FROM wanted)
-                    AND {key} NOT IN (SELECT {key} FROM known)""",
-                params={"file": str(file), "version": version},
-            )
-            for batch in rows.to_arrow_reader(BATCH_ROWS):
-                write(batch)
-            if file == path:
-                db.execute(
-                    f"INSERT INTO known SELECT DISTINCT {key} FROM read_parquet(?) "
-                    "WHERE version = ?",
-                    [str(file), version],
+    usable = [f for f in files if _fits(f, schema)]
+    with connected({"wanted": wanted}) as db:
+        counting = f"version = $version AND {key} IN (SELECT {key} FROM wanted)"
+        contents = {
+            file: db.execute(
+                f"SELECT count(*) FILTER ({counting}), count(*) FROM read_parquet($file)",
+                {"file": str(file), "version": version},
+            ).fetchall()[0]
+            for file in usable
+        }
+        giving = [file for file in usable if contents[file][0]]
+        if giving and giving[0] != path and len(giving) == 1 and len(set(contents[giving[0]])) == 1:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            giving[0].replace(path)
+            sync(path.parent)
+            return
+        with table_writer(path, schema) as write:
+            db.execute(f"CREATE TABLE known ({key} VARCHAR)")
+            for file in giving:
+                rows = db.sql(
+                    f"""SELECT * FROM read_parquet($file) WHERE {counting}
+                        AND {key} NOT IN (SELECT {key} FROM known)""",
+                    params={"file": str(file), "version": version},
                 )
+                for batch in rows.to_arrow_reader(BATCH_ROWS):
+                    write(batch)
+                if file == path:
+                    db.execute(
+                        f"INSERT INTO known SELECT DISTINCT {key} FROM read_parquet(?) "
+                        "WHERE version = ?",
+                        [str(file), version],
+                    )
 
 
 def _fits(file: Path, schema: pa.Schema) -> bool:
