@@ -21,6 +21,7 @@ from stillhouse.config.base import settings_of
 from stillhouse.config.project import Project
 from stillhouse.corpus.listing import decode_path, why_unread
 from stillhouse.corpus.missing_columns import refuse_missing_columns
+from stillhouse.corpus.parse.forgotten import SAID, open_list, places
 from stillhouse.corpus.parse.inputs import INPUT_COLUMNS, fits, row_version, write_inputs
 from stillhouse.corpus.parse.passwords import look_up
 from stillhouse.corpus.parse.pool import Limits, read_files
@@ -30,17 +31,21 @@ from stillhouse.corpus.parse.rows import (
     base_row,
     document_schema,
     quarantined,
+    refused,
     row_code,
 )
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.facts import ParsedDocumentsFacts
+from stillhouse.progress import track
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import counts, one_row, query, rows_in_batches
 from stillhouse.storage.tables import (
+    BATCH_ROWS,
     Finished,
     Increment,
     Inputs,
+    read_batches,
     table_digest,
     table_writer,
     update_table,
@@ -89,6 +94,8 @@ def parse_sources(
     shutil.rmtree(workshop, ignore_errors=True)
     for password in project.passwords:
         look_up(password, project.root)
+    if layout.forgetting.exists():
+        forget_listed(layout)
     _forget_passing(table, locked=bool(project.passwords))
     inputs = write_inputs(project, layout, table, workshop / "inputs.parquet")
     increment = update_table(
@@ -98,7 +105,7 @@ def parse_sources(
         key="input_id",
         version=row_code(),
         inputs=Inputs(inputs, tuple(INPUT_COLUMNS), order="position"),
-        compute=lambda files: _read(project, files, table, workshop, limits or Limits()),
+        compute=lambda files: _read(project, layout, files, workshop, limits or Limits()),
         description="Parsing",
     )
     shutil.rmtree(workshop, ignore_errors=True)
@@ -130,10 +137,11 @@ def _forget_passing(table: Path, *, locked: bool) -> None:
 
 
 def _read(
-    project: Project, files: Iterable[Row], table: Path, workshop: Path, limits: Limits
+    project: Project, layout: Layout, files: Iterable[Row], workshop: Path, limits: Limits
 ) -> Iterator[Finished]:
     """What is no file to read is said at once; the others go through the readers' processes."""
     unread: list[Finished] = []
+    always = {"table": str(layout.table("parsed_documents")), "forgotten": places(layout)}
 
     def jobs() -> Iterator[Row]:
         for file in files:
@@ -141,7 +149,7 @@ def _read(
                 row = quarantined(base_row(file), why_unread(file["unread"], file["path"]))
                 unread.append(Finished(1, [row]))
             else:
-                yield _job(project, file, table, workshop)
+                yield {**_job(project, file, workshop), **always}
 
     for job, result in read_files(jobs(), READER, limits=limits):
         if isinstance(result, Unparsable):
@@ -153,11 +161,10 @@ def _read(
     yield from unread
 
 
-def _job(project: Project, file: Row, table: Path, workshop: Path) -> Row:
+def _job(project: Project, file: Row, workshop: Path) -> Row:
     source = project.source(file["source"])
     job = {
         **file,
-        "table": str(table),
         "file": str(project.root / decode_path(file["path"])),
         "part": str(workshop / f"{file['input_id']}.parquet"),
         "nlp_model": project.privacy.nlp_model,
@@ -174,6 +181,26 @@ def _job(project: Project, file: Row, table: Path, workshop: Path) -> Row:
             "strip_quotes": source.strip_quotes,
         }
     return job
+
+
+def forget_listed(layout: Layout) -> int:
+    """Take what is on the list of forgotten documents out of the table as it is, and bring the
+    quarantine up to date; returns how many documents that were.
+
+    One writer at a time: the caller holds the table's lock.
+    """
+    table, listed = layout.table("parsed_documents"), open_list(layout)
+    if not fits(table):
+        return 0
+    gone = 0
+    with table_writer(table, document_schema()) as write:
+        for batch in track(read_batches(table), "Forgetting", unit=f"x {BATCH_ROWS} documents"):
+            said = batch.select([*SAID, "status"]).to_pylist()
+            hits = sum(row["status"] == PARSED and row in listed for row in said)
+            gone += hits
+            write([refused(row, listed) for row in batch.to_pylist()] if hits else batch)
+    _write_quarantine(table, layout.quarantine("parsed_documents"))
+    return gone
 
 
 def _write_quarantine(table: Path, quarantine: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +143,9 @@ class LabelStore:
     def __len__(self) -> int:
         return len(self._found)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
     def __contains__(self, key: str) -> bool:
         return key in self._found
 
@@ -191,6 +194,18 @@ class LabelStore:
 def open_store(folder: Path, header: ShardHeader) -> LabelStore:
     """The store for `header` below `folder`; other teachers' and encodings' lie beside it."""
     return LabelStore(folder / digest(header.to_json()), header)
+
+
+def stores_in(folder: Path) -> Iterator[LabelStore]:
+    """All stores below `folder`, whatever made them; raises what `read_shard` raises."""
+    from safetensors import safe_open
+
+    for below in sorted(folder.glob("*/")):
+        shard = next(below.glob(f"*{SUFFIX}"), None)
+        if shard is not None:
+            with safe_open(shard, framework="np") as file:
+                values = json.loads((file.metadata() or {}).get("header", "{}"))
+            yield LabelStore(below, header_from(values))
 
 
 def header_from(values: Mapping[str, Any]) -> ShardHeader:

@@ -84,6 +84,24 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
         yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
 
 
+def keep_rows(path: Path, where: str, **tables: Path | pa.Table) -> int:
+    """Write a Parquet file anew without the rows for which `where` doesn't hold, if there are any;
+    returns how many went.
+
+    `where` is SQL of our own, over the file's columns and `tables`.
+    """
+    import pyarrow.parquet as pq
+
+    with connected({"t": path, **tables}) as db:
+        kept = f"SELECT * FROM t WHERE {where}"
+        (gone,) = db.sql(f"SELECT (SELECT count(*) FROM t) - count(*) FROM ({kept})").fetchall()[0]
+        if gone:
+            with table_writer(path, pq.read_schema(path)) as write:
+                for batch in db.sql(kept).to_arrow_reader(BATCH_ROWS):
+                    write(batch)
+    return int(gone)
+
+
 def row_count(path: Path) -> int:
     import pyarrow.parquet as pq
 

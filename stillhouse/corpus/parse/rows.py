@@ -15,6 +15,7 @@ from stillhouse.corpus.parse.before import RowsBefore
 from stillhouse.corpus.parse.columns import to_json
 from stillhouse.corpus.parse.documents import Found, documents_of
 from stillhouse.corpus.parse.elements import How, ParsedFile
+from stillhouse.corpus.parse.forgotten import Forgotten, as_told, forgotten_by
 from stillhouse.corpus.parse.kinds import known_suffix
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
 from stillhouse.corpus.parse.records import KnownRecord, Record, read_records
@@ -33,6 +34,9 @@ PARSED, QUARANTINED = "parsed", "quarantined"
 
 # A file of more rows leaves them in a Parquet file: no process holds them all.
 ROWS_IN_MEMORY = 500
+
+# Of the file alone.
+BASE = ("input_id", "file_id", "version", "source", "kind", "path", "suffix")
 
 OCR_COUNTS = ("ocr_pages", "ocr_illegible_pages", "ocr_dropped_lines")
 
@@ -76,25 +80,26 @@ def read_file(job: Job) -> list[Row] | Path:
     `job` is plain JSON: the columns of `base` below, `file` (where it lies), `part`, `nlp_model`,
     `ocr`, `passwords` (where they are to be had), and for records `fields` and `strip_quotes` of
     its source, and `columns`, those of `Column` each. `before`, if not null, is the `input_id`
-    under which `table` holds the rows of the same file, read alike, before it changed. Has at
-    least one row.
+    under which `table` holds the rows of the same file, read alike, before it changed. Where there
+    is a list of documents that were `forgotten`, none of them is given. Has at least one row.
 
     Raises:
         UserError: the spaCy model or a library is missing.
     """
     base = base_row(job)
-    path = Path(job["file"])
+    path, forgotten = Path(job["file"]), forgotten_by(job)
     try:
         if job["kind"] == "documents":
             how = How(Ocr(**job["ocr"]), tuple(Password(**p) for p in job["passwords"]))
             found = documents_of(path, nlp_model=job["nlp_model"], how=how)
-            rows = _document_rows(base, found)
+            rows = _but(forgotten, _document_rows(base, found))
         else:
             fields, columns = RecordFields(**job["fields"]), [Column(**c) for c in job["columns"]]
             before = None
             if job["before"]:
                 before = RowsBefore(Path(job["table"]), job["before"], good=PARSED)
             rows = _record_rows(base, path, fields, columns, job["strip_quotes"], before)
+            rows = _but(forgotten, rows)
             if before:
                 return _write(Path(job["part"]), rows, base, before)
         head = list(itertools.islice(rows, ROWS_IN_MEMORY + 1))
@@ -103,6 +108,17 @@ def read_file(job: Job) -> list[Row] | Path:
         return _write(Path(job["part"]), itertools.chain(head, rows), base)
     except Unparsable as error:
         return [quarantined(base, error)]
+
+
+def _but(forgotten: Forgotten | None, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows, without what was forgotten: of that only where it stood."""
+    return (refused(row, forgotten) for row in rows) if forgotten else rows
+
+
+def refused(row: Row, forgotten: Forgotten) -> Row:
+    if row["status"] != PARSED or row not in forgotten:
+        return row
+    return quarantined({name: row[name] for name in BASE}, as_told(row), row["position"])
 
 
 def row_code() -> str:
