@@ -9,6 +9,7 @@ order) goes on. Paths and the sources' own ids stay behind.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,8 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
 
     Raises `UserError` when `dedup.memory_limit` is too little, or no size.
     """
+    # Only a killed call leaves texts there.
+    shutil.rmtree(layout.cache("dedup"), ignore_errors=True)
     clusters = _clusters(dedup, layout)
     with _documents(dedup, layout) as db:
         db.register("clusters", clusters)

@@ -48,21 +48,26 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[Any], None
 
     with atomic_file(path) as temporary:
         waiting: list[pa.Table] = []
+        held = 0  # bytes
 
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
 
             def flush() -> None:
+                nonlocal held
                 if waiting:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting.clear()
+                    held = 0
 
             def write(rows: Any) -> None:
+                nonlocal held
                 if isinstance(rows, pa.RecordBatch):
                     rows = pa.Table.from_batches([rows])
                 elif not isinstance(rows, pa.Table):
                     rows = pa.Table.from_pylist(list(rows), schema=schema)
                 waiting.append(rows.cast(schema))
-                if sum(part.nbytes for part in waiting) > GROUP_BYTES:
+                held += waiting[-1].nbytes
+                if held > GROUP_BYTES:
                     flush()
 
             yield write
