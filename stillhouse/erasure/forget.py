@@ -126,7 +126,7 @@ def forget(layout: Layout, found: Found, asked: str) -> Iterator[str]:
         yield "originals in the vault"
         forget_originals(layout)
         yield "answers, soft labels, predictions and reports"
-        sweep(layout)
+        sweep(layout, strict=True)
         layout.forgetting.unlink(missing_ok=True)
 
 
@@ -150,7 +150,8 @@ def _held(layout: Layout) -> Iterator[None]:
 
 
 def _called(layout: Layout, asked: str) -> set[str]:
-    where = "$asked IN (doc_id, file_id, path) AND status = 'parsed'"
+    names = "doc_id, file_id, path, source || ': ' || path"
+    where = f"$asked IN ({names}) AND status = 'parsed'"
     return _found(f"SELECT doc_id FROM parsed WHERE {where}", layout, asked)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from stillhouse.corpus.comparing import content_key
 from stillhouse.corpus.pii_marking import forget_texts
+from stillhouse.errors import UserError
 from stillhouse.report.assemble import PAGE
 from stillhouse.soft_labels.store import stores_in
 from stillhouse.storage.layout import Layout
@@ -78,19 +79,25 @@ def _ids(column: str, files: Iterable[Path]) -> pa.Table:
         return db.sql(f"{all_of_them or empty}").to_arrow_table()
 
 
-def sweep(layout: Layout) -> int:
+def sweep(layout: Layout, *, strict: bool = False) -> int:
     """Clear what is kept for teachers and students of documents and pairs that are no more;
     returns how many rows and labels went.
 
-    What a step is writing now is left to that step.
+    What a step is writing now is left to that step. Shards of soft labels that can't be read are
+    left aside, as what they hold may be needed by nobody; if `strict`, they raise `UserError`.
     """
     if not layout.table("parsed_documents").exists():
         return 0
     now = present(layout)
     gone = forget_texts(layout, lambda ids: now.lacks(ids, documents=True))
     for version in _folders(layout.teacher("any").parent):
-        lost = _answers(layout, version, now) + _labels(layout, version, now)
-        lost += _predictions(layout, version, now)
+        lost = _answers(layout, version, now) + _predictions(layout, version, now)
+        try:
+            lost += _labels(layout, version, now)
+        except UserError as error:
+            if strict:
+                raise
+            logger.warning("%s", error)
         if lost:
             logger.info("Teacher %s: %d rows and labels of what is no more went", version, lost)
         gone += lost

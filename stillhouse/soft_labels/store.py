@@ -198,14 +198,20 @@ def open_store(folder: Path, header: ShardHeader) -> LabelStore:
 
 def stores_in(folder: Path) -> Iterator[LabelStore]:
     """All stores below `folder`, whatever made them; raises what `read_shard` raises."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     for below in sorted(folder.glob("*/")):
         shard = next(below.glob(f"*{SUFFIX}"), None)
         if shard is not None:
-            with safe_open(shard, framework="np") as file:
-                values = json.loads((file.metadata() or {}).get("header", "{}"))
-            yield LabelStore(below, header_from(values))
+            try:
+                with safe_open(shard, framework="np") as file:
+                    header = header_from(json.loads((file.metadata() or {})["header"]))
+            except (SafetensorError, OSError, ValueError, KeyError) as error:
+                raise UserError(
+                    f"{shard}: not a readable shard of soft labels ({type(error).__name__})",
+                    remedy="delete the file; its pairs are labelled again",
+                ) from error
+            yield LabelStore(below, header)
 
 
 def header_from(values: Mapping[str, Any]) -> ShardHeader:

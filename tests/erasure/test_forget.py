@@ -317,6 +317,20 @@ def test_what_left_its_source_is_gone_everywhere_after_the_next_run(corpus: Corp
     assert len(kept) == len(tickets()) - 1
 
 
+def test_labels_that_cannot_be_read_stop_no_run_but_what_is_to_be_forgotten(
+    corpus: Corpus,
+) -> None:
+    broken = corpus.layout.soft_labels("old-1") / "0000" / "0.labels.safetensors"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no shard")
+    assert sweep(corpus.layout) == 0
+    with pytest.raises(UserError, match="not a readable shard"):
+        everything(corpus, PSEUDONYM, person=True)
+    broken.unlink()
+    everything(corpus, "tickets: tickets/log.jsonl")
+    assert corpus.holding() == set()
+
+
 def test_what_an_unfinished_run_works_on_stays_until_it_ends(corpus: Corpus) -> None:
     pinned = current_snapshot(corpus.layout, "other-run")
     corpus.write([ticket for ticket in tickets() if ticket != MARKED])
