@@ -9,6 +9,7 @@ from stillhouse.dataset.lineage import write_lineage
 from stillhouse.dataset.pairs import build_pairs
 from stillhouse.dataset.review import draw_review_sample
 from stillhouse.dataset.splits import split_pairs, straddling
+from stillhouse.erasure.sweep import sweep
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.snapshots import pin_run, prune_snapshots, write_snapshot
@@ -42,6 +43,7 @@ def dataset_splits(
         return run is None or run.is_finished
 
     prune_snapshots(layout, finished)
+    sweep(layout)
     return result
 
 

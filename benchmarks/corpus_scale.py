@@ -173,23 +173,23 @@ def masked_documents(project: Project, layout: Layout) -> None:
 
 
 def unmasked(_: Project, layout: Layout) -> None:
-    """The table of masked documents, as if nothing had been found in them."""
+    """The table of masked documents, brought up to date as if nothing had been found in them."""
     from stillhouse.corpus.masked import masked_schema
-    from stillhouse.storage.query import connected
-    from stillhouse.storage.tables import BATCH_ROWS, table_writer
+    from stillhouse.storage.tables import Finished, Inputs, update_table
 
-    schema = masked_schema()
-    with (
-        connected({"parsed": layout.table("parsed_documents")}) as db,
-        table_writer(layout.table("masked_documents"), schema) as write,
-    ):
-        rows = db.sql(
-            """SELECT doc_id, 'none' AS version, title, text, columns, NULL AS entities,
-                      NULL AS residual
-            FROM parsed WHERE status = 'parsed'"""
-        )
-        for batch in rows.select(*schema.names).to_arrow_reader(BATCH_ROWS):
-            write(batch)
+    said = ["doc_id", "title", "text", "columns"]
+    nothing: dict[str, Any] = {"version": "none", "entities": [], "residual": []}
+    update_table(
+        layout.table("masked_documents"),
+        layout.staging("masked_documents"),
+        masked_schema(),
+        key="doc_id",
+        version="none",
+        inputs=Inputs(layout.table("parsed_documents"), said, "status = 'parsed'"),
+        compute=lambda rows: (Finished(1, [{**row, **nothing}]) for row in rows),
+        description="Not masking",
+        batch_rows=8192,
+    )
 
 
 def document_confidentiality(project: Project, layout: Layout) -> None:

@@ -176,6 +176,25 @@ def files(
 
 
 @app.command()
+def forget(
+    document: Annotated[
+        str | None, typer.Argument(help="A document's or a file's id in the tables, or its path.")
+    ] = None,
+    project: ProjectOption = None,
+    person: Annotated[
+        str | None, typer.Option(help="A pseudonym: all documents that name this person.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and who learned from it.")
+    ] = False,
+) -> None:
+    """Forget a document, or a person, everywhere and for good; and who has to learn anew."""
+    from stillhouse.cli import forgetting
+
+    forgetting.forget_asked(load_project(project), document, person, dry_run=dry_run)
+
+
+@app.command()
 def review(
     project: ProjectOption = None,
     pii: Annotated[

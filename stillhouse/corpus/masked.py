@@ -189,15 +189,25 @@ def mask_documents(
     )
 
 
+def forget_originals(layout: Layout) -> int:
+    """Let the vault forget what no masked document needs any more, as far as there is a vault;
+    returns how many originals went. The caller holds the lock of `masked_documents`."""
+    table = layout.table("masked_documents")
+    if not layout.vault.is_dir() or not table.exists():
+        return 0
+    return _vault(layout).keep_only(_pseudonyms(table))
+
+
 def _vault(layout: Layout) -> Vault:
     return Vault(layout.vault, load_or_create_key(layout.key("vault")))
 
 
-def _pseudonyms(table: Path, version: str) -> set[str]:
-    """Those that the table's rows of a version need the vault for."""
+def _pseudonyms(table: Path, version: str | None = None) -> set[str]:
+    """Those that the table's rows (of a version) need the vault for."""
+    of_version = f"WHERE version = '{version}'" if version else ""
     found = rows_in_batches(
         "SELECT DISTINCT e.pseudonym AS p "  # noqa: S608 - a digest of our own
-        f"FROM (SELECT unnest(entities) AS e FROM t WHERE version = '{version}') "
+        f"FROM (SELECT unnest(entities) AS e FROM t {of_version}) "
         "WHERE e.pseudonym <> '' AND e.pseudonym[1] NOT IN ('<', '*')",  # see `stands_for_one`
         t=table,
     )

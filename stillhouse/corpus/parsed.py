@@ -13,19 +13,16 @@ finds it (below the data directory, with DuckDB)::
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.base import settings_of
-from stillhouse.config.corpus import Ocr, Source
-from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project
 from stillhouse.corpus.listing import decode_path, why_unread
 from stillhouse.corpus.missing_columns import refuse_missing_columns
-from stillhouse.corpus.nlp import model_version
-from stillhouse.corpus.parse.files import parse_fingerprint
-from stillhouse.corpus.parse.kinds import MAYBE_PICTURES
+from stillhouse.corpus.parse.forgotten import SAID, open_list, places
+from stillhouse.corpus.parse.inputs import INPUT_COLUMNS, fits, row_version, write_inputs
 from stillhouse.corpus.parse.passwords import look_up
 from stillhouse.corpus.parse.pool import Limits, read_files
 from stillhouse.corpus.parse.rows import (
@@ -34,18 +31,21 @@ from stillhouse.corpus.parse.rows import (
     base_row,
     document_schema,
     quarantined,
+    refused,
     row_code,
 )
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.facts import ParsedDocumentsFacts
-from stillhouse.storage.files import digest
+from stillhouse.progress import track
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import counts, one_row, query, rows_in_batches
 from stillhouse.storage.tables import (
+    BATCH_ROWS,
     Finished,
     Increment,
     Inputs,
+    read_batches,
     table_digest,
     table_writer,
     update_table,
@@ -94,16 +94,18 @@ def parse_sources(
     shutil.rmtree(workshop, ignore_errors=True)
     for password in project.passwords:
         look_up(password, project.root)
+    if layout.forgetting.exists():
+        forget_listed(layout)
     _forget_passing(table, locked=bool(project.passwords))
-    inputs = _write_inputs(project, layout, workshop / "inputs.parquet")
+    inputs = write_inputs(project, layout, table, workshop / "inputs.parquet")
     increment = update_table(
         table,
         layout.staging("parsed_documents"),
         document_schema(),
         key="input_id",
         version=row_code(),
-        inputs=Inputs(inputs, tuple(_INPUT_COLUMNS), order="position"),
-        compute=lambda files: _read(project, files, workshop, limits or Limits()),
+        inputs=Inputs(inputs, tuple(INPUT_COLUMNS), order="position"),
+        compute=lambda files: _read(project, layout, files, workshop, limits or Limits()),
         description="Parsing",
     )
     shutil.rmtree(workshop, ignore_errors=True)
@@ -114,84 +116,13 @@ def parse_sources(
     return facts
 
 
-def row_version(
-    source: Source, nlp_model: str, columns: Sequence[Column] = (), ocr: Ocr | None = None
-) -> str:
-    """Changes when a file of `source` could give other documents: its settings, the readers.
-
-    One source's settings are no other's business, nor the language model that of records, nor what
-    tasks read of records that of documents. `ocr` is for files that may hold pictures of pages.
-    """
-    if source.kind == "documents":
-        seeing = [settings_of(ocr)] if ocr else []
-        return digest("documents", parse_fingerprint(), model_version(nlp_model), *seeing)
-    fields = source.fields.model_dump() if source.fields else None
-    read = [[settings_of(column) for column in columns]] if columns else []
-    return digest("records", row_code(), fields, source.strip_quotes, *read)
-
-
-_INPUT_COLUMNS = ("input_id", "file_id", "source", "kind", "path", "size", "unread", "position")
-
-
-def _write_inputs(project: Project, layout: Layout, target: Path) -> Path:
-    """The source files with the `input_id` that stands for them and all that reading depends on."""
-    import pyarrow as pa
-
-    model = project.privacy.nlp_model
-    versions = pa.Table.from_pylist(
-        [
-            {
-                "source": s.name,
-                "pictures": ocr is not None,
-                "version": row_version(s, model, project.reading(s.name), ocr),
-            }
-            for s in project.sources
-            for ocr in (None, project.ocr)
-        ]
-    )
-    suffixes = ", ".join(f"'{suffix}'" for suffix in MAYBE_PICTURES)
-    files = layout.table("source_files")
-    strange = counts(
-        "SELECT source, count(*) FROM files WHERE source NOT IN (SELECT source FROM versions) "
-        "GROUP BY source ORDER BY source",
-        files=files,
-        versions=versions,
-    )
-    if strange:
-        raise UserError(
-            f"{project.file}: sources: {', '.join(strange)} went since the source files were read",
-            remedy="make source_files again; `stillhouse run` makes everything in order.",
-        )
-    text = [(name, pa.string()) for name in ("input_id", "file_id", "source", "kind", "path")]
-    schema = pa.schema(
-        [*text, ("size", pa.int64()), ("unread", pa.string()), ("position", pa.int64())]
-    )
-    rows = rows_in_batches(
-        f"""SELECT md5(f.file_id || ' ' || v.version) AS input_id, f.file_id, f.source, f.kind,
-                  f.path, f.size, f.unread, f.position
-           FROM files f JOIN versions v ON v.source = f.source AND v.pictures =
-               (lower(regexp_extract(f.path, '[.][^./]*$')) IN ({suffixes}))
-           ORDER BY f.position""",  # noqa: S608
-        files=files,
-        versions=versions,
-    )
-    with table_writer(target, schema) as write:
-        for batch in rows:
-            write(batch)
-    return target
-
-
 def _forget_passing(table: Path, *, locked: bool) -> None:
     """Take out what could not be read: a row that is there would count as done.
 
     With passwords also files that hold a PDF which asks for one (`locked`)."""
-    if not table.exists():
+    if not fits(table):
         return
-    import pyarrow.parquet as pq
-
     schema = document_schema()
-    if pq.read_schema(table).names != schema.names:
-        return
     which = f"category = '{PASSING}'"
     if locked:
         which += " OR category = 'encrypted' AND suffix = '.pdf'"
@@ -206,10 +137,11 @@ def _forget_passing(table: Path, *, locked: bool) -> None:
 
 
 def _read(
-    project: Project, files: Iterable[Row], workshop: Path, limits: Limits
+    project: Project, layout: Layout, files: Iterable[Row], workshop: Path, limits: Limits
 ) -> Iterator[Finished]:
     """What is no file to read is said at once; the others go through the readers' processes."""
     unread: list[Finished] = []
+    always = {"table": str(layout.table("parsed_documents")), "forgotten": places(layout)}
 
     def jobs() -> Iterator[Row]:
         for file in files:
@@ -217,7 +149,7 @@ def _read(
                 row = quarantined(base_row(file), why_unread(file["unread"], file["path"]))
                 unread.append(Finished(1, [row]))
             else:
-                yield _job(project, file, workshop)
+                yield {**_job(project, file, workshop), **always}
 
     for job, result in read_files(jobs(), READER, limits=limits):
         if isinstance(result, Unparsable):
@@ -249,6 +181,26 @@ def _job(project: Project, file: Row, workshop: Path) -> Row:
             "strip_quotes": source.strip_quotes,
         }
     return job
+
+
+def forget_listed(layout: Layout) -> int:
+    """Take what is on the list of forgotten documents out of the table as it is, and bring the
+    quarantine up to date; returns how many documents that were.
+
+    One writer at a time: the caller holds the table's lock.
+    """
+    table, listed = layout.table("parsed_documents"), open_list(layout)
+    if not fits(table):
+        return 0
+    gone = 0
+    with table_writer(table, document_schema()) as write:
+        for batch in track(read_batches(table), "Forgetting", unit=f"x {BATCH_ROWS} documents"):
+            said = batch.select([*SAID, "status"]).to_pylist()
+            hits = sum(row["status"] == PARSED and row in listed for row in said)
+            gone += hits
+            write([refused(row, listed) for row in batch.to_pylist()] if hits else batch)
+    _write_quarantine(table, layout.quarantine("parsed_documents"))
+    return gone
 
 
 def _write_quarantine(table: Path, quarantine: Path) -> None:

@@ -7,6 +7,7 @@ their own, which only its owner may read, and no step reads it before the projec
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import query
 
 Row = dict[str, Any]
+
+# Which document a text is of, so that the one goes with the other.
+DOCUMENT = "doc_id"
 
 
 def write_texts_to_mark(
@@ -74,4 +78,28 @@ def _to_mark(document: Row) -> Row:
             whole = (first, last) in places_of(value, text)  # else no word of its own
             at = {"value": value} if whole else {"start": first, "end": last}
             spans[(kind, value)] = {"kind": kind, **at}
-    return {MARKED: False, "text": text, "spans": list(spans.values())}
+    about = {DOCUMENT: document["doc_id"], MARKED: False}
+    return {**about, "text": text, "spans": list(spans.values())}
+
+
+def forget_texts(layout: Layout, gone: Callable[[list[str]], Container[str]]) -> int:
+    """Take the texts of documents that are `gone` (which of these ids are?) out of the file, marked
+    or not; returns how many. What somebody moved elsewhere is theirs to look after."""
+    path = layout.texts_to_mark
+    if not path.exists():
+        return 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    documents = [_document_of(line) for line in lines]
+    went = gone(documents)
+    staying = [line for line, of in zip(lines, documents, strict=True) if of not in went]
+    if len(staying) < len(lines):
+        with atomic_file(path) as temporary:
+            write_private(temporary, b"".join(staying))
+    return len(lines) - len(staying)
+
+
+def _document_of(line: bytes) -> str:
+    try:
+        return str(json.loads(line)[DOCUMENT])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -9,6 +9,7 @@ order) goes on. Paths and the sources' own ids stay behind.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,8 @@ def unique_documents(
 
     Raises `UserError` when `dedup.memory_limit` is too little, or no size.
     """
+    # Only a killed call leaves texts there.
+    shutil.rmtree(layout.cache("dedup"), ignore_errors=True)
     clusters = _clusters(dedup, layout)
     with _documents(dedup, layout) as db:
         db.register("clusters", clusters)
@@ -216,7 +219,9 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
         f"""SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
                   count(*) FILTER (kind = 'near'),
                   (SELECT count(*) FROM (
-                      SELECT 1 FROM clusters JOIN documents USING (doc_id)
+                      SELECT 1 FROM (
+                          FROM clusters QUALIFY count(*) OVER (PARTITION BY cluster_id) > 1
+                      ) JOIN documents USING (doc_id)
                       GROUP BY cluster_id HAVING count(DISTINCT label) > 1
                           OR count(DISTINCT {without_pseudonyms("answers::VARCHAR")}) > 1))
            FROM clusters"""

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
     """
     tables = {name: layout.table(name) for name in ("instruction_pairs", "duplicate_clusters")}
     spill = layout.cache("spill")
+    shutil.rmtree(spill, ignore_errors=True)  # what a killed call left
     spill.mkdir(parents=True, exist_ok=True)
     with connected(tables, spill=spill) as db:
         _load(db, layout.split_memory, project.splits)

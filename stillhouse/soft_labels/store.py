@@ -143,6 +143,9 @@ class LabelStore:
     def __len__(self) -> int:
         return len(self._found)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
     def __contains__(self, key: str) -> bool:
         return key in self._found
 
@@ -200,6 +203,24 @@ def keys_below(folder: Path) -> Iterator[str]:
 def open_store(folder: Path, header: ShardHeader) -> LabelStore:
     """The store for `header` below `folder`; other teachers' and encodings' lie beside it."""
     return LabelStore(folder / digest(header.to_json()), header)
+
+
+def stores_in(folder: Path) -> Iterator[LabelStore]:
+    """All stores below `folder`, whatever made them; raises what `read_shard` raises."""
+    from safetensors import SafetensorError, safe_open
+
+    for below in sorted(folder.glob("*/")):
+        shard = next(below.glob(f"*{SUFFIX}"), None)
+        if shard is not None:
+            try:
+                with safe_open(shard, framework="np") as file:
+                    header = header_from(json.loads((file.metadata() or {})["header"]))
+            except (SafetensorError, OSError, ValueError, KeyError) as error:
+                raise UserError(
+                    f"{shard}: not a readable shard of soft labels ({type(error).__name__})",
+                    remedy="delete the file; its pairs are labelled again",
+                ) from error
+            yield LabelStore(below, header)
 
 
 def header_from(values: Mapping[str, Any]) -> ShardHeader:

@@ -93,6 +93,21 @@ class Layout:
         return self.root / "reveals.jsonl"
 
     @property
+    def forgotten(self) -> Path:
+        """Documents that must not come back, as keyed digests: a line each, never removed."""
+        return self.root / "forgotten" / "documents.txt"
+
+    @property
+    def forgetting(self) -> Path:
+        """There while something is being forgotten: whoever finds it goes on with that."""
+        return self.root / "forgotten" / "unfinished"
+
+    @property
+    def erasures(self) -> Path:
+        """Who had what forgotten, and when: a JSON line each time, never removed."""
+        return self.root / "erasures.jsonl"
+
+    @property
     def dagster_home(self) -> Path:
         """$DAGSTER_HOME when it is set, else `<data_dir>/dagster`."""
         named = os.environ.get("DAGSTER_HOME")

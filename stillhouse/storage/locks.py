@@ -48,6 +48,22 @@ def _holder(lock: Path) -> str:
 
 
 @contextmanager
+def unless_held(lock: Path) -> Iterator[bool]:
+    """Hold `lock` while the block runs, if nobody else does: says whether that is so."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
+
+
+@contextmanager
 def alive(lock: Path) -> Iterator[None]:
     """Show that a run is under way: `is_alive` says so as long as the block runs.
 

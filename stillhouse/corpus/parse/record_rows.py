@@ -1,13 +1,18 @@
-"""Lines of record files as columns and cells: JSON Lines, CSV and Parquet."""
+"""Lines of record files as columns and cells: JSON Lines, CSV and Parquet.
+
+Each comes with a digest of all that it says, before it is taken apart: a line that was read before
+need not be read again.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 class BadRecord:
     line: int
     reason: str
+    digest: str = field(default="", compare=False)
 
 
 class Bad(Exception):  # noqa: N818 - a state of a record
@@ -34,10 +40,30 @@ class Bad(Exception):  # noqa: N818 - a state of a record
 
 
 Row = tuple[int, Mapping[str, Any]]
+# The number of a line (in Parquet, of a row) from 1, a digest of what it says, and the line as
+# `RecordFile.cells` takes it.
+Line = tuple[int, str, Any]
+DIGEST_BYTES = 16
 
 
-def rows_of_file(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord]:
-    """Line (in Parquet, row) numbers from 1 and their cells; `mapped` are the columns asked for.
+@dataclass(frozen=True)
+class RecordFile:
+    """The lines of a file, none of them taken apart yet, and what takes one apart.
+
+    Two lines of a digest give the same cells. Iterating raises what `open_records` does.
+    """
+
+    lines: Iterator[Line]
+    cells: Callable[[Any], Mapping[str, Any] | str]
+
+    def row(self, line: Line) -> Row | BadRecord:
+        number, digest, content = line
+        cells = self.cells(content)
+        return BadRecord(number, cells, digest) if isinstance(cells, str) else (number, cells)
+
+
+def open_records(path: Path, mapped: Sequence[str]) -> RecordFile:
+    """The lines of a file that hold anything; `mapped` are the columns asked for.
 
     Raises:
         OSError: the file can't be read.
@@ -45,12 +71,27 @@ def rows_of_file(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord]
     """
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
-        return _json_rows(path)
+        return RecordFile(_json_lines(path), _json_cells)
     if suffix in (".csv", ".tsv"):
-        return _csv_rows(path, "\t" if suffix == ".tsv" else None)
+        return RecordFile(_csv_lines(path, "\t" if suffix == ".tsv" else None), _as_it_is)
     if suffix == ".parquet":
-        return _parquet_rows(path, mapped)
+        return RecordFile(_parquet_lines(path, mapped), _as_it_is)
     raise no_record_file()
+
+
+def rows_of_file(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord]:
+    """Line (in Parquet, row) numbers from 1 and their cells; raises what `open_records` does."""
+    file = open_records(path, mapped)
+    return map(file.row, file.lines)
+
+
+def _digest(said: str) -> str:
+    data = said.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _as_it_is(content: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
+    return content
 
 
 def no_record_file() -> Unparsable:
@@ -61,25 +102,25 @@ def no_record_file() -> Unparsable:
     )
 
 
-def _json_rows(path: Path) -> Iterator[Row | BadRecord]:
+def _json_lines(path: Path) -> Iterator[Line]:
     for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield BadRecord(number, f"not JSON, from its character {error.pos + 1} on")
-            continue
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits, say
-            yield BadRecord(number, f"not JSON that can be read ({type(error).__name__})")
-            continue
-        if isinstance(value, dict):
-            yield number, value
-        else:
-            yield BadRecord(number, f"not a JSON object but {type(value).__name__}")
+        # The last line may get its end only when another one follows.
+        line = line.removesuffix("\n")
+        if line.strip():
+            yield number, _digest(line), line
 
 
-def _csv_rows(path: Path, delimiter: str | None) -> Iterator[Row | BadRecord]:
+def _json_cells(line: str) -> Mapping[str, Any] | str:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        return f"not JSON, from its character {error.pos + 1} on"
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, say
+        return f"not JSON that can be read ({type(error).__name__})"
+    return value if isinstance(value, dict) else f"not a JSON object but {type(value).__name__}"
+
+
+def _csv_lines(path: Path, delimiter: str | None) -> Iterator[Line]:
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     lines = _lines(path)
     header = next(lines, None)
@@ -95,14 +136,19 @@ def _csv_rows(path: Path, delimiter: str | None) -> Iterator[Row | BadRecord]:
         except StopIteration:
             return
         except csv.Error:
-            yield BadRecord(number, "not CSV: a cell is broken, or too long")
+            yield _told(number, "not CSV: a cell is broken, or too long")
             continue
         if not any(cells):
             continue
         if len(cells) == len(names):
-            yield number, dict(zip(names, cells, strict=True))
+            yield _told(number, dict(zip(names, cells, strict=True)))
         else:
-            yield BadRecord(number, f"{len(cells)} cells where the header has {len(names)}")
+            yield _told(number, f"{len(cells)} cells where the header has {len(names)}")
+
+
+def _told(number: int, content: dict[str, Any] | str) -> Line:
+    """A line that is taken apart already: what it says are its columns and cells."""
+    return number, _digest(repr(content)), content
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -118,7 +164,7 @@ def _lines(path: Path) -> Iterator[str]:
         yield from stream
 
 
-def _parquet_rows(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord]:
+def _parquet_lines(path: Path, mapped: Sequence[str]) -> Iterator[Line]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -131,7 +177,7 @@ def _parquet_rows(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord
             for batch in file.iter_batches(batch_size=1000, columns=columns):
                 for values in _values(batch):
                     number += 1
-                    yield BadRecord(number, values) if isinstance(values, str) else (number, values)
+                    yield _told(number, values)
     except pa.ArrowException as error:
         raise Unparsable(
             "corrupt",

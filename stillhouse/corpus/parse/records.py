@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -22,12 +22,15 @@ from typing import Any
 
 from stillhouse.config.corpus import RecordFields
 from stillhouse.config.dataset import Column
+from stillhouse.corpus.parse.before import RowsBefore
 from stillhouse.corpus.parse.columns import said_in, to_json
 from stillhouse.corpus.parse.record_rows import (
     LONE_SURROGATES,
     Bad,
     BadRecord,
+    RecordFile,
     Row,
+    open_records,
     rows_of_file,
 )
 from stillhouse.corpus.parse.unparsable import Unparsable, unreadable
@@ -35,13 +38,16 @@ from stillhouse.corpus.parse.unparsable import Unparsable, unreadable
 # A mapped column counts as missing when none of the first lines has it.
 LOOK_AHEAD = 100
 MISSING = object()
+# Characters of an id that is made of what a record says.
+MADE_ID = 16
 
 
 @dataclass(frozen=True)
 class Record:
     """One record; `created_at` is ISO 8601 in UTC, `line` its line (or row, in Parquet) from 1.
 
-    `columns` is what it says in the columns that tasks read, as JSON values by column.
+    `columns` is what it says in the columns that tasks read, as JSON values by column; `digest`
+    that of its line.
     """
 
     record_id: str
@@ -50,12 +56,27 @@ class Record:
     created_at: str | None
     line: int
     columns: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class KnownRecord:
+    """A record that would be what it was, and the number of its row in `RowsBefore`."""
+
+    line: int
+    row: int
 
 
 def read_records(
-    path: Path, fields: RecordFields, columns: Sequence[Column] = ()
-) -> Iterator[Record | BadRecord]:
+    path: Path,
+    fields: RecordFields,
+    columns: Sequence[Column] = (),
+    before: RowsBefore | None = None,
+) -> Iterator[Record | BadRecord | KnownRecord]:
     """Yield the file's records in order, bad ones as `BadRecord`.
+
+    Of `before`, which must have been read with the same `fields` and `columns`, come those of lines
+    that have not changed: no such line is taken apart.
 
     A record without an id column gets one from what it says. Times without a zone are taken as UTC,
     numbers as seconds (or milliseconds) since 1970. A field name with dots also reaches into
@@ -67,43 +88,77 @@ def read_records(
     """
     try:
         mapped = [n for n in (fields.id, *_text_names(fields), fields.label, fields.created) if n]
-        rows = rows_of_file(path, [*mapped, *(column.name for column in columns)])
-        head = list(itertools.islice(rows, LOOK_AHEAD))
+        file = open_records(path, [*mapped, *(column.name for column in columns)])
+        head = list(itertools.islice(file.lines, LOOK_AHEAD))
         if not head:
             raise Unparsable(
                 "empty", "the file holds no record", remedy="export it again, or remove it."
             )
-        _check_columns(fields, head)
-        yield from _records(itertools.chain(head, rows), fields, columns)
+        if before is None or not before.begin_with([digest for _, digest, _ in head]):
+            _check_columns(fields, list(map(file.row, head)))
+        whole = replace(file, lines=itertools.chain(head, file.lines))
+        yield from _records(whole, fields, columns, before)
     except OSError as error:
         raise unreadable(error) from error
 
 
 def _records(
-    rows: Iterable[Row | BadRecord], fields: RecordFields, columns: Sequence[Column]
-) -> Iterator[Record | BadRecord]:
-    seen: set[int] = set()
-    repeated: Counter[str] = Counter()
-    for row in rows:
-        if isinstance(row, BadRecord):
-            yield row
-            continue
-        line, values = row
+    file: RecordFile, fields: RecordFields, columns: Sequence[Column], before: RowsBefore | None
+) -> Iterator[Record | BadRecord | KnownRecord]:
+    ids = _Ids(own=fields.id is not None)
+    for line in file.lines:
+        number, digest, _ = line
+        if before is not None and (known := before.find(digest)):
+            row, record_id = known
+            if ids.claim(ids.first(record_id), expected=record_id):
+                yield KnownRecord(number, row)
+                continue
         try:
-            record = _record(line, values, fields, columns)
+            found = file.row(line)
+            if isinstance(found, BadRecord):
+                yield found
+                continue
+            record = replace(_record(number, found[1], fields, columns), digest=digest)
         except Bad as error:
-            yield BadRecord(line, error.reason)
+            yield BadRecord(number, error.reason, digest)
             continue
-        number = _number(record.record_id)
-        if number not in seen:
-            seen.add(number)
-            yield record
-        elif fields.id is None:
-            repeated[record.record_id] += 1
-            nth = repeated[record.record_id] + 1
-            yield replace(record, record_id=f"{record.record_id}-{nth}")
+        given = ids.claim(record.record_id)
+        if given is None:
+            reason = f"its id ({fields.id}) already stands in an earlier line"
+            yield BadRecord(number, reason, digest)
         else:
-            yield BadRecord(line, f"its id ({fields.id}) already stands in an earlier line")
+            yield record if given == record.record_id else replace(record, record_id=given)
+
+
+class _Ids:
+    """The ids that came in a file so far; `own` says that records bring them, so that one that
+    comes again is an error. Those that are made of what a record says get a number then."""
+
+    def __init__(self, *, own: bool) -> None:
+        self.own = own
+        self._seen: set[int] = set()
+        self._repeated: Counter[str] = Counter()
+
+    def first(self, record_id: str) -> str:
+        """The id without that number."""
+        return record_id if self.own else record_id[:MADE_ID]
+
+    def claim(self, record_id: str, expected: str | None = None) -> str | None:
+        """The id that the next record of this one gets; None for a repeated one, and where that
+        is not the one expected: nothing is claimed then."""
+        number, given = _number(record_id), record_id
+        again = number in self._seen
+        if again:
+            if self.own:
+                return None
+            given = f"{record_id}-{self._repeated[record_id] + 2}"
+        if expected not in (None, given):
+            return None
+        if again:
+            self._repeated[record_id] += 1
+        else:
+            self._seen.add(number)
+        return given
 
 
 def _number(record_id: str) -> int:
@@ -121,7 +176,7 @@ def _record(
     said = said_in({column.name: _value(values, column.name) for column in columns}, columns)
     if fields.id is None:
         whole = text + (to_json(said) or "")
-        record_id = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        record_id = hashlib.sha256(whole.encode()).hexdigest()[:MADE_ID]
     else:
         record_id = _string(_value(values, fields.id), fields.id)
         if not record_id:

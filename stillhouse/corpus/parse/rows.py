@@ -12,12 +12,14 @@ from stillhouse.config.corpus import Ocr, Password, RecordFields
 from stillhouse.config.dataset import Column
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
 from stillhouse.corpus.confidentiality.marks import Mark, marks_of, marks_of_record
+from stillhouse.corpus.parse.before import RowsBefore
 from stillhouse.corpus.parse.columns import to_json
 from stillhouse.corpus.parse.documents import Found, documents_of
 from stillhouse.corpus.parse.elements import How, ParsedFile
+from stillhouse.corpus.parse.forgotten import Forgotten, as_told, forgotten_by
 from stillhouse.corpus.parse.kinds import known_suffix
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
-from stillhouse.corpus.parse.records import Record, read_records
+from stillhouse.corpus.parse.records import KnownRecord, Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.steps import code_version
 from stillhouse.storage.files import digest
@@ -35,6 +37,8 @@ PARSED, QUARANTINED = "parsed", "quarantined"
 ROWS_IN_MEMORY = 500
 
 MAILS = (".eml", ".msg")
+# Of the file alone.
+BASE = ("input_id", "file_id", "version", "source", "kind", "path", "suffix")
 
 OCR_COUNTS = ("ocr_pages", "ocr_illegible_pages", "ocr_dropped_lines")
 
@@ -51,6 +55,8 @@ def document_schema() -> pa.Schema:
     parse/columns.py); null where it says nothing there. `asks` and `reads` name those of them that
     hold a question, and the passage that it is put to.
 
+    `line_digest` tells whether a record's line changed (see parse/before.py); null in documents.
+
     `ocr_pages` of a document were read off pictures, with the mean `ocr_confidence` (0 to 1); of
     `ocr_illegible_pages` no line could be read with confidence, `ocr_dropped_lines` were left out
     for that. All are null where nothing was read so.
@@ -63,7 +69,7 @@ def document_schema() -> pa.Schema:
     text = (
         *("doc_id", "input_id", "file_id", "version", "source", "kind", "path", "suffix"),
         *("record_id", "status", "category", "reason", "remedy", "title", "text", "language"),
-        *("label", "created_at", "columns"),
+        *("label", "created_at", "columns", "line_digest"),
     )
     return pa.schema(
         [(name, pa.string()) for name in text]
@@ -79,27 +85,46 @@ def read_file(job: Job) -> list[Row] | Path:
 
     `job` is plain JSON: the columns of `base` below, `file` (where it lies), `part`, `nlp_model`,
     `ocr`, `passwords` (where they are to be had), and for records `fields` and `strip_quotes` of
-    its source, and `columns`, those of `Column` each. Has at least one row.
+    its source, and `columns`, those of `Column` each. `before`, if not null, is the `input_id`
+    under which `table` holds the rows of the same file, read alike, before it changed. Where there
+    is a list of documents that were `forgotten`, none of them is given. Has at least one row.
 
     Raises:
         UserError: the spaCy model or a library is missing.
     """
     base = base_row(job)
-    path = Path(job["file"])
+    path, forgotten = Path(job["file"]), forgotten_by(job)
     try:
         if job["kind"] == "documents":
             how = How(Ocr(**job["ocr"]), tuple(Password(**p) for p in job["passwords"]))
             found = documents_of(path, nlp_model=job["nlp_model"], how=how)
-            rows = _document_rows(base, found)
+            rows = _but(forgotten, _document_rows(base, found))
         else:
             fields, columns = RecordFields(**job["fields"]), [Column(**c) for c in job["columns"]]
-            rows = _record_rows(base, path, fields, columns, job["strip_quotes"])
+            before = None
+            if job["before"]:
+                before = RowsBefore(Path(job["table"]), job["before"], good=PARSED)
+            rows = _record_rows(base, path, fields, columns, job["strip_quotes"], before)
+            rows = _but(forgotten, rows)
+            if before:
+                return _write(Path(job["part"]), rows, base, before)
         head = list(itertools.islice(rows, ROWS_IN_MEMORY + 1))
         if len(head) <= ROWS_IN_MEMORY:
             return head
-        return _write(Path(job["part"]), itertools.chain(head, rows))
+        return _write(Path(job["part"]), itertools.chain(head, rows), base)
     except Unparsable as error:
         return [quarantined(base, error)]
+
+
+def _but(forgotten: Forgotten | None, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows, without what was forgotten: of that only where it stood."""
+    return (refused(row, forgotten) for row in rows) if forgotten else rows
+
+
+def refused(row: Row, forgotten: Forgotten) -> Row:
+    if row["status"] != PARSED or row not in forgotten:
+        return row
+    return quarantined({name: row[name] for name in BASE}, as_told(row), row["position"])
 
 
 def row_code() -> str:
@@ -118,9 +143,10 @@ def base_row(job: Job) -> Row:
     }
 
 
-def quarantined(base: Row, error: Unparsable, line: int = 0) -> Row:
+def quarantined(base: Row, error: Unparsable, line: int = 0, digest: str | None = None) -> Row:
     return {
         **base,
+        "line_digest": digest,
         "status": QUARANTINED,
         "category": error.category,
         "reason": error.reason,
@@ -207,16 +233,25 @@ def _rows_of(marks: Sequence[Mark]) -> list[Row]:
 
 
 def _record_rows(
-    base: Row, path: Path, fields: RecordFields, columns: Sequence[Column], strip_quotes: bool
+    base: Row,
+    path: Path,
+    fields: RecordFields,
+    columns: Sequence[Column],
+    strip_quotes: bool,
+    before: RowsBefore | None,
 ) -> Iterator[Row]:
-    for record in read_records(path, fields, columns):
-        if isinstance(record, BadRecord):
+    """Rows of the records that are not known from `before`, which keeps the others."""
+    for record in read_records(path, fields, columns, before):
+        if isinstance(record, KnownRecord):
+            assert before is not None  # noqa: S101 - it is who knows the record
+            before.keep(record.row, record.line)
+        elif isinstance(record, BadRecord):
             error = Unparsable(
                 "corrupt",
                 f"line {record.line}: {record.reason}",
                 remedy="correct the line; the other records of the file are used.",
             )
-            yield quarantined(base, error, record.line)
+            yield quarantined(base, error, record.line, record.digest)
         else:
             yield _record_row(base, record, columns, strip_quotes)
 
@@ -240,6 +275,7 @@ def _record_row(base: Row, record: Record, columns: Sequence[Column], strip_quot
         "label": record.label,
         "created_at": record.created_at,
         "columns": said,
+        "line_digest": record.digest,
         "asks": in_role["question"],
         "reads": in_role["passage"],
         "dropped_characters": len(record.text) - len(text),
@@ -248,8 +284,11 @@ def _record_row(base: Row, record: Record, columns: Sequence[Column], strip_quot
     }
 
 
-def _write(part: Path, rows: Iterator[Row]) -> Path:
+def _write(part: Path, rows: Iterator[Row], base: Row, before: RowsBefore | None = None) -> Path:
+    """All rows of a file in one of the table's form; what `before` keeps is known at the end."""
     with table_writer(part, document_schema()) as write:
         while batch := list(itertools.islice(rows, ROWS_IN_MEMORY)):
             write(batch)
+        for kept in before.kept({n: base[n] for n in ("input_id", "file_id")}) if before else ():
+            write(kept)
     return part

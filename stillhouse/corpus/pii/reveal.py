@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pwd
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,8 +11,8 @@ from pathlib import Path
 
 from stillhouse.corpus.pii.vault import Vault, VaultEntry, load_key
 from stillhouse.errors import UserError
-from stillhouse.storage.files import sync
 from stillhouse.storage.layout import Layout
+from stillhouse.storage.log import append_line, user_name
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def reveal(layout: Layout, pseudonym: str, reason: str) -> list[VaultEntry]:
     known = found[0].pseudonym if found else None
     now = datetime.now(UTC).isoformat(timespec="seconds")
     said = _without(reason, [entry.value for entry in found])
-    _append(layout.reveals, Asked(now, _user(), known, said))
+    append_line(layout.reveals, asdict(Asked(now, user_name(), known, said)))
     if not found:
         raise UserError(
             "the vault holds no such pseudonym",
@@ -71,7 +68,7 @@ def asked(layout: Layout) -> Iterator[Asked | None]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unwritable(layout.reveals, error, "read") from error
+        raise _unreadable(layout.reveals, error) from error
     for line in filter(None, lines):
         try:
             yield Asked(**json.loads(line))
@@ -79,32 +76,10 @@ def asked(layout: Layout) -> Iterator[Asked | None]:
             yield None
 
 
-def _append(path: Path, entry: Asked) -> None:
-    """A line at the end of the file, on disk when this returns; what is there stays as it is."""
-    line = json.dumps(asdict(entry)) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        with os.fdopen(os.open(path, flags, 0o600), "rb+", buffering=0) as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            os.fchmod(stream.fileno(), 0o600)
-            size = stream.seek(0, os.SEEK_END)
-            # A line that was cut short, by a full disk or a power failure, takes none with it.
-            torn = size > 0 and os.pread(stream.fileno(), 1, size - 1) != b"\n"
-            data = ("\n" * torn + line).encode()
-            if os.write(stream.fileno(), data) != len(data):
-                raise OSError("only a part was written")
-            os.fsync(stream.fileno())
-        sync(path.parent)  # where the name of a new file is
-    except OSError as error:
-        raise _unwritable(path, error, "written") from error
-
-
-def _unwritable(path: Path, error: OSError, what: str) -> UserError:
+def _unreadable(path: Path, error: OSError) -> UserError:
     return UserError(
-        f"{path}: the log of who asked can't be {what} ({error.strerror or error})",
-        remedy="run this as the owner of the data directory, with room on its disk; without the "
-        "log, nothing is revealed.",
+        f"{path}: the log of who asked can't be read ({error.strerror or error})",
+        remedy="run this as the owner of the data directory.",
     )
 
 
@@ -114,11 +89,3 @@ def _without(reason: str, originals: list[str]) -> str:
     for word in sorted(words, key=len, reverse=True):
         reason = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "[...]", reason, flags=re.I)
     return reason
-
-
-def _user() -> str:
-    """By the kernel's word: environment variables are whoever sets them."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.corpus.pii import reveal as module
 from stillhouse.corpus.pii.reveal import asked, reveal
 from stillhouse.corpus.pii.vault import Vault, VaultEntry, load_or_create_key
 from stillhouse.errors import UserError
@@ -49,7 +48,7 @@ def test_the_log_is_on_disk_before_anything_is_returned(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr("stillhouse.storage.log.os.fsync", full)
     with pytest.raises(UserError, match=r"log of who asked can't be written.*No space"):
         reveal(layout, "Person-kuvora", "why")
 
