@@ -139,7 +139,7 @@ class DatasetSplitsFacts:
 
     `train`, `validation` and `test` count gold pairs, `unlabelled` pairs to learn from that have no
     answer yet. `moved` counts families whose split changed since the last time, to keep the test
-    split clean.
+    split clean. `rejected` pairs were left out, and `corrected` ones changed, as reviewers said.
     """
 
     digest: str
@@ -150,12 +150,49 @@ class DatasetSplitsFacts:
     unlabelled: int
     moved: int
     unlearnable: list[str]
+    rejected: int = 0
+    corrected: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewFacts:
+    """What people said who reviewed a sample. `overrides` is the digest of what their reviews
+    change; `decided` counts pairs with a verdict, `read` those of them that the sample holds.
+
+    Of these so many were accepted, rejected and corrected; `reject_rate` is the share of all
+    answers that would not be accepted as they are, with its 95 % interval, over strata that
+    somebody read. Reviewers disagree on `contested` pairs; `kappa` is the agreement of the two who
+    share most pairs (`read_twice`). Rows of reviews are `unusable` where something is wrong with
+    them, `unknown` where there is no such pair (any more).
+    """
+
+    overrides: str = ""
+    decided: int = 0
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    corrected: int = 0
+    unread_strata: int = 0
+    reject_rate: float | None = None
+    reject_rate_low: float | None = None
+    reject_rate_high: float | None = None
+    reviewers: int = 0
+    contested: int = 0
+    read_twice: int = 0
+    kappa: float | None = None
+    kappa_low: float | None = None
+    kappa_high: float | None = None
+    unusable: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
-class ReviewSampleFacts:
+class ReviewSampleFacts(ReviewFacts):
+    """`pairs` are those to be read, from so many `strata`."""
+
     digest: str
     pairs: int
+    strata: int = 0
 
 
 @dataclass(frozen=True)

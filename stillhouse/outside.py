@@ -39,6 +39,13 @@ def pii_gold(state: State, _: Where) -> str | None:
     return gold_digest(state.project.root / named) if named else "none"
 
 
+def reviews(state: State, _: Where) -> str | None:
+    """Digest of what people filled in."""
+    from stillhouse.dataset.review.filled_in import reviews_digest
+
+    return reviews_digest(state.layout.reviews)
+
+
 def teacher_source(state: State, where: Where) -> str | None:
     """Digest of the weights as they came; None where they are not on this machine any more."""
     from stillhouse.models.fetch import default_cache, source_digest
@@ -55,6 +62,7 @@ OUTSIDE = {
     "pseudonym_key": pseudonym_key,
     "vault": vault,
     "pii_gold": pii_gold,
+    "reviews": reviews,
     "source": teacher_source,
 }
 

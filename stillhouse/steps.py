@@ -26,6 +26,7 @@ Scope = Literal["project", "teacher", "student"]
 # The parts of the code that shape results: the version of each, and where it lies below
 # stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
+_COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
@@ -37,13 +38,10 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     ),
     "masking": (5, ("corpus/masked.py", "corpus/pii")),
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
-    "deduplication": (
-        3,
-        ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup", "corpus/pii/invented.py"),
-    ),
+    "deduplication": (3, ("corpus/unique.py", "corpus/dedup", *_COMPARED)),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
-    "splits": (3, ("dataset/splits.py", "corpus/comparing.py", "corpus/pii/invented.py")),
-    "review": (2, ("dataset/review.py",)),
+    "splits": (4, ("dataset/splits.py", "dataset/review/applied.py", *_COMPARED)),
+    "review": (3, ("dataset/review", "metrics/agreement.py")),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
     "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
@@ -218,22 +216,26 @@ _ROWS = (
         code=("tasks",), kinds=("python", "parquet"), folder=_table("instruction_pairs"),
     ),
     Step(
+        "review_sample", "dataset", "project",
+        reads={"instruction_pairs": _content},
+        settings=lambda at: settings_of(at.project.review),
+        facts=facts.ReviewSampleFacts,
+        code=("tasks", "review"), kinds=("python", "html"), folder=_table("review_sample"),
+        outside=("reviews",),
+    ),
+    Step(
         "dataset_splits", "dataset", "project",
         # Duplicates that were left out count: they keep their family on its side.
-        reads={"unique_documents": _content, "instruction_pairs": _content},
+        reads={
+            "unique_documents": _content, "instruction_pairs": _content,
+            "review_sample": lambda found, _: {".overrides": found.overrides},
+        },
         settings=lambda at: {
             **settings_of(at.project.splits),
             "tasks": [task.name for task in at.project.tasks],
         },
         facts=facts.DatasetSplitsFacts,
         code=("splits",), kinds=("python", "parquet"), folder=_table("dataset_splits"),
-    ),
-    Step(
-        "review_sample", "dataset", "project",
-        reads={"dataset_splits": _content},
-        settings=_none,
-        facts=facts.ReviewSampleFacts,
-        code=("review",), kinds=("python", "parquet"), folder=_table("review_sample"),
     ),
     Step(
         "teacher_model", "teacher", "teacher",
@@ -317,7 +319,7 @@ _ROWS = (
         },
         settings=lambda at: {
             "project": at.project.name,
-            "gates": settings_of(at.project.gates),
+            "gates": shapes.without(at.project.gates, "max_reject_rate"),
             "tasks": at.student.tasks,
             "answers": shapes.of_tasks(at, *shapes.ANSWERS),
             # Of the zero-shot teacher.

@@ -103,6 +103,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("tasks.3.fields.item.values", ["pump"], {PAIRS, ANSWERS}),
     ("tasks.3.fields.item.grounded", False, {PAIRS, ANSWERS}),
     ("tasks.3.fields.item.description", "a product", {PAIRS, ANSWERS}),
+    ("review.pairs", 5, {"review_sample"}),
     ("splits.validation", 0.2, {SPLITS}),
     ("splits.test", 0.1, {SPLITS}),
     ("splits.seed", 8, {SPLITS}),
@@ -148,6 +149,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.max_accuracy_drop", 0.1, REPORTS),  # as it was called once
     ("gates.max_quantization_drop", 0.1, REPORTS),
     ("gates.max_ece", 0.2, REPORTS),
+    ("gates.max_reject_rate", 0.2, set()),  # compared in every run
     ("gates.tasks.routing.max_score_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_quantization_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_ece", 0.1, REPORTS),
@@ -426,6 +428,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=changed)) == {MASKED}
     marked: dict[str, Callable[..., str | None]] = {"pii_gold": lambda *_: "other texts"}
     assert stale(replace(state, outside=marked)) == {QUALITY}
+    reviewed: dict[str, Callable[..., str | None]] = {"reviews": lambda *_: "a filled-in review"}
+    assert stale(replace(state, outside=reviewed)) == {"review_sample"}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
     assert stale(replace(state, outside=unknown)) == set()
 

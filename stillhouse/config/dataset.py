@@ -213,6 +213,12 @@ AnyTask = Annotated[
 ]
 
 
+class Review(Section):
+    """How many pairs of each task a person is shown, about; at least two of each stratum."""
+
+    pairs: Annotated[int, Field(ge=1)] = 100
+
+
 class Splits(Section):
     validation: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     test: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.2

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import OCR_DEFAULTS, Dedup, Ocr, Password, Privacy, Source
-from stillhouse.config.dataset import AnyTask, Column, Role, Splits, Task
+from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
@@ -42,6 +42,7 @@ class Project(Section):
     dedup: Dedup = Dedup()
     tasks: list[AnyTask] = Field(min_length=1)
     splits: Splits = Splits()
+    review: Review = Review()
     license_policy: LicensePolicy = LicensePolicy()
     teachers: list[Teacher] = Field(min_length=1)
     soft_labels: SoftLabels = SoftLabels()

@@ -33,11 +33,12 @@ from stillhouse.config.dataset import Splits
 from stillhouse.config.project import Project
 from stillhouse.corpus.comparing import content_key
 from stillhouse.dataset.pairs import pair_schema
+from stillhouse.dataset.review.applied import apply_reviews, overrides_of
 from stillhouse.errors import UserError
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.storage.files import atomic_file, digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.query import connected, counts, query
+from stillhouse.storage.query import connected, counts, one_row, query
 from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ TRAIN, VALIDATION, TEST = range(3)
 
 
 def split_schema() -> pa.Schema:
-    """The columns of pairs, and "split"."""
+    """The columns of pairs, "split", and what a person who reviewed the pair made of it:
+    "accepted", "corrected", or null where nobody did."""
     import pyarrow as pa
 
-    return pair_schema().append(pa.field("split", pa.string()))
+    return pa.schema([*pair_schema(), ("split", pa.string()), ("reviewed", pa.string())])
 
 
 def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
@@ -75,20 +77,24 @@ def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
     spill = layout.cache("spill")
     spill.mkdir(parents=True, exist_ok=True)
     with connected(tables, spill=spill) as db:
+        apply_reviews(db, overrides_of(layout))
         _load(db, layout.split_memory, project.splits)
         _place_families(db, project.splits)
         _fill_empty_splits(db, [task.name for task in project.tasks])
         _refuse_empty_splits(db, project)
         _write(db, layout.table("dataset_splits"))
-        moved, left_out = db.sql(
+        moved, left_out, rejected = db.sql(
             """SELECT (SELECT count(*) FROM families WHERE moved),
-                      (SELECT count(*) FROM pairs) - (SELECT count(*) FROM all_placed)"""
+                      (SELECT count(*) FROM pairs) - (SELECT count(*) FROM all_placed),
+                      (SELECT count(*) FROM current WHERE reviewed = 'rejected')"""
         ).fetchall()[0]
         # Last: a run killed before deals the same again.
         _remember(db, layout.split_memory, _settings(project.splits))
     if left_out:
-        logger.info("Splits: %d pairs left out, whose text or family is held out", left_out)
-    return _facts(layout.table("dataset_splits"), moved)
+        logger.info(
+            "Splits: %d pairs left out: their text or family is held out, or was rejected", left_out
+        )
+    return _facts(layout.table("dataset_splits"), moved, rejected)
 
 
 def _settings(splits: Splits) -> str:
@@ -96,9 +102,9 @@ def _settings(splits: Splits) -> str:
 
 
 def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
-    """Create pairs(pair_id, task, family, label, response, key, gold), members(family, key) of
-    their documents, shared(key) of texts in several families, and memory(document, key, side): of
-    documents where they are, of pairs' texts where they may be.
+    """Create pairs(pair_id, task, family, label, response, key, gold, gone), members(family, key)
+    of their documents, shared(key) of texts in several families, and memory(document, key, side):
+    of documents where they are, of pairs' texts where they may be. Pairs are those of `current`.
 
     A pair without a gold answer is left out where its text has one, in its task or another family.
     """
@@ -108,8 +114,8 @@ def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
         f"""CREATE TABLE pairs AS
         WITH keyed AS (
             SELECT pair_id, task, group_id AS family, label, response,
-                   {content_key("input")} AS key, response IS NOT NULL AS gold
-            FROM instruction_pairs
+                   {content_key("input")} AS key, response IS NOT NULL AS gold, gone
+            FROM current
         )
         SELECT * FROM keyed k WHERE gold OR NOT EXISTS (
             FROM keyed g WHERE g.gold AND g.key = k.key
@@ -182,7 +188,7 @@ def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> None:
         f"""CREATE VIEW all_placed AS
         SELECT p.*, f.side FROM pairs p JOIN families f USING (family)
         JOIN trained t ON t.key = p.key AND t.side = f.side
-        WHERE gold OR f.side = {TRAIN}"""
+        WHERE NOT gone AND (gold OR f.side = {TRAIN})"""
     )
     db.execute("CREATE VIEW placed AS FROM all_placed WHERE gold")
 
@@ -249,8 +255,9 @@ def _write(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     schema = split_schema()
     names = "CASE s.side " + " ".join(f"WHEN {i} THEN '{n}'" for i, n in enumerate(SPLITS)) + " END"
     rows = db.sql(
-        f"""SELECT p.*, {names} AS split FROM instruction_pairs p
-        JOIN (SELECT pair_id, side FROM all_placed) s USING (pair_id) ORDER BY pair_id"""
+        f"""SELECT p.*, {names} AS split FROM current p
+        JOIN (SELECT pair_id, side FROM all_placed) s USING (pair_id)
+        WHERE NOT p.gone ORDER BY pair_id"""
     )
     with table_writer(path, schema) as write:
         for batch in rows.select(*schema.names).to_arrow_reader(BATCH_ROWS):
@@ -271,7 +278,7 @@ def _remember(db: duckdb.DuckDBPyConnection, memory: Path, settings: str) -> Non
         )
 
 
-def _facts(dataset: Path, moved: int) -> DatasetSplitsFacts:
+def _facts(dataset: Path, moved: int, rejected: int) -> DatasetSplitsFacts:
     sizes = counts(
         """SELECT CASE WHEN response IS NULL THEN 'unlabelled' ELSE split END AS part, count(*)
         FROM t GROUP BY part""",
@@ -286,6 +293,10 @@ def _facts(dataset: Path, moved: int) -> DatasetSplitsFacts:
         },
         **{part: sizes.get(part, 0) for part in (*SPLITS, "unlabelled")},
         moved=moved,
+        rejected=rejected,
+        corrected=one_row("SELECT count(*) AS n FROM t WHERE reviewed = 'corrected'", t=dataset)[
+            "n"
+        ],
         unlearnable=unlearnable(dataset),
     )
 
