@@ -59,7 +59,11 @@ def unique_documents(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """One document of each cluster of exact and near-duplicates."""
-    return materialize(context, project, lambda work: find_unique(work.project.dedup, work.layout))
+    return materialize(
+        context,
+        project,
+        lambda work: find_unique(work.project.dedup, work.layout, group=work.project.splits.group),
+    )
 
 
 @dg.asset_check(asset=parsed_documents, blocking=True)

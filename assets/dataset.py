@@ -6,10 +6,11 @@ import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize, user_errors
 from stillhouse.assets.reviews import check_of
+from stillhouse.dataset.dealing.checks import straddling
 from stillhouse.dataset.lineage import write_lineage
 from stillhouse.dataset.pairs import build_pairs
 from stillhouse.dataset.review.sample import draw_review_sample
-from stillhouse.dataset.splits import split_pairs, straddling
+from stillhouse.dataset.splits import split_pairs
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.snapshots import pin_run, prune_snapshots, write_snapshot

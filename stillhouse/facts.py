@@ -140,6 +140,10 @@ class DatasetSplitsFacts:
     `train`, `validation` and `test` count gold pairs, `unlabelled` pairs to learn from that have no
     answer yet. `moved` counts families whose split changed since the last time, to keep the test
     split clean. `rejected` pairs were left out, and `corrected` ones changed, as reviewers said.
+
+    Families `without_time` went to train, where time decides; those `without_group` stand alone.
+    `held_out_pairs` were left out of train and validation for `held_out_texts` that may not be
+    trained on.
     """
 
     digest: str
@@ -152,6 +156,10 @@ class DatasetSplitsFacts:
     unlearnable: list[str]
     rejected: int = 0
     corrected: int = 0
+    without_time: int = 0
+    without_group: int = 0
+    held_out_texts: int = 0
+    held_out_pairs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

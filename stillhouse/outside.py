@@ -10,6 +10,7 @@ from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.shapes import Where
 from stillhouse.state import State, state_of
+from stillhouse.storage.files import sha256_of
 
 
 def source_files(state: State, _: Where) -> str | None:
@@ -39,6 +40,15 @@ def pii_gold(state: State, _: Where) -> str | None:
     return gold_digest(state.project.root / named) if named else "none"
 
 
+def held_out(state: State, _: Where) -> str | None:
+    """Digest of the texts that must never be trained on; None where they can't be read now."""
+    named = state.project.splits.held_out
+    try:
+        return sha256_of(state.project.root / named.path) if named else "none"
+    except OSError:
+        return None
+
+
 def reviews(state: State, _: Where) -> str | None:
     """Digest of what people filled in."""
     from stillhouse.dataset.review.filled_in import reviews_digest
@@ -62,6 +72,7 @@ OUTSIDE = {
     "pseudonym_key": pseudonym_key,
     "vault": vault,
     "pii_gold": pii_gold,
+    "held_out": held_out,
     "reviews": reviews,
     "source": teacher_source,
 }

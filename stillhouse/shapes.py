@@ -66,6 +66,22 @@ def masking(at: Where) -> dict[str, Any]:
     return {**found, "operator": default if usual else {"default": default, **others}}
 
 
+def dedup(at: Where) -> dict[str, Any]:
+    """What splits keep together by is no answer, and sets no record apart."""
+    group = at.project.splits.group
+    return without(at.project.dedup, "memory_limit") | ({"group": group} if group else {})
+
+
+def splits(at: Where) -> dict[str, Any]:
+    """Texts that are held out are masked, and compared, as documents are; where they lie is no
+    matter."""
+    found = without(at.project.splits, "held_out")
+    if (held_out := at.project.splits.held_out) is not None:
+        alike = {"text": held_out.text, "threshold": at.project.dedup.threshold}
+        found |= {"held_out": alike, "masking": masking(at)}
+    return {**found, "tasks": [task.name for task in at.project.tasks]}
+
+
 def guides(at: Where) -> dict[str, Any]:
     return {task.name: only(task, *task.GUIDE_SETTINGS) for task in at.project.tasks}
 

@@ -26,6 +26,7 @@ Scope = Literal["project", "teacher", "student"]
 # The parts of the code that shape results: the version of each, and where it lies below
 # stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
+_REVIEWED = ("dataset/review/applied.py",)
 _COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
@@ -40,7 +41,10 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
     "deduplication": (3, ("corpus/unique.py", "corpus/dedup", *_COMPARED)),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
-    "splits": (4, ("dataset/splits.py", "dataset/review/applied.py", *_COMPARED)),
+    "splits": (
+        4,
+        ("dataset/splits.py", "dataset/dealing", *_REVIEWED, *_COMPARED),
+    ),
     "review": (3, ("dataset/review", "metrics/agreement.py")),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
@@ -197,7 +201,7 @@ _ROWS = (
         reads={
             "source_files": _content, "parsed_documents": _content, "masked_documents": _content
         },
-        settings=lambda at: shapes.without(at.project.dedup, "memory_limit"),
+        settings=shapes.dedup,
         facts=facts.UniqueDocumentsFacts,
         code=("deduplication",), kinds=("duckdb", "parquet"), folder=_table("unique_documents"),
     ),
@@ -230,12 +234,10 @@ _ROWS = (
             "unique_documents": _content, "instruction_pairs": _content,
             "review_sample": lambda found, _: {".overrides": found.overrides},
         },
-        settings=lambda at: {
-            **settings_of(at.project.splits),
-            "tasks": [task.name for task in at.project.tasks],
-        },
+        settings=shapes.splits,
         facts=facts.DatasetSplitsFacts,
         code=("splits",), kinds=("python", "parquet"), folder=_table("dataset_splits"),
+        outside=("held_out",),
     ),
     Step(
         "teacher_model", "teacher", "teacher",

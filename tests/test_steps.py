@@ -46,6 +46,8 @@ TRAINED = {"small/checkpoint", "big/checkpoint"}
 QUANTIZED = {"small/quantized_model", "big/quantized_model"}
 REPORTS = {"small/evaluation_report", "big/evaluation_report"}
 
+BY_DATES = {"by": "time", "test_from": "2025-06-01", "validation_from": "2025-01-01"}
+
 # Each setting of the project file -> exactly the steps whose own recipe it changes. What lies below
 # them follows when their content changes.
 SHAPES: list[tuple[str, Any, set[str]]] = [
@@ -107,6 +109,12 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("splits.validation", 0.2, {SPLITS}),
     ("splits.test", 0.1, {SPLITS}),
     ("splits.seed", 8, {SPLITS}),
+    ("splits.by", "time", {SPLITS}),
+    ("splits", {"by": "time", "test_from": "2025-01-01"}, {SPLITS}),
+    ("splits", BY_DATES, {SPLITS}),
+    ("splits.group", "customer", {PARSED, UNIQUE, SPLITS}),
+    ("splits.held_out.path", "eval.jsonl", {SPLITS}),
+    ("splits", {"held_out": {"path": "eval.jsonl", "text": "body"}}, {SPLITS}),
     ("teachers.0.model", "elsewhere", {TEACHER}),
     ("teachers.0.license", "Apache-2.0", {TEACHER}),
     ("teachers.0.adapt.method", "none", {ADAPTED, ANSWERS, SOFT}),
@@ -251,6 +259,8 @@ def test_every_setting_is_in_the_table() -> None:
         *("students.teacher", "students.tasks", "students.init.from"),
         "students.distillation.temperature",  # below
         "students.quantization.method",
+        # Which only stand beside others: above they are set together.
+        *("splits.test_from", "splits.validation_from", "splits.held_out.text"),
         *("passwords.env", "passwords.file"),  # in a list that is empty here: "passwords" above
     }
     assert found - tested == others
@@ -428,6 +438,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=changed)) == {MASKED}
     marked: dict[str, Callable[..., str | None]] = {"pii_gold": lambda *_: "other texts"}
     assert stale(replace(state, outside=marked)) == {QUALITY}
+    yardstick: dict[str, Callable[..., str | None]] = {"held_out": lambda *_: "other texts"}
+    assert stale(replace(state, outside=yardstick)) == {SPLITS}
     reviewed: dict[str, Callable[..., str | None]] = {"reviews": lambda *_: "a filled-in review"}
     assert stale(replace(state, outside=reviewed)) == {"review_sample"}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}

@@ -75,6 +75,13 @@ class Project(Section):
         return self
 
     @model_validator(mode="after")
+    def _groups_can_be_read(self) -> Project:
+        if self.splits.group is not None and all(s.kind != "records" for s in self.sources):
+            message = "no source is one of records, which alone have columns; remove it"
+            raise FieldError(("splits", "group"), message)
+        return self
+
+    @model_validator(mode="after")
     def _soft_labels_can_be_kept(self) -> Project:
         asked = self.soft_labels.encoding
         if asked is None:
@@ -100,8 +107,10 @@ class Project(Section):
         return self
 
     def columns_of(self, source: str) -> list[str]:
-        """Columns of a source's records that tasks read, beside those that `fields` maps."""
+        """Columns of a source's records that tasks read, beside those that `fields` maps, and that
+        by which splits keep records together."""
         named = [c for task in self.tasks if source in task.sources for c in task.columns]
+        named += [self.splits.group] if self.splits.group is not None else []
         return sorted(set(named))
 
     def reading(self, source: str) -> list[Column]:
@@ -111,8 +120,8 @@ class Project(Section):
         found = []
         for column in self.columns_of(source):
             readers = [task for task in tasks if column in task.columns]
-            roles = {task.roles.get(column, "answer") for task in readers}
-            role: Role = next(r for r in ("passage", "question", "answer") if r in roles)
+            roles = {task.roles.get(column, "answer") for task in readers} or {"group"}
+            role: Role = next(r for r in ("passage", "question", "answer", "group") if r in roles)
             keys = sorted({key for task in readers for key in task.keys})
             found.append(Column(name=column, role=role, keys=tuple(keys)))
         return found

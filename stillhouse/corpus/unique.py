@@ -63,12 +63,16 @@ def cluster_schema() -> pa.Schema:
     )
 
 
-def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
+def unique_documents(
+    dedup: Dedup, layout: Layout, *, group: str | None = None
+) -> UniqueDocumentsFacts:
     """Cluster the masked documents; write `unique_documents` and `duplicate_clusters`.
 
     Texts are compared without boilerplate and whoever is named in them (corpus/comparing.py). Only
     texts not seen before are hashed. What has a label or an answer is kept before what has none; of
     a cluster whose members carry different ones the representative's stays.
+
+    What stands in the column `group`, by which splits keep records together, is no answer.
 
     Records that ask something are compared by the passage that they ask it of: those that ask
     different things are of one family, but no duplicates.
@@ -78,8 +82,8 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
 
     Raises `UserError` when `dedup.memory_limit` is too little, or no size.
     """
-    clusters = _clusters(dedup, layout)
-    with _documents(dedup, layout) as db:
+    clusters = _clusters(dedup, layout, group)
+    with _documents(dedup, layout, group) as db:
         db.register("clusters", clusters)
         _write(
             layout,
@@ -104,7 +108,9 @@ def unique_documents(dedup: Dedup, layout: Layout) -> UniqueDocumentsFacts:
 
 
 @contextmanager
-def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
+def _documents(
+    dedup: Dedup, layout: Layout, group: str | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that sees documents(doc_id, title, text, columns, source, ...).
 
     Of each also `read`, the text that is compared; `asked`, texts that set it apart from others of
@@ -131,7 +137,7 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
                            (f.position << 32) + p.position AS position,
                            {_said("p.asks")} AS questions,
                            nullif(array_to_string({_said("p.reads")}, chr(10)), '') AS passage,
-                           nullif({_answers()}, []) AS answers
+                           nullif({_answers(group)}, []) AS answers
                     FROM masked_documents m
                     JOIN parsed_documents p USING (doc_id)
                     JOIN source_files f USING (file_id))"""
@@ -150,9 +156,12 @@ def _said(names: str) -> str:
     return f"list_transform(coalesce({names}, []), lambda n: m.columns ->> {_POINTER})"
 
 
-def _answers() -> str:
+def _answers(group: str | None) -> str:
     """SQL for what it says in the others."""
     given = "list_concat(coalesce(p.asks, []), coalesce(p.reads, []))"
+    if group is not None:
+        named = group.replace("'", "''")
+        given = f"list_append({given}, '{named}')"
     names = f"list_filter(json_keys(m.columns), lambda n: NOT list_contains({given}, n))"
     return f"list_transform({names}, lambda n: n || '=' || (m.columns -> {_POINTER}))"
 
@@ -161,12 +170,12 @@ def _answers() -> str:
 _POINTER = "('/' || replace(replace(n, '~', '~0'), '/', '~1'))"
 
 
-def _clusters(dedup: Dedup, layout: Layout) -> pa.Table:
+def _clusters(dedup: Dedup, layout: Layout, group: str | None) -> pa.Table:
     from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 
     # Settings are checked before anything is read.
     settings = DedupSettings(dedup.threshold, keep=dedup.keep, memory_limit=dedup.memory_limit)
-    with _documents(dedup, layout) as db:
+    with _documents(dedup, layout, group) as db:
         create_compared(db)
         texts = db.sql(
             f"""SELECT c.doc_id, c.text, d.created_at, d.position, d.labels, d.apart
