@@ -254,8 +254,9 @@ class AdaptedTeacherFacts(TrainedFacts):
 
 
 @dataclass(frozen=True)
-class TeacherAnswersFacts:
-    """What a teacher answered where there was no gold answer. `kept` are learned from; `dropped`
+class TeacherAnswersFacts(ReviewFacts):
+    """What a teacher answered where there was no gold answer, and what people said of a sample of
+    it. `kept` are learned from; `dropped`
     counts the others by "task: reason", `shares` the origins of what each task is learned from.
     `computed` and `reused` count pairs."""
 

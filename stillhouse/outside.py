@@ -50,10 +50,19 @@ def held_out(state: State, _: Where) -> str | None:
 
 
 def reviews(state: State, _: Where) -> str | None:
-    """Digest of what people filled in."""
+    """Digest of what people said of gold pairs."""
     from stillhouse.dataset.review.filled_in import reviews_digest
+    from stillhouse.dataset.review.strata import GOLD
 
-    return reviews_digest(state.layout.reviews)
+    return reviews_digest(state.layout.reviews, GOLD)
+
+
+def answer_reviews(state: State, _: Where) -> str | None:
+    """Digest of what people said of teachers' answers."""
+    from stillhouse.dataset.review.filled_in import reviews_digest
+    from stillhouse.dataset.review.strata import ANSWER
+
+    return reviews_digest(state.layout.reviews, ANSWER)
 
 
 def teacher_source(state: State, where: Where) -> str | None:
@@ -74,6 +83,7 @@ OUTSIDE = {
     "pii_gold": pii_gold,
     "held_out": held_out,
     "reviews": reviews,
+    "answer_reviews": answer_reviews,
     "source": teacher_source,
 }
 

@@ -123,6 +123,7 @@ def answers(at: Where) -> dict[str, Any]:
         "tasks": of_tasks(at, *asked, *ANSWERS),
         "method": at.teacher.adapt.method,
         "max_tokens": at.teacher.adapt.max_tokens,
+        "review": settings_of(at.project.review),
     }
 
 

@@ -49,7 +49,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
     "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
-    "answers": (1, ("teacher/answers.py",)),
+    "answers": (1, ("teacher/answers.py", "teacher/reviewed.py")),
     "labelling": (3, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
     "distillation": (2, ("student/distil.py", "student/alignment.py")),
@@ -264,7 +264,7 @@ _ROWS = (
         facts=facts.TeacherAnswersFacts,
         code=("tasks", "prompts", "answers"), kinds=("pytorch", "parquet"),
         folder=lambda layout, at: layout.teacher_answers(str(at.version)),
-        heavy=True,
+        outside=("answer_reviews",), heavy=True,
     ),
     Step(
         "soft_labels", "teacher", "teacher",

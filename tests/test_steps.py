@@ -105,7 +105,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("tasks.3.fields.item.values", ["pump"], {PAIRS, ANSWERS}),
     ("tasks.3.fields.item.grounded", False, {PAIRS, ANSWERS}),
     ("tasks.3.fields.item.description", "a product", {PAIRS, ANSWERS}),
-    ("review.pairs", 5, {"review_sample"}),
+    ("review.pairs", 5, {"review_sample", ANSWERS}),
     ("splits.validation", 0.2, {SPLITS}),
     ("splits.test", 0.1, {SPLITS}),
     ("splits.seed", 8, {SPLITS}),
@@ -442,6 +442,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=yardstick)) == {SPLITS}
     reviewed: dict[str, Callable[..., str | None]] = {"reviews": lambda *_: "a filled-in review"}
     assert stale(replace(state, outside=reviewed)) == {"review_sample"}
+    told: dict[str, Callable[..., str | None]] = {"answer_reviews": lambda *_: "others"}
+    assert stale(replace(state, outside=told)) == {ANSWERS}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
     assert stale(replace(state, outside=unknown)) == set()
 

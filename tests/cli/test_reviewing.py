@@ -43,8 +43,8 @@ def test_the_sample_is_shown_and_cannot_write_to_the_terminal(
     out = capsys.readouterr().out
     assert "routing, tickets: billing\nTwice [2J charged." in out
     assert "gist, tickets: Short.\nA long text." in out
-    assert f"put the CSV into {layout.reviews}" in out and "review.html" in out
-    assert "1 pairs, by 1 reviewers; 1 rows are of no pair of today" in out
+    assert f"put the CSVs into {layout.reviews}" in out and "review.html" in out
+    assert "Decided so far: 1, by 1 reviewers; 1 rows are of no pair of today" in out
     assert "a.csv:4: verdict: this is none; write accept, reject or correct" in out
 
 

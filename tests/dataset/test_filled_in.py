@@ -21,6 +21,7 @@ from stillhouse.dataset.review.filled_in import (
     settle,
     unguarded,
 )
+from stillhouse.dataset.review.strata import ANSWER, GOLD
 
 HEADER = "reviewer,pair_id,verdict,correction,comment\n"
 PAIRS = {name: Reviewed("gist", "It rained.") for name in ("p1", "p2", "p3", "p4")}
@@ -105,14 +106,21 @@ def test_what_is_wrong_is_told_with_its_place_and_costs_nothing_else(tmp_path: P
 
 
 def test_the_digest_is_that_of_what_files_say(tmp_path: Path) -> None:
-    assert reviews_digest(tmp_path / "nowhere") == reviews_digest(tmp_path) == "none"
+    def now() -> tuple[str, str]:
+        return reviews_digest(tmp_path, GOLD), reviews_digest(tmp_path, ANSWER)
+
     (tmp_path / "a.csv").write_text(HEADER)
-    before = reviews_digest(tmp_path)
-    (tmp_path / "a.csv").rename(tmp_path / "b.csv")
     (tmp_path / "pii_to_mark.jsonl").write_text("{}")
-    assert reviews_digest(tmp_path) == before
-    (tmp_path / "b.csv").write_text(HEADER + "Ann,p1,accept,,\n")
-    assert reviews_digest(tmp_path) != before
+    assert reviews_digest(tmp_path / "nowhere", GOLD) == "none"
+    assert now() == ("none", "none")
+    (tmp_path / "a.csv").write_text(HEADER + "Ann,p1,accept,,\nAnn,pair-p2,reject,,\n")
+    gold, answers = now()
+    assert gold != "none" and answers == "none"
+    (tmp_path / "b.csv").write_text(HEADER + "Ann,pair-p2,reject,,of this\nAnn,p1,Accept,,\n")
+    (tmp_path / "a.csv").unlink()
+    assert now() == (gold, answers)
+    (tmp_path / "a.csv").write_text(HEADER + "Ann,answer-p1,accept,,\n")
+    assert now()[0] == gold and now()[1] != answers
 
 
 def test_the_stricter_of_two_reviewers_wins(tmp_path: Path) -> None:

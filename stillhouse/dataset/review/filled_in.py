@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+from stillhouse.dataset.review.strata import GOLD
 from stillhouse.metrics.agreement import cohens_kappa
 from stillhouse.metrics.spans import Estimate
-from stillhouse.storage.files import digest, sha256_of
+from stillhouse.storage.files import digest
 
 REQUIRED = ("reviewer", "pair_id", "verdict")
 COLUMNS = (*REQUIRED, "correction", "comment")
@@ -110,15 +111,22 @@ def review_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.csv") if p.is_file()) if folder.is_dir() else []
 
 
-def reviews_digest(folder: Path) -> str:
-    """Of the files' contents, whatever their names; a file that can't be read has none."""
-    found = []
-    for file in review_files(folder):
-        try:
-            found.append(sha256_of(file))
-        except OSError:
-            found.append("")
-    return digest(sorted(found)) if found else "none"
+def reviews_digest(folder: Path, kind: str) -> str:
+    """Of what the files say of this kind of ids, whatever their names and whatever the order of
+    their rows; of what is wrong with them too, where it is counted (gold pairs)."""
+    rows, problems = read_reviews(folder)
+    said = [
+        [row.reviewer, row.pair_id, row.verdict, row.correction]
+        for row in rows
+        if _is_of(row, kind)
+    ]
+    wrong = [[problem.field, problem.what] for problem in problems if kind == GOLD]
+    return digest(sorted(said), sorted(wrong)) if said or wrong else "none"
+
+
+def _is_of(row: Row, kind: str) -> bool:
+    """Whether its pair is of this kind; a bare id is that of a gold pair."""
+    return (row.pair_id.rpartition("-")[0] or GOLD) == kind
 
 
 def read_reviews(folder: Path) -> tuple[list[Row], list[Problem]]:
@@ -206,7 +214,7 @@ Corrected = Callable[[str, str], tuple[str, str | None]]
 def settle(
     rows: Iterable[Row], pairs: Mapping[str, Reviewed], kind: str, corrected: Corrected
 ) -> Settled:
-    """What the rows that are of this kind of ids ("pair-..."; bare ones are too) decide of `pairs`.
+    """What the rows that are of this kind of ids decide of `pairs`.
 
     One person's two rows on a pair that say the same are one; else the stricter counts, and both
     places are told. Of several people the strictest counts: who corrects otherwise than another
@@ -216,8 +224,8 @@ def settle(
     said: dict[str, dict[str, Decision]] = defaultdict(dict)
     unknown = 0
     for row in rows:
-        named, _, bare = row.pair_id.rpartition("-")
-        if named not in ("", kind):
+        bare = row.pair_id.rpartition("-")[2]
+        if not _is_of(row, kind):
             continue
         pair = pairs.get(bare)
         if pair is None:

@@ -52,10 +52,12 @@ MOST_TOLD = 8  # rows of reviews that are of no use
 @dataclass(frozen=True)
 class Population:
     """What a sample is drawn from: the table `pairs` where the SQL `where` holds, under ids that
-    begin with `kind`; `confidence` is the column that says how sure the answers are, or NULL."""
+    begin with `kind`; `classes` are those of each task that has some, `confidence` the column that
+    says how sure the answers are, or NULL."""
 
     pairs: Path
     where: str
+    classes: dict[str, list[str]]
     kind: str = GOLD
     confidence: str = "NULL"
 
@@ -63,7 +65,7 @@ class Population:
 def draw_review_sample(project: Project, layout: Layout) -> ReviewSampleFacts:
     """Draw the gold pairs to be read; write `review_sample`, its page, and the overrides of all
     reviews that lie in the review folder."""
-    population = Population(layout.table("instruction_pairs"), HAS_ANSWER)
+    population = gold_pairs(layout)
     folder = layout.table("review_sample").parent
     sample, found = review(project, layout, population, folder)
     write_table(layout.table("review_sample"), sample)
@@ -86,10 +88,11 @@ def review(
         where=population.where,
         confidence=population.confidence,
     )
-    classes = classes_of(population.pairs)
     rows = sample.to_pylist()
     where = (project.data_dir / layout.reviews.relative_to(layout.root)).as_posix()
-    page = render_page(project.name, population.kind, rows, project.tasks, classes, where)
+    page = render_page(
+        project.name, population.kind, rows, project.tasks, population.classes, where
+    )
     write_text(folder / PAGE, page)
     settled, problems = settled_reviews(project, layout, population)
     for problem in problems[:MOST_TOLD]:
@@ -107,7 +110,6 @@ def settled_reviews(
     """What reviewers decided of a population's pairs, and all that can't be used of their files."""
     rows, unread = read_reviews(layout.reviews)
     ids = {row.pair_id.rpartition("-")[2] for row in rows}
-    classes = classes_of(population.pairs) if rows else {}
     tasks = {task.name: task for task in project.tasks}
     known = {
         row["pair_id"]: Reviewed(row["task"], row["response"])
@@ -116,16 +118,22 @@ def settled_reviews(
     }
 
     def corrected(task: str, said: str) -> tuple[str, str | None]:
-        return kind_of(tasks[task]).corrected(tasks[task], said, classes.get(task, ()))
+        return kind_of(tasks[task]).corrected(tasks[task], said, population.classes.get(task, ()))
 
     settled = settle(rows, known, population.kind, corrected)
     return settled, [*unread, *settled.problems]
 
 
-def classes_of(pairs: Path) -> dict[str, list[str]]:
-    """The labels of each task whose answers have some, sorted."""
+def gold_pairs(layout: Layout) -> Population:
+    pairs = layout.table("instruction_pairs")
+    return Population(pairs, HAS_ANSWER, classes_of(pairs))
+
+
+def classes_of(pairs: Path, where: str = "true") -> dict[str, list[str]]:
+    """The labels of each task whose answers have some, sorted; of pairs where the SQL holds."""
     found: dict[str, list[str]] = {}
-    sql = "SELECT DISTINCT task, label FROM p WHERE label IS NOT NULL ORDER BY task, label"
+    sql = f"""SELECT DISTINCT task, label FROM p
+              WHERE label IS NOT NULL AND {where} ORDER BY task, label"""
     for row in query(sql, p=pairs).to_pylist():
         found.setdefault(row["task"], []).append(row["label"])
     return found

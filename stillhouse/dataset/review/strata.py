@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 LEAST = 2
 STRATA = ("task", "source", "label", "confidentiality", "confidence")
 
-GOLD = "pair"
-"""What ids of gold pairs begin with, where people see them: a spreadsheet would take one of digits
-alone for a number."""
+GOLD, ANSWER = "pair", "answer"
+"""What ids of gold pairs, and of a teacher's answers, begin with where people see them: a
+spreadsheet would take one of digits alone for a number."""
 
 # Steps by which a teacher's confidence is read.
 BANDS = ((0.5, "below 0.5"), (0.7, "0.5 to 0.7"), (0.9, "0.7 to 0.9"))
