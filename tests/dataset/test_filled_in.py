@@ -89,8 +89,14 @@ def test_what_is_wrong_is_told_with_its_place_and_costs_nothing_else(tmp_path: P
     (tmp_path / "c.csv").write_bytes(HEADER.encode() + b"Ann,p1,accept,\xff,\n")
     (tmp_path / "d.csv").write_text("")
     (tmp_path / "e.txt").write_text("no review")
+    (tmp_path / "f.csv").write_text(
+        'verdict,reviewer,pair_id,comment\nreject,Bob,p2,"two\nlines"\naccept\n'
+        'accept,Bob,p3,"not closed\nreject,Bob,p4,\n'
+    )
     rows, problems = read_reviews(tmp_path)
-    assert [(row.pair_id, row.verdict) for row in rows] == [("p1", ACCEPT), ("p4", REJECT)]
+    assert [(row.pair_id, row.verdict) for row in rows] == [
+        *(("p1", ACCEPT), ("p4", REJECT), ("p2", REJECT)),
+    ]
     assert [(p.file, p.line, p.field) for p in problems] == [
         ("a.csv", 3, "verdict"),
         ("a.csv", 4, "reviewer"),
@@ -100,6 +106,8 @@ def test_what_is_wrong_is_told_with_its_place_and_costs_nothing_else(tmp_path: P
         ("b.csv", 1, "reviewer"),
         ("c.csv", 2, "file"),
         ("d.csv", 1, "reviewer"),
+        ("f.csv", 4, "reviewer"),
+        ("f.csv", 5, "file"),
     ]
     assert all(p.remedy for p in problems)
     assert "secret" not in " ".join(map(str, problems))

@@ -151,6 +151,11 @@ window.addEventListener("load", async () => {
   $("open").files = transfer.files; $("open").dispatchEvent(new Event("change"));
   await new Promise((done) => setTimeout(done, 200));
   seen.opened = [$("note").textContent, $("progress-words").textContent];
+  $("reviewer").value = "Bob"; $("reviewer").dispatchEvent(new Event("change"));
+  press("r");
+  seen.second = [$("progress-words").textContent, $("note").textContent];
+  $("reviewer").value = "Ann Lee"; $("reviewer").dispatchEvent(new Event("change"));
+  seen.again = $("progress-words").textContent;
   document.title = JSON.stringify(seen);
 });
 """
@@ -197,6 +202,9 @@ def test_a_person_reviews_with_the_keyboard_alone(page: str, tmp_path: Path) -> 
     assert seen["undone"].startswith("4 of 6")
     assert seen["opened"][0].startswith("6 decisions read; 1 rows left out")
     assert seen["opened"][1] == seen["words"]
+    # Who shares a browser with Ann judges on his own.
+    assert seen["second"][0] == "1 of 6 decided: 0 accepted, 1 rejected, 0 corrected"
+    assert seen["again"] == seen["words"]
     # What the page saves is what the next run reads.
     (tmp_path / "saved.csv").write_text(seen["csv"], newline="")
     rows, problems = read_reviews(tmp_path)

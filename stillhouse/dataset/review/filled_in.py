@@ -157,7 +157,9 @@ def _read(name: str, text: str, rows: list[Row], problems: list[Problem]) -> Non
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     csv.field_size_limit(LARGEST_CELL)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    # Strictly, else a quotation mark that is not closed would swallow all rows after it.
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
     try:
         header = [cell.strip().lower() for cell in next(lines, [])]
         if missing := [column for column in REQUIRED if column not in header]:
@@ -165,22 +167,24 @@ def _read(name: str, text: str, rows: list[Row], problems: list[Problem]) -> Non
             remedy = f"begin the file with {','.join(COLUMNS)}"
             problems.append(Problem(name, 1, missing[0], said, remedy))
             return
+        line = lines.line_num + 1
         for cells in lines:
-            given = {n: unguarded(c) for n, c in zip(header, cells, strict=False)}
-            if any(cell.strip() for cell in cells):
-                found = _row(name, lines.line_num, given)
-                if isinstance(found, Row):
-                    rows.append(found)
-                elif found is not None:
-                    problems.append(found)
+            given = dict.fromkeys(header, "")
+            given |= {n: unguarded(c) for n, c in zip(header, cells, strict=False)}
+            found = _row(name, line, given)
+            if isinstance(found, Row):
+                rows.append(found)
+            elif found is not None:
+                problems.append(found)
+            line = lines.line_num + 1
     except csv.Error:
         said, remedy = "this is no CSV from here on", "look for a quotation mark that is not closed"
-        problems.append(Problem(name, lines.line_num, "file", said, remedy))
+        problems.append(Problem(name, line, "file", said, remedy))
 
 
 def _row(name: str, line: int, given: Mapping[str, str]) -> Row | Problem | None:
     """A row; what is wrong with it; None where nothing was decided."""
-    word = given["verdict"].strip().lower() if "verdict" in given else ""
+    word = given["verdict"].strip().lower()
     if not word:
         return None
     row = Row(

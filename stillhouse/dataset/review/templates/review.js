@@ -9,7 +9,8 @@
   const GUARDED = /^[\s']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
   const $ = (id) => document.getElementById(id);
   const items = new Map(DATA.items.map((item) => [item.id, item]));
-  let state = { reviewer: "", decided: {} };
+  // Each reviewer's decisions apart, so that two who share a browser judge on their own.
+  let state = { reviewer: "", by: {} };
   let filters = {}, shown = [], at = 0, editing = false;
 
   // --- what is kept in this browser ---
@@ -24,24 +25,42 @@
     }
   }
 
+  // What the present reviewer decided, by pair.
+  const decided = () => (state.by["r:" + state.reviewer] ??= {});
+
   function restore() {
     const own = stored(KEY);
-    if (own && own.decided) { adopt(own); return; }
+    if (own && own.by) { adopt(own); return; }
     // Another sample of before: a pair that is in both has the same id, and was read already.
     try {
       for (let i = 0; i < localStorage.length; i++) {
         const key = localStorage.key(i);
         const other = key.startsWith(PREFIX) ? stored(key) : null;
-        if (other && other.decided) adopt(other);
+        if (other && other.by) adopt(other);
       }
     } catch { /* told when something is to be kept */ }
   }
 
   function adopt(other) {
     state.reviewer = state.reviewer || String(other.reviewer || "");
-    for (const [id, found] of Object.entries(other.decided)) {
-      if (items.has(id) && found && VERDICTS.includes(found.verdict)) state.decided[id] = found;
+    for (const [reviewer, theirs] of Object.entries(other.by)) {
+      for (const [id, found] of Object.entries(theirs)) {
+        if (!items.has(id) || !found || !VERDICTS.includes(found.verdict)) continue;
+        (state.by[reviewer] ??= {})[id] = found;
+      }
     }
+  }
+
+  // Who had no name yet takes along what was decided; anybody else begins with their own.
+  function become(name) {
+    const before = state.reviewer, left = decided();
+    if (name === before) return;
+    state.reviewer = name;
+    $("reviewer").value = name;
+    if (!before) { Object.assign(decided(), left); delete state.by["r:"]; }
+    else if (Object.keys(left).length) say(`What ${before} decided is kept under that name.`);
+    keep();
+    refresh();
   }
 
   // --- answers, and what may stand in their place ---
@@ -125,7 +144,7 @@
   function passes(item) {
     return Object.entries(filters).every(([name, value]) =>
       name === "state"
-        ? (state.decided[item.id]?.verdict ?? "open") === value
+        ? (decided()[item.id]?.verdict ?? "open") === value
         : (strataOf(item)[name] ?? "") === value);
   }
 
@@ -138,8 +157,8 @@
 
   function show() {
     const item = shown[at];
-    const done = Object.keys(state.decided).length;
-    const count = (v) => Object.values(state.decided).filter((d) => d.verdict === v).length;
+    const done = Object.keys(decided()).length;
+    const count = (v) => Object.values(decided()).filter((d) => d.verdict === v).length;
     $("progress").max = DATA.items.length || 1;
     $("progress").value = done;
     $("progress-words").textContent = `${done} of ${DATA.items.length} decided: ${count("accept")} accepted, ${count("reject")} rejected, ${count("correct")} corrected`;
@@ -147,17 +166,17 @@
     $("nothing").hidden = Boolean(item);
     closeEditor();
     if (!item) return;
-    const decided = state.decided[item.id] || {};
+    const found = decided()[item.id] || {};
     $("strata").replaceChildren(...Object.entries(strataOf(item)).filter(([, v]) => v)
       .map(([name, value]) => element("span", { className: "chip", dir: "auto", textContent: `${name}: ${value}` })));
     $("place").textContent = `${at + 1} of ${shown.length}`;
     $("instruction").textContent = taskOf(item).instruction;
     $("text").textContent = item.input;
     $("answer").textContent = item.answer;
-    $("correction").hidden = decided.verdict !== "correct";
-    $("shown-correction").textContent = decided.correction || "";
-    for (const verdict of VERDICTS) $(verdict).setAttribute("aria-pressed", String(decided.verdict === verdict));
-    $("comment").value = decided.comment ?? drafts[item.id] ?? "";
+    $("correction").hidden = found.verdict !== "correct";
+    $("shown-correction").textContent = found.correction || "";
+    for (const verdict of VERDICTS) $(verdict).setAttribute("aria-pressed", String(found.verdict === verdict));
+    $("comment").value = found.comment ?? drafts[item.id] ?? "";
   }
 
   const drafts = {}; // comments on pairs that nothing was decided of yet
@@ -165,7 +184,7 @@
   function decide(verdict, correction = "") {
     const item = shown[at];
     if (!item) return;
-    state.decided[item.id] = { verdict, correction, comment: $("comment").value };
+    decided()[item.id] = { verdict, correction, comment: $("comment").value };
     keep();
     refresh();
     if (shown.indexOf(item) === at) step(1);
@@ -180,15 +199,15 @@
 
   function nextOpen() {
     const order = [...shown.slice(at + 1), ...shown.slice(0, at + 1)];
-    const open = order.find((item) => !state.decided[item.id]);
+    const open = order.find((item) => !decided()[item.id]);
     if (open) { at = shown.indexOf(open); show(); } else say("Every pair shown here is decided.");
   }
 
   function undo() {
     const item = shown[at];
     if (!item) return;
-    if (state.decided[item.id]) drafts[item.id] = state.decided[item.id].comment;
-    delete state.decided[item.id];
+    if (decided()[item.id]) drafts[item.id] = decided()[item.id].comment;
+    delete decided()[item.id];
     keep();
     refresh();
   }
@@ -198,8 +217,7 @@
   function openEditor() {
     const item = shown[at];
     if (!item) return;
-    const task = taskOf(item), decided = state.decided[item.id];
-    const before = decided?.correction || item.answer;
+    const task = taskOf(item), before = decided()[item.id]?.correction || item.answer;
     let field;
     if (task.classes) {
       field = element("select", { id: "edited", size: Math.min(12, Math.max(2, task.classes.length)) });
@@ -238,17 +256,17 @@
   const unguarded = (text) => (text.startsWith("'") && GUARDED.test(text.slice(1)) ? text.slice(1) : text);
 
   function csv() {
-    const rows = DATA.items.filter((item) => state.decided[item.id]).map((item) => {
-      const found = state.decided[item.id];
+    const rows = DATA.items.filter((item) => decided()[item.id]).map((item) => {
+      const found = decided()[item.id];
       return [state.reviewer, item.id, found.verdict, found.correction || "", found.comment || ""];
     });
     return "\ufeff" + [COLUMNS, ...rows].map((row) => row.map(cell).join(",") + "\r\n").join("");
   }
 
   function save() {
-    state.reviewer = $("reviewer").value.trim();
+    become($("reviewer").value.trim());
     if (!state.reviewer) { say("Say who reviews: a name or initials."); $("reviewer").focus(); return; }
-    if (!Object.keys(state.decided).length) { say("Nothing is decided yet."); return; }
+    if (!Object.keys(decided()).length) { say("Nothing is decided yet."); return; }
     keep();
     const url = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
     const name = state.reviewer.toLowerCase().replace(/[^a-z0-9]+/g, "-") || "reviewer";
@@ -286,19 +304,22 @@
     const names = (header || []).map((name) => name.trim().toLowerCase());
     const missing = COLUMNS.slice(0, 3).filter((name) => !names.includes(name));
     if (missing.length) { say(`This is no saved review: it has no column ${missing.join(", ")}.`); return; }
+    const cellOf = (row, name) => unguarded(row[names.indexOf(name)] || "");
+    const reviewer = rows.map((row) => cellOf(row, "reviewer").trim()).find(Boolean) || "";
+    if (reviewer) become(reviewer);
     let taken = 0, left = 0;
     for (const row of rows) {
-      const get = (name) => unguarded(row[names.indexOf(name)] || "");
+      const get = (name) => cellOf(row, name);
       const item = items.get(get("pair_id").trim()), verdict = get("verdict").trim().toLowerCase();
       const correction = verdict === "correct" ? get("correction") : "";
-      if (!item || !VERDICTS.includes(verdict) || (verdict === "correct" && wrong(item, correction))) { left++; continue; }
-      state.decided[item.id] = { verdict, correction, comment: get("comment") };
-      if (!state.reviewer) { state.reviewer = get("reviewer").trim(); $("reviewer").value = state.reviewer; }
+      const theirs = get("reviewer").trim() === reviewer;
+      if (!item || !theirs || !VERDICTS.includes(verdict) || (verdict === "correct" && wrong(item, correction))) { left++; continue; }
+      decided()[item.id] = { verdict, correction, comment: get("comment") };
       taken++;
     }
     keep();
     refresh();
-    say(`${taken} decisions read` + (left ? `; ${left} rows left out: of no pair of this sample, or no verdict that may stand.` : "."));
+    say(`${taken} decisions read` + (left ? `; ${left} rows left out: of another reviewer, of no pair of this sample, or no verdict that may stand.` : "."));
   }
 
   // --- keys and buttons ---
@@ -324,9 +345,9 @@
   }
   $("editor").addEventListener("submit", (event) => { event.preventDefault(); takeCorrection(); });
   $("cancel").addEventListener("click", closeEditor);
-  $("reviewer").addEventListener("input", () => { state.reviewer = $("reviewer").value.trim(); keep(); });
+  $("reviewer").addEventListener("change", () => become($("reviewer").value.trim()));
   $("comment").addEventListener("input", () => {
-    const item = shown[at], found = item && state.decided[item.id];
+    const item = shown[at], found = item && decided()[item.id];
     if (found) { found.comment = $("comment").value; keep(); } else if (item) drafts[item.id] = $("comment").value;
   });
   $("open").addEventListener("change", async () => {
