@@ -63,7 +63,12 @@ def unique_documents(
     return materialize(
         context,
         project,
-        lambda work: find_unique(work.project.dedup, work.layout, work.project.privacy.train_up_to),
+        lambda work: find_unique(
+            work.project.dedup,
+            work.layout,
+            work.project.privacy.train_up_to,
+            group=work.project.splits.group,
+        ),
     )
 
 

@@ -5,10 +5,12 @@ from dataclasses import asdict
 import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize, user_errors
+from stillhouse.assets.reviews import check_of
+from stillhouse.dataset.dealing.checks import straddling
 from stillhouse.dataset.lineage import write_lineage
 from stillhouse.dataset.pairs import build_pairs
-from stillhouse.dataset.review import draw_review_sample
-from stillhouse.dataset.splits import split_pairs, straddling
+from stillhouse.dataset.review.sample import draw_review_sample
+from stillhouse.dataset.splits import split_pairs
 from stillhouse.erasure.sweep import sweep
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.resources.project import ProjectResource
@@ -21,6 +23,14 @@ def instruction_pairs(
 ) -> dg.MaterializeResult:
     """What the models learn from: instruction, input and response of every task."""
     return materialize(context, project, lambda work: build_pairs(work.project, work.layout))
+
+
+@asset_of("review_sample")
+def review_sample(
+    context: dg.AssetExecutionContext, project: ProjectResource
+) -> dg.MaterializeResult:
+    """Some pairs of every stratum on a page to review them, and what reviewers have decided."""
+    return materialize(context, project, lambda work: draw_review_sample(work.project, work.layout))
 
 
 @asset_of("dataset_splits")
@@ -47,12 +57,17 @@ def dataset_splits(
     return result
 
 
-@asset_of("review_sample")
-def review_sample(
-    context: dg.AssetExecutionContext, project: ProjectResource
-) -> dg.MaterializeResult:
-    """A few pairs of every answer, for a person to read before trusting the rest."""
-    return materialize(context, project, lambda work: draw_review_sample(work.layout))
+@dg.asset_check(asset=review_sample, blocking=True)
+def reject_rate(project: ProjectResource) -> dg.AssetCheckResult:
+    """Reviewers would accept all but `gates.max_reject_rate` of the answers as they are.
+
+    An answer that was corrected counts as one that was rejected. The rate is that of all pairs,
+    estimated from the strata of the sample. Above the gate it stops what would learn from them; a
+    rate below it that chance may explain warns, and so does an unknown one.
+    """
+    with user_errors():
+        found = project.state().facts_of("review_sample")
+    return check_of(found, project.project.gates.max_reject_rate)
 
 
 @dg.asset_check(asset=dataset_splits, blocking=True)

@@ -126,7 +126,7 @@ def _splits(_: Any, state: State, artefact: Artefact) -> Shown:
 
 
 def _review(_: Any, state: State, artefact: Artefact) -> Shown:
-    sql = "SELECT task, label, source, split, input FROM t ORDER BY task, label LIMIT 60"
+    sql = "SELECT task, label, answer, source, input FROM t ORDER BY task, label LIMIT 60"
     return {"sample": _preview(sql, state.layout.table(artefact.step.name))}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize, teacher_versions, user_errors
+from stillhouse.assets.reviews import check_of
 from stillhouse.config.base import settings_of
 from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
 from stillhouse.models.admission import admit, refuse_edited
@@ -19,6 +20,7 @@ from stillhouse.tasks.running import Runner
 from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
 from stillhouse.teacher.answers import TABLE, answer_pairs
 from stillhouse.teacher.labelling import label_pairs
+from stillhouse.teacher.reviewed import review_answers
 
 # Settings of soft labels that each store says itself: one more temperature, or another encoding of
 # another task, leaves what the others hold.
@@ -105,6 +107,7 @@ def teacher_answers(
             ),
             scores=adapted.by_task,
             staging=work.scratch,
+            review=lambda: review_answers(work.project, work.layout, work.folder, work.dataset),
         )
 
     return materialize(context, project, make)
@@ -156,6 +159,19 @@ def license_of(project: ProjectResource, version: str) -> str | None:
     """The licence that the teacher was admitted under: its students are under it too."""
     record = project.state().record(Artefact(STEPS["teacher_model"], version))
     return record.license if record else None
+
+
+@dg.asset_check(asset=teacher_answers, blocking=True, partitions_def=teacher_versions)
+def answer_reject_rate(
+    context: dg.AssetCheckExecutionContext, project: ProjectResource
+) -> dg.AssetCheckResult:
+    """Reviewers would accept all but `gates.max_reject_rate` of the teacher's answers as they are;
+    see `reject_rate`."""
+    with user_errors():
+        found = project.state().facts_of("teacher_answers", context.partition_key)
+    if not found.kept and not found.decided:
+        return dg.AssetCheckResult(passed=True, description="The teacher answered nothing.")
+    return check_of(found, project.project.gates.max_reject_rate)
 
 
 @dg.asset_check(asset=adapted_teacher, blocking=True, partitions_def=teacher_versions)

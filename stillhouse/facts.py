@@ -177,7 +177,11 @@ class DatasetSplitsFacts:
 
     `train`, `validation` and `test` count gold pairs, `unlabelled` pairs to learn from that have no
     answer yet. `moved` counts families whose split changed since the last time, to keep the test
-    split clean.
+    split clean. `rejected` pairs were left out, and `corrected` ones changed, as reviewers said.
+
+    Families `without_time` went to train, where time decides; those `without_group` stand alone.
+    `held_out_pairs` were left out of train and validation for `held_out_texts` that may not be
+    trained on.
     """
 
     digest: str
@@ -188,12 +192,53 @@ class DatasetSplitsFacts:
     unlabelled: int
     moved: int
     unlearnable: list[str]
+    rejected: int = 0
+    corrected: int = 0
+    without_time: int = 0
+    without_group: int = 0
+    held_out_texts: int = 0
+    held_out_pairs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewFacts:
+    """What people said who reviewed a sample. `overrides` is the digest of what their reviews
+    change; `decided` counts pairs with a verdict, `read` those of them that the sample holds.
+
+    Of these so many were accepted, rejected and corrected; `reject_rate` is the share of all
+    answers that would not be accepted as they are, with its 95 % interval, over strata that
+    somebody read. Reviewers disagree on `contested` pairs; `kappa` is the agreement of the two who
+    share most pairs (`read_twice`). Rows of reviews are `unusable` where something is wrong with
+    them, `unknown` where there is no such pair (any more).
+    """
+
+    overrides: str = ""
+    decided: int = 0
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    corrected: int = 0
+    unread_strata: int = 0
+    reject_rate: float | None = None
+    reject_rate_low: float | None = None
+    reject_rate_high: float | None = None
+    reviewers: int = 0
+    contested: int = 0
+    read_twice: int = 0
+    kappa: float | None = None
+    kappa_low: float | None = None
+    kappa_high: float | None = None
+    unusable: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
-class ReviewSampleFacts:
+class ReviewSampleFacts(ReviewFacts):
+    """`pairs` are those to be read, from so many `strata`."""
+
     digest: str
     pairs: int
+    strata: int = 0
 
 
 @dataclass(frozen=True)
@@ -247,8 +292,9 @@ class AdaptedTeacherFacts(TrainedFacts):
 
 
 @dataclass(frozen=True)
-class TeacherAnswersFacts:
-    """What a teacher answered where there was no gold answer. `kept` are learned from; `dropped`
+class TeacherAnswersFacts(ReviewFacts):
+    """What a teacher answered where there was no gold answer, and what people said of a sample of
+    it. `kept` are learned from; `dropped`
     counts the others by "task: reason", `shares` the origins of what each task is learned from.
     `computed` and `reused` count pairs."""
 

@@ -10,6 +10,7 @@ from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.shapes import Where
 from stillhouse.state import State, state_of
+from stillhouse.storage.files import sha256_of
 
 
 def source_files(state: State, _: Where) -> str | None:
@@ -39,6 +40,31 @@ def pii_gold(state: State, _: Where) -> str | None:
     return gold_digest(state.project.root / named) if named else "none"
 
 
+def held_out(state: State, _: Where) -> str | None:
+    """Digest of the texts that must never be trained on; None where they can't be read now."""
+    named = state.project.splits.held_out
+    try:
+        return sha256_of(state.project.root / named.path) if named else "none"
+    except OSError:
+        return None
+
+
+def reviews(state: State, _: Where) -> str | None:
+    """Digest of what people said of gold pairs."""
+    from stillhouse.dataset.review.filled_in import reviews_digest
+    from stillhouse.dataset.review.strata import GOLD
+
+    return reviews_digest(state.layout.reviews, GOLD)
+
+
+def answer_reviews(state: State, _: Where) -> str | None:
+    """Digest of what people said of teachers' answers."""
+    from stillhouse.dataset.review.filled_in import reviews_digest
+    from stillhouse.dataset.review.strata import ANSWER
+
+    return reviews_digest(state.layout.reviews, ANSWER)
+
+
 def teacher_source(state: State, where: Where) -> str | None:
     """Digest of the weights as they came; None where they are not on this machine any more."""
     from stillhouse.models.fetch import default_cache, source_digest
@@ -55,6 +81,9 @@ OUTSIDE = {
     "pseudonym_key": pseudonym_key,
     "vault": vault,
     "pii_gold": pii_gold,
+    "held_out": held_out,
+    "reviews": reviews,
+    "answer_reviews": answer_reviews,
     "source": teacher_source,
 }
 

@@ -80,7 +80,9 @@ def confidentiality(at: Where) -> dict[str, Any]:
 
 
 def deduplication(at: Where) -> dict[str, Any]:
-    found = without(at.project.dedup, "memory_limit")
+    """What splits keep together by is no answer, and sets no record apart."""
+    group = at.project.splits.group
+    found = without(at.project.dedup, "memory_limit") | ({"group": group} if group else {})
     return {**found, "train_up_to": at.project.privacy.train_up_to}
 
 
@@ -91,6 +93,16 @@ def pairs(at: Where) -> dict[str, Any]:
         "tasks": [without(task, *later) for task in at.project.tasks],
         "train_up_to": at.project.privacy.train_up_to,
     }
+
+
+def splits(at: Where) -> dict[str, Any]:
+    """Texts that are held out are masked, and compared, as documents are; where they lie is no
+    matter."""
+    found = without(at.project.splits, "held_out")
+    if (held_out := at.project.splits.held_out) is not None:
+        alike = {"text": held_out.text, "threshold": at.project.dedup.threshold}
+        found |= {"held_out": alike, "masking": masking(at)}
+    return {**found, "tasks": [task.name for task in at.project.tasks]}
 
 
 def guides(at: Where) -> dict[str, Any]:
@@ -135,6 +147,7 @@ def answers(at: Where) -> dict[str, Any]:
         "tasks": of_tasks(at, *asked, *ANSWERS),
         "method": at.teacher.adapt.method,
         "max_tokens": at.teacher.adapt.max_tokens,
+        "review": settings_of(at.project.review),
     }
 
 
@@ -150,7 +163,7 @@ def distillation(at: Where) -> dict[str, Any]:
 def evaluation(at: Where) -> dict[str, Any]:
     return {
         "project": at.project.name,
-        "gates": settings_of(at.project.gates),
+        "gates": without(at.project.gates, "max_reject_rate"),
         "tasks": at.student.tasks,
         "answers": of_tasks(at, *ANSWERS),
         # Of the zero-shot teacher.

@@ -26,6 +26,8 @@ Scope = Literal["project", "teacher", "student"]
 # The parts of the code that shape results: the version of each, and where it lies below
 # stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
+_REVIEWED = ("dataset/review/applied.py",)
+_COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
@@ -41,18 +43,18 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ("corpus/document_confidentiality.py", "corpus/confidentiality"),
     ),
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
-    "deduplication": (
-        4,
-        ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup", "corpus/pii/invented.py"),
-    ),
+    "deduplication": (4, ("corpus/unique.py", "corpus/dedup", *_COMPARED)),
     "risk": (1, ("corpus/reidentification_risk.py", "corpus/risk")),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
-    "splits": (3, ("dataset/splits.py", "corpus/comparing.py", "corpus/pii/invented.py")),
-    "review": (2, ("dataset/review.py",)),
+    "splits": (
+        4,
+        ("dataset/splits.py", "dataset/dealing", *_REVIEWED, *_COMPARED),
+    ),
+    "review": (3, ("dataset/review", "metrics/agreement.py")),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
     "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
-    "answers": (1, ("teacher/answers.py",)),
+    "answers": (1, ("teacher/answers.py", "teacher/reviewed.py")),
     "labelling": (3, ("teacher/labelling.py", "soft_labels")),
     "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
     "distillation": (3, ("student/distil.py", "student/alignment.py")),
@@ -235,22 +237,24 @@ _ROWS = (
         code=("tasks",), kinds=("python", "parquet"), folder=_table("instruction_pairs"),
     ),
     Step(
-        "dataset_splits", "dataset", "project",
-        # Duplicates that were left out count: they keep their family on its side.
-        reads={"unique_documents": _content, "instruction_pairs": _content},
-        settings=lambda at: {
-            **settings_of(at.project.splits),
-            "tasks": [task.name for task in at.project.tasks],
-        },
-        facts=facts.DatasetSplitsFacts,
-        code=("splits",), kinds=("python", "parquet"), folder=_table("dataset_splits"),
+        "review_sample", "dataset", "project",
+        reads={"instruction_pairs": _content},
+        settings=lambda at: settings_of(at.project.review),
+        facts=facts.ReviewSampleFacts,
+        code=("tasks", "review"), kinds=("python", "html"), folder=_table("review_sample"),
+        outside=("reviews",),
     ),
     Step(
-        "review_sample", "dataset", "project",
-        reads={"dataset_splits": _content},
-        settings=_none,
-        facts=facts.ReviewSampleFacts,
-        code=("review",), kinds=("python", "parquet"), folder=_table("review_sample"),
+        "dataset_splits", "dataset", "project",
+        # Duplicates that were left out count: they keep their family on its side.
+        reads={
+            "unique_documents": _content, "instruction_pairs": _content,
+            "review_sample": lambda found, _: {".overrides": found.overrides},
+        },
+        settings=shapes.splits,
+        facts=facts.DatasetSplitsFacts,
+        code=("splits",), kinds=("python", "parquet"), folder=_table("dataset_splits"),
+        outside=("held_out",),
     ),
     Step(
         "teacher_model", "teacher", "teacher",
@@ -277,7 +281,7 @@ _ROWS = (
         facts=facts.TeacherAnswersFacts,
         code=("tasks", "prompts", "answers"), kinds=("pytorch", "parquet"),
         folder=lambda layout, at: layout.teacher_answers(str(at.version)),
-        heavy=True,
+        outside=("answer_reviews",), heavy=True,
     ),
     Step(
         "soft_labels", "teacher", "teacher",

@@ -239,7 +239,6 @@ def test_a_new_test_pair_leaves_what_was_trained_as_it_is(state: State) -> None:
     snapshot_of(state.layout, "two", **digests, test="one more")
     now = state_of(state.project, {})
     assert {a.name for a in now.artefacts() if now.why_stale(a)} == {
-        "review_sample",
         "small/evaluation_report",
         "big/evaluation_report",
     }
@@ -249,7 +248,7 @@ def test_a_missing_input_names_what_to_do(tmp_path: Path) -> None:
     state = write(tmp_path)
     review = Artefact(STEPS["review_sample"])
     assert state.why_stale(review) == "not made yet"
-    with pytest.raises(UserError, match="dataset_splits was not made yet"):
+    with pytest.raises(UserError, match="instruction_pairs was not made yet"):
         state.make(review, lambda *_: ReviewSampleFacts("x", 1))
 
 

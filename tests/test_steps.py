@@ -47,6 +47,8 @@ TRAINED = {"small/checkpoint", "big/checkpoint"}
 QUANTIZED = {"small/quantized_model", "big/quantized_model"}
 REPORTS = {"small/evaluation_report", "big/evaluation_report"}
 
+BY_DATES = {"by": "time", "test_from": "2025-06-01", "validation_from": "2025-01-01"}
+
 # Each setting of the project file -> exactly the steps whose own recipe it changes. What lies below
 # them follows when their content changes.
 SHAPES: list[tuple[str, Any, set[str]]] = [
@@ -109,9 +111,16 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("tasks.3.fields.item.values", ["pump"], {PAIRS, ANSWERS}),
     ("tasks.3.fields.item.grounded", False, {PAIRS, ANSWERS}),
     ("tasks.3.fields.item.description", "a product", {PAIRS, ANSWERS}),
+    ("review.pairs", 5, {"review_sample", ANSWERS}),
     ("splits.validation", 0.2, {SPLITS}),
     ("splits.test", 0.1, {SPLITS}),
     ("splits.seed", 8, {SPLITS}),
+    ("splits.by", "time", {SPLITS}),
+    ("splits", {"by": "time", "test_from": "2025-01-01"}, {SPLITS}),
+    ("splits", BY_DATES, {SPLITS}),
+    ("splits.group", "customer", {PARSED, UNIQUE, SPLITS}),
+    ("splits.held_out.path", "eval.jsonl", {SPLITS}),
+    ("splits", {"held_out": {"path": "eval.jsonl", "text": "body"}}, {SPLITS}),
     ("teachers.0.model", "elsewhere", {TEACHER}),
     ("teachers.0.license", "Apache-2.0", {TEACHER}),
     ("teachers.0.adapt.method", "none", {ADAPTED, ANSWERS, SOFT}),
@@ -154,6 +163,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.max_accuracy_drop", 0.1, REPORTS),  # as it was called once
     ("gates.max_quantization_drop", 0.1, REPORTS),
     ("gates.max_ece", 0.2, REPORTS),
+    ("gates.max_reject_rate", 0.2, set()),  # compared in every run
     ("gates.tasks.routing.max_score_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_quantization_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_ece", 0.1, REPORTS),
@@ -257,6 +267,8 @@ def test_every_setting_is_in_the_table() -> None:
         "students.quantization.method",
         *(f"privacy.confidentiality_rules.{n}" for n in ("level", "source", "path", "date")),
         *(f"privacy.confidentiality_rules.{n}" for n in ("lowered_by", "reason")),  # likewise
+        # Which only stand beside others: above they are set together.
+        *("splits.test_from", "splits.validation_from", "splits.held_out.text"),
         *("passwords.env", "passwords.file"),  # in a list that is empty here: "passwords" above
     }
     assert found - tested == others
@@ -444,6 +456,12 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=changed)) == {MASKED}
     marked: dict[str, Callable[..., str | None]] = {"pii_gold": lambda *_: "other texts"}
     assert stale(replace(state, outside=marked)) == {QUALITY}
+    yardstick: dict[str, Callable[..., str | None]] = {"held_out": lambda *_: "other texts"}
+    assert stale(replace(state, outside=yardstick)) == {SPLITS}
+    reviewed: dict[str, Callable[..., str | None]] = {"reviews": lambda *_: "a filled-in review"}
+    assert stale(replace(state, outside=reviewed)) == {"review_sample"}
+    told: dict[str, Callable[..., str | None]] = {"answer_reviews": lambda *_: "others"}
+    assert stale(replace(state, outside=told)) == {ANSWERS}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
     assert stale(replace(state, outside=unknown)) == set()
 

@@ -203,7 +203,7 @@ def review(
     ] = False,
     texts: Annotated[int, typer.Option(min=1, help="How many texts to mark.")] = 100,
 ) -> None:
-    """Read a few pairs of every answer; or mark personal data, to measure masking on it."""
+    """Review pairs on a page of their own; or mark personal data, to measure masking on it."""
     from stillhouse.cli import reviewing
 
     settings = load_project(project)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from stillhouse.config.base import AssetName, Fraction, Section, Slug
+from stillhouse.config.base import AssetName, FieldError, Fraction, Section, Slug
 
 Encoding = Literal["labels", "top_k", "sampled", "hidden"]
-Role = Literal["answer", "question", "passage"]
+Role = Literal["answer", "question", "passage", "group"]
 
 
 class Column(Section):
@@ -218,7 +220,49 @@ AnyTask = Annotated[
 ]
 
 
+class Review(Section):
+    """How many pairs of each task a person is shown, about; at least two of each stratum."""
+
+    pairs: Annotated[int, Field(ge=1)] = 100
+
+
+class HeldOut(Section):
+    """A file of texts that must never be trained on; `text` names the column that holds them."""
+
+    path: Path
+    text: str | list[str] = "text"
+
+
 class Splits(Section):
+    """`by` says what decides where new families of near-duplicates go: chance, or time, the newest
+    to test. `group` names a column of records: those of one value stay together, however they are
+    dealt. Dates cut in place of shares."""
+
+    by: Literal["random", "time", "group"] = "random"
     validation: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     test: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.2
     seed: int = 7
+    group: str | None = None
+    test_from: date | None = None
+    validation_from: date | None = None
+    held_out: HeldOut | None = None
+
+    @field_validator("held_out", mode="before")
+    @classmethod
+    def _short_form(cls, named: Any) -> Any:
+        """`held_out: file.jsonl` for `held_out: {path: file.jsonl}`."""
+        return {"path": named} if isinstance(named, str) else named
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Splits:
+        if self.by == "group" and self.group is None:
+            raise FieldError(("by",), "group needs `group`, the column whose values stay together")
+        for name in ("test_from", "validation_from"):
+            if getattr(self, name) is not None and self.by != "time":
+                raise FieldError((name,), "a date cuts only what is dealt `by: time`; remove it")
+        if self.validation_from is not None:
+            if self.test_from is None:
+                raise FieldError(("validation_from",), "give `test_from` as well, or remove it")
+            if self.validation_from >= self.test_from:
+                raise FieldError(("validation_from",), "give a date before `test_from`")
+        return self

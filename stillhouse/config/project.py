@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import OCR_DEFAULTS, Dedup, Ocr, Password, Privacy, Source
-from stillhouse.config.dataset import AnyTask, Column, Role, Splits, Task
+from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
@@ -42,6 +42,7 @@ class Project(Section):
     dedup: Dedup = Dedup()
     tasks: list[AnyTask] = Field(min_length=1)
     splits: Splits = Splits()
+    review: Review = Review()
     license_policy: LicensePolicy = LicensePolicy()
     teachers: list[Teacher] = Field(min_length=1)
     soft_labels: SoftLabels = SoftLabels()
@@ -75,6 +76,13 @@ class Project(Section):
                 _known_one(rule.source, sources, where)
         for name in self.gates.tasks:
             _known_one(name, tasks, ("gates", "tasks", name))
+        return self
+
+    @model_validator(mode="after")
+    def _groups_can_be_read(self) -> Project:
+        if self.splits.group is not None and all(s.kind != "records" for s in self.sources):
+            message = "no source is one of records, which alone have columns; remove it"
+            raise FieldError(("splits", "group"), message)
         return self
 
     @model_validator(mode="after")
@@ -113,8 +121,10 @@ class Project(Section):
         ]
 
     def columns_of(self, source: str) -> list[str]:
-        """Columns of a source's records that tasks read, beside those that `fields` maps."""
+        """Columns of a source's records that tasks read, beside those that `fields` maps, and that
+        by which splits keep records together."""
         named = [c for task in self.tasks if source in task.sources for c in task.columns]
+        named += [self.splits.group] if self.splits.group is not None else []
         return sorted(set(named))
 
     def reading(self, source: str) -> list[Column]:
@@ -124,8 +134,8 @@ class Project(Section):
         found = []
         for column in self.columns_of(source):
             readers = [task for task in tasks if column in task.columns]
-            roles = {task.roles.get(column, "answer") for task in readers}
-            role: Role = next(r for r in ("passage", "question", "answer") if r in roles)
+            roles = {task.roles.get(column, "answer") for task in readers} or {"group"}
+            role: Role = next(r for r in ("passage", "question", "answer", "group") if r in roles)
             keys = sorted({key for task in readers for key in task.keys})
             found.append(Column(name=column, role=role, keys=tuple(keys)))
         return found

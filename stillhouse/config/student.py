@@ -65,11 +65,13 @@ class TaskGates(Section):
 class Gates(Section):
     """What a student and its quantization may cost, in points of each task's headline score
     (0.03: three of a hundred), and how far its confidence may be off; `tasks` has other limits for
-    some tasks."""
+    some tasks. And how many of a hundred answers reviewers may find wrong, before anything is
+    trained on them."""
 
     max_score_drop: Fraction = 0.03
     max_quantization_drop: Fraction = 0.01
     max_ece: Fraction = 0.10
+    max_reject_rate: Fraction = 0.10
     tasks: dict[str, TaskGates] = {}
 
     def limit(self, name: str, task: str) -> float:

@@ -66,7 +66,11 @@ def cluster_schema() -> pa.Schema:
 
 
 def unique_documents(
-    dedup: Dedup, layout: Layout, train_up_to: Confidentiality = "restricted"
+    dedup: Dedup,
+    layout: Layout,
+    train_up_to: Confidentiality = "restricted",
+    *,
+    group: str | None = None,
 ) -> UniqueDocumentsFacts:
     """Cluster the masked documents; write `unique_documents` and `duplicate_clusters`.
 
@@ -75,7 +79,8 @@ def unique_documents(
     a cluster whose members carry different ones the representative's stays.
 
     What is more confidential than `train_up_to` ends here: of a cluster with such a document in it
-    nothing is written to `unique_documents`, which is all that later stages read texts of.
+    nothing is written to `unique_documents`, which is all that later stages read texts of. What
+    stands in the column `group`, by which splits keep records together, is no answer.
 
     Records that ask something are compared by the passage that they ask it of: those that ask
     different things are of one family, but no duplicates.
@@ -87,8 +92,8 @@ def unique_documents(
     """
     # Only a killed call leaves texts there.
     shutil.rmtree(layout.cache("dedup"), ignore_errors=True)
-    clusters = _clusters(dedup, layout)
-    with _documents(dedup, layout) as db:
+    clusters = _clusters(dedup, layout, group)
+    with _documents(dedup, layout, group) as db:
         db.register("clusters", clusters)
         _write(
             layout,
@@ -120,7 +125,9 @@ _NUMBER = f"list_position({_LEVELS}, confidentiality)"
 
 
 @contextmanager
-def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:
+def _documents(
+    dedup: Dedup, layout: Layout, group: str | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that sees documents(doc_id, title, text, columns, source, ...).
 
     Of each also `read`, the text that is compared; `asked`, texts that set it apart from others of
@@ -148,7 +155,7 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
                            (f.position << 32) + p.position AS position,
                            {_said("p.asks")} AS questions,
                            nullif(array_to_string({_said("p.reads")}, chr(10)), '') AS passage,
-                           nullif({_answers()}, []) AS answers
+                           nullif({_answers(group)}, []) AS answers
                     FROM masked_documents m
                     JOIN parsed_documents p USING (doc_id)
                     JOIN document_confidentiality c USING (doc_id)
@@ -168,9 +175,12 @@ def _said(names: str) -> str:
     return f"list_transform(coalesce({names}, []), lambda n: m.columns ->> {_POINTER})"
 
 
-def _answers() -> str:
+def _answers(group: str | None) -> str:
     """SQL for what it says in the others."""
     given = "list_concat(coalesce(p.asks, []), coalesce(p.reads, []))"
+    if group is not None:
+        named = group.replace("'", "''")
+        given = f"list_append({given}, '{named}')"
     names = f"list_filter(json_keys(m.columns), lambda n: NOT list_contains({given}, n))"
     return f"list_transform({names}, lambda n: n || '=' || (m.columns -> {_POINTER}))"
 
@@ -179,12 +189,12 @@ def _answers() -> str:
 _POINTER = "('/' || replace(replace(n, '~', '~0'), '/', '~1'))"
 
 
-def _clusters(dedup: Dedup, layout: Layout) -> pa.Table:
+def _clusters(dedup: Dedup, layout: Layout, group: str | None) -> pa.Table:
     from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 
     # Settings are checked before anything is read.
     settings = DedupSettings(dedup.threshold, keep=dedup.keep, memory_limit=dedup.memory_limit)
-    with _documents(dedup, layout) as db:
+    with _documents(dedup, layout, group) as db:
         create_compared(db)
         texts = db.sql(
             f"""SELECT c.doc_id, c.text, d.created_at, d.position, d.labels, d.apart

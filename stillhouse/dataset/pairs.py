@@ -92,6 +92,11 @@ def build_pairs(project: Project, layout: Layout) -> InstructionPairsFacts:
     return _facts(project, layout, tally, confidential)
 
 
+def pair_id(task: str, instruction: str, text: str, response: str | None) -> str:
+    """Of what a pair says alone: it is the same wherever the pair comes from."""
+    return digest({"task": task, "instruction": instruction, "input": text, "response": response})
+
+
 def _row(task: Task, pair: Pair) -> dict[str, Any]:
     document = pair.document
     content = {
@@ -104,7 +109,7 @@ def _row(task: Task, pair: Pair) -> dict[str, Any]:
     length = "short" if words < 20 else "medium" if words < 60 else "long"
     return {
         **content,
-        "pair_id": digest(content),
+        "pair_id": pair_id(task.name, task.instruction, pair.input, pair.response),
         "doc_id": document["doc_id"],
         "group_id": document["family_id"],
         "source": document["source"],

@@ -13,6 +13,9 @@ that it is remembered by what its members say, so that nothing that arrives late
 - A text that stands in several families (a shared paragraph that became a passage) ties none of
   them together. It stays where it is or was trained on and is left out of the cleaner splits.
 
+Families may be dealt by time in place of a hash, and families of one customer or thread may be
+one (see dealing/); what is said here of families, and what is remembered, holds then too.
+
 What is remembered are 128 bits of each text, under the seed and shares they were dealt with: other
 ones deal everything anew. What leaves the corpus is forgotten, so that a document that had to be
 erased leaves no trace here; should it come back, its content decides again, the same way unless its
@@ -33,12 +36,17 @@ from typing import TYPE_CHECKING, Any
 from stillhouse.config.dataset import Splits
 from stillhouse.config.project import Project
 from stillhouse.corpus.comparing import content_key
+from stillhouse.dataset.dealing.checks import unlearnable
+from stillhouse.dataset.dealing.groups import join_groups
+from stillhouse.dataset.dealing.held_out import mark_held_out
+from stillhouse.dataset.dealing.times import order_by_time
 from stillhouse.dataset.pairs import pair_schema
+from stillhouse.dataset.review.applied import apply_reviews, overrides_of
 from stillhouse.errors import UserError
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.storage.files import atomic_file, digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.query import connected, counts, query
+from stillhouse.storage.query import connected, counts, one_row
 from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
@@ -54,10 +62,11 @@ TRAIN, VALIDATION, TEST = range(3)
 
 
 def split_schema() -> pa.Schema:
-    """The columns of pairs, and "split"."""
+    """The columns of pairs, "split", and what a person who reviewed the pair made of it:
+    "accepted", "corrected", or null where nobody did."""
     import pyarrow as pa
 
-    return pair_schema().append(pa.field("split", pa.string()))
+    return pa.schema([*pair_schema(), ("split", pa.string()), ("reviewed", pa.string())])
 
 
 def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
@@ -72,35 +81,58 @@ def split_pairs(project: Project, layout: Layout) -> DatasetSplitsFacts:
 
     Raises `UserError` when a task still has an empty split, and when the memory can't be read.
     """
-    tables = {name: layout.table(name) for name in ("instruction_pairs", "duplicate_clusters")}
+    splits = project.splits
+    names = ("instruction_pairs", "duplicate_clusters", "masked_documents")
+    # Of documents only groups and held-out texts ask.
+    tables = {n: layout.table(n) for n in names if layout.table(n).exists()}
     spill = layout.cache("spill")
     shutil.rmtree(spill, ignore_errors=True)  # what a killed call left
     spill.mkdir(parents=True, exist_ok=True)
     with connected(tables, spill=spill) as db:
-        _load(db, layout.split_memory, project.splits)
-        _place_families(db, project.splits)
-        _fill_empty_splits(db, [task.name for task in project.tasks])
+        apply_reviews(db, overrides_of(layout))
+        found = {"without_group": join_groups(db, splits.group)}
+        _load(db, layout.split_memory, splits)
+        if splits.held_out is not None:
+            found["held_out_texts"] = mark_held_out(db, project, layout)
+        found["without_time"] = _place_families(db, splits)
+        if splits.by != "time":  # what is older than what is learned from is no test
+            _fill_empty_splits(db, [task.name for task in project.tasks])
         _refuse_empty_splits(db, project)
         _write(db, layout.table("dataset_splits"))
-        moved, left_out = db.sql(
-            """SELECT (SELECT count(*) FROM families WHERE moved),
-                      (SELECT count(*) FROM pairs) - (SELECT count(*) FROM all_placed)"""
-        ).fetchall()[0]
+        row = db.sql(
+            f"""SELECT (SELECT count(*) FROM families WHERE moved) AS moved,
+                   (SELECT count(*) FROM pairs) - (SELECT count(*) FROM all_placed) AS left_out,
+                   (SELECT count(*) FROM current WHERE reviewed = 'rejected') AS rejected,
+                   (SELECT count(*) FROM pairs JOIN families USING (family)
+                    WHERE held AND NOT gone AND side < {TEST}) AS held_out_pairs"""
+        )
+        found |= row.to_arrow_table().to_pylist()[0]
         # Last: a run killed before deals the same again.
-        _remember(db, layout.split_memory, _settings(project.splits))
-    if left_out:
-        logger.info("Splits: %d pairs left out, whose text or family is held out", left_out)
-    return _facts(layout.table("dataset_splits"), moved)
+        _remember(db, layout.split_memory, _settings(splits))
+    if left_out := found.pop("left_out"):
+        logger.info(
+            "Splits: %d pairs left out: their text or family is held out, or was rejected", left_out
+        )
+    for name, lack in (("without_time", "time, and go to train"), ("without_group", "group")):
+        if found[name]:
+            logger.warning("Splits: %d families of documents have no %s", found[name], lack)
+    return _facts(layout.table("dataset_splits"), found)
 
 
 def _settings(splits: Splits) -> str:
-    return digest(splits.validation, splits.test, splits.seed)
+    """Under which what was dealt is remembered; texts that are held out deal nothing anew."""
+    dealt: list[Any] = [splits.validation, splits.test, splits.seed]
+    if splits.by == "time":
+        dealt += ["time", str(splits.test_from), str(splits.validation_from)]
+    if splits.group is not None:
+        dealt += ["group", splits.group]
+    return digest(*dealt)
 
 
 def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
-    """Create pairs(pair_id, task, family, label, response, key, gold), members(family, key) of
-    their documents, shared(key) of texts in several families, and memory(document, key, side): of
-    documents where they are, of pairs' texts where they may be.
+    """Create pairs(pair_id, task, family, label, response, time, key, gold, gone, held),
+    members(family, key) of their documents, shared(key) of texts in several families, and
+    memory(document, key, side): of documents where they are, of pairs' texts where they may be.
 
     A pair without a gold answer is left out where its text has one, in its task or another family.
     """
@@ -110,8 +142,9 @@ def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
         f"""CREATE TABLE pairs AS
         WITH keyed AS (
             SELECT pair_id, task, group_id AS family, label, response,
-                   {content_key("input")} AS key, response IS NOT NULL AS gold
-            FROM instruction_pairs
+                   try_cast(created_at AS TIMESTAMP) AS time, {content_key("input")} AS key,
+                   response IS NOT NULL AS gold, gone, false AS held
+            FROM dealt
         )
         SELECT * FROM keyed k WHERE gold OR NOT EXISTS (
             FROM keyed g WHERE g.gold AND g.key = k.key
@@ -119,8 +152,9 @@ def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
     )
     db.execute(
         """CREATE TABLE members AS
-        SELECT DISTINCT family_id AS family, content AS key FROM duplicate_clusters
-        WHERE family_id IN (SELECT family FROM pairs)"""
+        SELECT DISTINCT coalesce(root, family_id) AS family, content AS key
+        FROM duplicate_clusters LEFT JOIN joined ON joined.family = family_id
+        WHERE coalesce(root, family_id) IN (SELECT family FROM pairs)"""
     )
     db.execute(
         """CREATE TABLE shared AS
@@ -142,36 +176,41 @@ def _load(db: duckdb.DuckDBPyConnection, memory: Path, splits: Splits) -> None:
         ) from error
 
 
-def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> None:
+def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> int:
     """Create families(family, side, fresh, moved, position) and placed(pair_id, ..., side).
 
     `position` 0..1 is the hash of the least of the family's keys: of two families that were one,
-    only one can change.
+    only one can change. By time see `order_by_time`. Returns how many families should have one and
+    don't.
     """
     dealt = f"""CASE WHEN position < $test THEN {TEST}
                      WHEN position < $test + $validation THEN {VALIDATION} ELSE {TRAIN} END"""
     db.execute(
-        f"""CREATE TABLE families AS
+        f"""CREATE TABLE known AS
         WITH documents AS (
             SELECT family, min(key) AS first, min(side) AS side, count(DISTINCT side) AS sides
             FROM members LEFT JOIN (FROM memory WHERE document) USING (key) GROUP BY family
         ), passages AS (
             SELECT family, min(key) AS first,
                    min(side) FILTER (key NOT IN (SELECT key FROM shared)) AS side,
-                   bool_or(gold) AS gold
+                   bool_or(gold) AS gold, max(time) AS time
             FROM pairs LEFT JOIN (FROM memory WHERE NOT document) USING (key) GROUP BY family
-        ), known AS (
-            SELECT p.family,
-                   coalesce(d.side, p.side, CASE WHEN NOT p.gold THEN {TRAIN} END) AS side,
-                   coalesce(d.sides, 0) > 1 AS moved,
-                   md5_number_upper($seed || ':' || coalesce(d.first, p.first)) / 2.0 ** 64
-                       AS position
-            FROM passages p LEFT JOIN documents d USING (family)
         )
+        SELECT p.family, p.gold, p.time,
+               coalesce(d.side, p.side, CASE WHEN NOT p.gold THEN {TRAIN} END) AS side,
+               coalesce(d.sides, 0) > 1 AS moved,
+               md5_number_upper($seed || ':' || coalesce(d.first, p.first)) / 2.0 ** 64
+                   AS position
+        FROM passages p LEFT JOIN documents d USING (family)""",
+        {"seed": str(splits.seed)},
+    )
+    without_time = order_by_time(db, splits) if splits.by == "time" else 0
+    db.execute(
+        f"""CREATE TABLE families AS
         SELECT family, coalesce(side, {dealt})::TINYINT AS side, side IS NULL AS fresh, moved,
                position
         FROM known""",
-        {"test": splits.test, "validation": splits.validation, "seed": str(splits.seed)},
+        {"test": splits.test, "validation": splits.validation},
     )
     db.execute(
         """CREATE VIEW trained AS
@@ -184,9 +223,10 @@ def _place_families(db: duckdb.DuckDBPyConnection, splits: Splits) -> None:
         f"""CREATE VIEW all_placed AS
         SELECT p.*, f.side FROM pairs p JOIN families f USING (family)
         JOIN trained t ON t.key = p.key AND t.side = f.side
-        WHERE gold OR f.side = {TRAIN}"""
+        WHERE NOT gone AND (gold OR f.side = {TRAIN}) AND NOT (held AND f.side < {TEST})"""
     )
     db.execute("CREATE VIEW placed AS FROM all_placed WHERE gold")
+    return without_time
 
 
 def _fill_empty_splits(db: duckdb.DuckDBPyConnection, tasks: list[str]) -> None:
@@ -251,8 +291,9 @@ def _write(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     schema = split_schema()
     names = "CASE s.side " + " ".join(f"WHEN {i} THEN '{n}'" for i, n in enumerate(SPLITS)) + " END"
     rows = db.sql(
-        f"""SELECT p.*, {names} AS split FROM instruction_pairs p
-        JOIN (SELECT pair_id, side FROM all_placed) s USING (pair_id) ORDER BY pair_id"""
+        f"""SELECT p.*, {names} AS split FROM dealt p
+        JOIN (SELECT pair_id, side FROM all_placed) s USING (pair_id)
+        WHERE NOT p.gone ORDER BY pair_id"""
     )
     with table_writer(path, schema) as write:
         for batch in rows.select(*schema.names).to_arrow_reader(BATCH_ROWS):
@@ -273,7 +314,7 @@ def _remember(db: duckdb.DuckDBPyConnection, memory: Path, settings: str) -> Non
         )
 
 
-def _facts(dataset: Path, moved: int) -> DatasetSplitsFacts:
+def _facts(dataset: Path, found: dict[str, int]) -> DatasetSplitsFacts:
     sizes = counts(
         """SELECT CASE WHEN response IS NULL THEN 'unlabelled' ELSE split END AS part, count(*)
         FROM t GROUP BY part""",
@@ -287,30 +328,9 @@ def _facts(dataset: Path, moved: int) -> DatasetSplitsFacts:
             "unlabelled": table_digest(dataset, ("pair_id",), f"NOT ({gold})"),
         },
         **{part: sizes.get(part, 0) for part in (*SPLITS, "unlabelled")},
-        moved=moved,
+        **found,
+        corrected=one_row("SELECT count(*) AS n FROM t WHERE reviewed = 'corrected'", t=dataset)[
+            "n"
+        ],
         unlearnable=unlearnable(dataset),
     )
-
-
-def straddling(dataset: Path) -> dict[str, int]:
-    """How many families, and how many texts (as `content_key` sees them), are in more
-    than one split of the table `dataset`: both must be 0."""
-    torn = "(SELECT count(*) FROM (SELECT 1 FROM t GROUP BY {} HAVING count(DISTINCT split) > 1))"
-    families, texts = torn.format("group_id"), torn.format(content_key("input"))
-    found: dict[str, Any] = query(
-        f"SELECT {families} AS families, {texts} AS texts", t=dataset
-    ).to_pylist()[0]
-    return found
-
-
-def unlearnable(dataset: Path) -> list[str]:
-    """Answers, as `task:answer`, that stand in validation or test and in no training pair.
-
-    Only of tasks whose answers can be counted: elsewhere pairs have no `label`.
-    """
-    rows = query(
-        """SELECT task || ':' || any_value(label) AS answer FROM t WHERE label IS NOT NULL
-        GROUP BY task, response HAVING count(*) FILTER (split = 'train') = 0 ORDER BY 1""",
-        t=dataset,
-    )
-    return [str(answer) for answer in rows["answer"].to_pylist()]

@@ -147,10 +147,12 @@ def clustered_share(hits: NDArray[Any], sizes: NDArray[Any]) -> Estimate | None:
     if 0 < share < 1 and clusters > 1:
         variance = clusters / (clusters - 1) * float(((hits - share * sizes) ** 2).sum()) / n**2
         effective = n / max(variance / (share * (1 - share) / (n - 1)), 1.0)
-    return Estimate(share, *_wilson(share, effective))
+    return Estimate(share, *wilson(share, effective))
 
 
-def _wilson(share: float, n: float) -> tuple[float, float]:
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """95 % score interval of a share of n observations (Wilson 1927, "Probable inference, the law
+    of succession, and statistical inference"); n need not be whole."""
     z2 = NORMAL_QUANTILE**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = NORMAL_QUANTILE / (1 + z2 / n) * (share * (1 - share) / n + z2 / (4 * n**2)) ** 0.5

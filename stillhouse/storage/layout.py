@@ -88,6 +88,11 @@ class Layout:
         return self.root / "review" / "pii_to_mark.jsonl"
 
     @property
+    def reviews(self) -> Path:
+        """Filled-in reviews, as CSV; people put them there, and no step writes or removes any."""
+        return self.root / "review"
+
+    @property
     def reveals(self) -> Path:
         """Who looked into the vault, when and why: a JSON line each time, never removed."""
         return self.root / "reveals.jsonl"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,13 @@ class Classification(OfOneText):
             tally.passages_left_out += skipped
             for passage in passages:
                 yield Pair(document, passage, response, name)
+
+    @staticmethod
+    def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:
+        name = said.strip()
+        if name not in labels:
+            raise ValueError("none of the task's classes")
+        return class_token(task.name, name), name
 
     @property
     def meaning(self) -> Any:

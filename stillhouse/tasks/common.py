@@ -10,7 +10,7 @@ their ids, whatever order they lie in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -117,6 +117,13 @@ class Kind(Protocol):
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:
         """Pairs from those `documents` (a Parquet file with the columns of `unique_documents`)
         that meet the SQL condition `where`, in the order of their ids."""
+        ...
+
+    @staticmethod
+    def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:
+        """Response and label of a pair whose answer a person has put right;
+        `labels` are those of the task's pairs. Raises `ValueError` that
+        says what is wrong, and nothing of the answer, where it is none of the task's."""
         ...
 
     @property

@@ -6,7 +6,7 @@ Gold answers are columns of records. Fields that must stand in the text are deco
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,17 @@ class Extraction(Writing):
             tally.passages_left_out += skipped
             for passage in passages:
                 yield Pair(document, passage, response)
+
+    @staticmethod
+    def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:  # noqa: ARG004 - there are none
+        assert isinstance(task, ExtractionTask)  # noqa: S101 - see `kinds`
+        try:
+            values = json.loads(said)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            raise ValueError("no JSON object")
+        return canonical(values, task.fields), None
 
     @property
     def meaning(self) -> Any:

@@ -5,7 +5,7 @@ Pairs come from records with a question, and from documents that hold questions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,12 @@ class QuestionAnswering(Writing):
                 passages = with_distractors(passage, found, task.retrieval.passages, question)
                 passage = "\n\n".join(passages)
             yield Pair(document, posed(question, passage), answer)
+
+    @staticmethod
+    def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:
+        assert isinstance(task, QuestionAnsweringTask)  # noqa: S101 - see `kinds`
+        answer, label = Writing.corrected(task, said, labels)
+        return task.no_answer if says_none(answer, task) else answer, label
 
     def write(
         self,

@@ -9,7 +9,7 @@ nothing for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,13 @@ class Writing(OfOneText):
         self.task: Any = task
         self.dataset = dataset
         self.answer_tokens: dict[str, str] = {}
+
+    @staticmethod
+    def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:  # noqa: ARG004 - its answers have none
+        """An answer in words, as it is."""
+        if not said.strip():
+            raise ValueError("nothing but white space")
+        return said.strip(), None
 
     @property
     def meaning(self) -> Any:

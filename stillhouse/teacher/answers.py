@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from stillhouse.config.dataset import Task
 from stillhouse.dataset.pairs import pair_schema
 from stillhouse.errors import UserError
-from stillhouse.facts import TeacherAnswersFacts
+from stillhouse.facts import ReviewFacts, TeacherAnswersFacts
 from stillhouse.storage.files import digest
 from stillhouse.storage.query import counts, one_row, query, rows_in_batches
 from stillhouse.storage.tables import (
@@ -74,10 +74,11 @@ def answered_schema() -> pa.Schema:
 
 
 def answers_schema() -> pa.Schema:
-    """`answered_schema`, and whether the answer is kept to learn from."""
+    """`answered_schema`, whether the answer is kept to learn from, and what a person who reviewed
+    it made of it: "accepted", "corrected", "rejected", or null where nobody did."""
     import pyarrow as pa
 
-    return answered_schema().append(pa.field("kept", pa.bool_()))
+    return pa.schema([*answered_schema(), ("kept", pa.bool_()), ("reviewed", pa.string())])
 
 
 def answer_pairs(
@@ -89,12 +90,14 @@ def answer_pairs(
     teacher_digest: str,
     scores: Mapping[str, float],
     staging: Path,
+    review: Callable[[], ReviewFacts] = ReviewFacts,
 ) -> TeacherAnswersFacts:
     """Let the teacher answer the pairs of `dataset` without an answer; write `answers.parquet`.
 
     `runner` loads the teacher, where there is anything to ask. `teacher_digest` stands for its
     content and for whatever else shapes an answer; `scores` are its validation scores by task,
     which decide whether it writes pairs itself. What was answered before is not asked again.
+    `review` is called when the table is written, and may change it.
 
     Raises `UserError` when hardly an answer of a task is worth learning from.
     """
@@ -126,7 +129,7 @@ def answer_pairs(
         )
     _forget_others(folder / "asked", tasks)
     _write(folder, tasks)
-    facts = _facts(folder / TABLE, dataset, tasks, increments, not_written)
+    facts = _facts(folder / TABLE, dataset, tasks, increments, not_written, review())
     _refuse_nonsense(facts, folder / TABLE, tasks)
     return facts
 
@@ -201,7 +204,8 @@ def _write(folder: Path, tasks: Sequence[Task]) -> None:
             for rows in rows_in_batches(
                 f"""SELECT * REPLACE (
                         CASE WHEN wrote THEN md5(pair_id || input) ELSE pair_id END AS pair_id),
-                        refused = '' AND confidence >= {task.min_confidence} AS kept
+                        refused = '' AND confidence >= {task.min_confidence} AS kept,
+                        NULL AS reviewed
                     FROM answered ORDER BY pair_id""",
                 answered=folder / "asked" / f"{task.name}.parquet",
             ):
@@ -214,6 +218,7 @@ def _facts(
     tasks: Sequence[Task],
     increments: Sequence[Increment],
     not_written: dict[str, str],
+    reviewed: ReviewFacts,
 ) -> TeacherAnswersFacts:
     size = one_row("SELECT count(*) AS n, count(*) FILTER (kept) AS kept FROM t", t=table)
     origins = counts(
@@ -250,6 +255,7 @@ def _facts(
         not_written=not_written,
         computed=sum(i.computed for i in increments),
         reused=sum(i.reused for i in increments),
+        **vars(reviewed),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from stillhouse.cli.reviewing import print_sample, write_to_mark
 from stillhouse.config.project import load_project
 from stillhouse.corpus import pii_marking
+from stillhouse.dataset.pairs import pair_schema
 from stillhouse.errors import UserError
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import write_table
@@ -22,15 +23,29 @@ def test_the_sample_is_shown_and_cannot_write_to_the_terminal(
     with pytest.raises(UserError, match="review_sample was not made yet"):
         print_sample(project)
     rows = [
-        {"task": "routing", "label": "billing", "split": "train", "input": "Twice\x1b[2J charged."},
-        {"task": "gist", "label": None, "split": "test", "input": "A long text."},
+        {"task": "routing", "label": "billing", "input": "Twice\x1b[2J charged."},
+        {"task": "gist", "label": None, "input": "A long text."},
     ]
-    rows = [row | {"answer": None if row["label"] else "Short."} for row in rows]
-    write_table(Layout(project.data_path).table("review_sample"), pa.Table.from_pylist(rows))
+    rows = [
+        row | {"source": "tickets", "answer": None if row["label"] else "Short."} for row in rows
+    ]
+    layout = Layout(project.data_path)
+    write_table(layout.table("review_sample"), pa.Table.from_pylist(rows))
+    pair = {**dict.fromkeys(pair_schema().names), "pair_id": "a1", "task": "routing"}
+    pair |= {"response": "<|routing:billing|>", "label": "billing"}
+    write_table(
+        layout.table("instruction_pairs"), pa.Table.from_pylist([pair], schema=pair_schema())
+    )
+    layout.reviews.mkdir()
+    text = "reviewer,pair_id,verdict\nAnn,pair-a1,reject\nAnn,pair-b2,accept\nBob,pair-a1,no\n"
+    (layout.reviews / "a.csv").write_text(text)
     print_sample(project)
     out = capsys.readouterr().out
-    assert "routing, train: billing\nTwice [2J charged." in out
-    assert "gist, test: Short.\nA long text." in out
+    assert "routing, tickets: billing\nTwice [2J charged." in out
+    assert "gist, tickets: Short.\nA long text." in out
+    assert f"put the CSVs into {layout.reviews}" in out and "review.html" in out
+    assert "Decided so far: 1, by 1 reviewers; 1 rows are of no pair of today" in out
+    assert "a.csv:4: verdict: this is none; write accept, reject or correct" in out
 
 
 def test_whoever_marks_is_told_that_the_texts_are_not_masked(

@@ -41,6 +41,7 @@ def find(layout: Layout) -> Find:
     def _find(
         texts: dict[str, str | None],
         train_up_to: Confidentiality = "restricted",
+        group: str | None = None,
         **facts: list[Any],
     ) -> UniqueDocumentsFacts:
         ids, none = list(texts), pa.nulls(len(texts), pa.string())
@@ -65,7 +66,7 @@ def find(layout: Layout) -> Find:
         write_table(layout.table("source_files"), pa.table(FILES))
         write_table(layout.table("parsed_documents"), pa.table(parsed))
         write_table(layout.table("masked_documents"), pa.table(masked))
-        return unique_documents(Dedup(), layout, train_up_to)
+        return unique_documents(Dedup(), layout, train_up_to, group=group)
 
     return _find
 
@@ -301,3 +302,12 @@ def test_a_wrong_memory_limit_is_named(layout: Layout, find: Find, limit: str) -
     find({"a": words(1, 60)})
     with pytest.raises(UserError, match=f"dedup.memory_limit: '{limit}'"):
         unique_documents(Dedup(memory_limit=limit), layout)
+
+
+def test_what_splits_keep_together_by_is_no_answer(layout: Layout, find: Find) -> None:
+    """Two customers sent the same text: that is no conflict, and prefers neither."""
+    text = words(1, 60)
+    said = [json.dumps({"cu'st": who}) for who in ("Person-kuvora", "C-17")]
+    facts = find({"a": text, "b": text}, group="cu'st", columns=said)
+    assert (facts.unique, facts.label_conflicts) == (1, 0)
+    assert find({"a": text, "b": text}, columns=said).label_conflicts == 1

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from stillhouse.config.corpus import Dedup
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus.unique import unique_documents
+from stillhouse.dataset.dealing.checks import straddling, unlearnable
 from stillhouse.dataset.pairs import pair_schema
-from stillhouse.dataset.splits import split_pairs, straddling, unlearnable
+from stillhouse.dataset.splits import split_pairs
 from stillhouse.errors import UserError
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.storage.layout import Layout
