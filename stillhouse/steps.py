@@ -29,16 +29,17 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        5,
+        6,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",
         ),
     ),
+    "cleansing": (1, ("corpus/cleansed.py", "corpus/cleanse")),
     "masking": (5, ("corpus/masked.py", "corpus/pii")),
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
     "deduplication": (
-        3,
+        4,
         ("corpus/unique.py", "corpus/comparing.py", "corpus/dedup", "corpus/pii/invented.py"),
     ),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
@@ -147,14 +148,11 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
 # Libraries whose upgrade makes other documents of the same files, or masks other things.
 PARSING_LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
-    *("python-docx", "python-pptx", "openpyxl", "langdetect", "python-oxmsg", "olefile"),
+    *("python-docx", "python-pptx", "openpyxl", "python-oxmsg", "olefile"),
     *("pypdfium2", "rapidocr", "pillow"),
 )
+CLEANSING_LIBRARIES = ("ftfy", "py3langid")
 MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime", "tokenizers")
-
-
-def _masking_libraries(at: Where) -> tuple[str, ...]:
-    return (*MASKING_LIBRARIES, at.project.privacy.nlp_model)
 
 
 _ROWS = (
@@ -178,12 +176,20 @@ _ROWS = (
         unfinished=_unread,
     ),
     Step(
+        "cleansed_documents", "corpus", "project",
+        reads={"parsed_documents": _content}, facts=facts.CleansedDocumentsFacts,
+        settings=lambda at: settings_of(at.project.cleansing),
+        code=("cleansing",), kinds=("duckdb", "parquet"), folder=_table("cleansed_documents"),
+        libraries=lambda _: CLEANSING_LIBRARIES,
+    ),
+    Step(
         "masked_documents", "corpus", "project",
-        reads={"parsed_documents": _content},
+        reads={"cleansed_documents": _content},
         settings=shapes.masking,
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
-        libraries=_masking_libraries, outside=("pseudonym_key", "vault"),
+        libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
+        outside=("pseudonym_key", "vault"),
     ),
     Step(
         "pii_quality", "corpus", "project",
@@ -192,13 +198,14 @@ _ROWS = (
         settings=lambda at: {**shapes.masking(at), "gold": at.project.privacy.pii_gold is not None},
         facts=facts.PiiQualityFacts,
         code=("masking", "measuring"), kinds=("python", "parquet"), folder=_table("pii_quality"),
-        libraries=_masking_libraries, outside=("pii_gold",),
+        libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
+        outside=("pii_gold",),
     ),
     Step(
         "unique_documents", "corpus", "project",
-        reads={
-            "source_files": _content, "parsed_documents": _content, "masked_documents": _content
-        },
+        reads=dict.fromkeys(
+            ("source_files", "parsed_documents", "cleansed_documents", "masked_documents"), _content
+        ),
         settings=lambda at: shapes.without(at.project.dedup, "memory_limit"),
         facts=facts.UniqueDocumentsFacts,
         code=("deduplication",), kinds=("duckdb", "parquet"), folder=_table("unique_documents"),

@@ -39,6 +39,7 @@ students:
 """
 
 PARSED, MASKED, UNIQUE = "parsed_documents", "masked_documents", "unique_documents"
+CLEANSED = "cleansed_documents"
 QUALITY = "pii_quality"
 PAIRS, SPLITS, TEACHER = "instruction_pairs", "dataset_splits", "teacher_model"
 ADAPTED, ANSWERS, SOFT = "adapted_teacher", "teacher_answers", "soft_labels"
@@ -59,6 +60,10 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("ocr.min_confidence", 0.9, {PARSED}),
     ("ocr.dpi", 150, {PARSED}),
     ("passwords", [{"env": "HANDBOOK_PASSWORD"}], {PARSED}),
+    ("cleansing.enabled", False, {CLEANSED}),
+    ("cleansing.min_documents", 9, {CLEANSED}),
+    ("cleansing.min_share", 0.3, {CLEANSED}),
+    ("cleansing.min_quality", 0.1, {CLEANSED}),
     ("privacy.languages", ["en", "de"], {MASKED, QUALITY}),
     ("privacy.nlp_model", "other", {PARSED, MASKED, QUALITY}),
     ("privacy.operator", "redact", {MASKED, QUALITY}),

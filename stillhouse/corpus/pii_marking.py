@@ -36,15 +36,15 @@ def write_texts_to_mark(layout: Layout, count: int) -> tuple[Path, int]:
         raise UserError(
             f"{path} exists already", remedy="go on marking it, or move it away before another one."
         )
-    tables = {name: layout.table(f"{name}_documents") for name in ("parsed", "masked")}
+    tables = {name: layout.table(f"{name}_documents") for name in ("cleansed", "masked")}
     if not all(table.exists() for table in tables.values()):
         raise UserError(
             "no documents were masked yet",
             remedy="run `stillhouse run --until masked_documents` first.",
         )
     documents = query(
-        f"""SELECT doc_id, p.text, m.entities FROM parsed p JOIN masked m USING (doc_id)
-            WHERE p.status = 'parsed' ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608
+        f"""SELECT doc_id, c.text, m.entities FROM cleansed c JOIN masked m USING (doc_id)
+            ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608
         **tables,
     ).to_pylist()
     lines = [json.dumps(_to_mark(document), ensure_ascii=False) + "\n" for document in documents]

@@ -114,8 +114,8 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
     """
     import duckdb
 
-    assets = ("source_files", "parsed_documents", "masked_documents")
-    tables = {asset: layout.table(asset) for asset in assets}
+    assets = [f"{a}_documents" for a in ("parsed", "cleansed", "masked")]
+    tables = {asset: layout.table(asset) for asset in ("source_files", *assets)}
     work = layout.cache("dedup")
     work.mkdir(parents=True, exist_ok=True)
     try:
@@ -126,7 +126,7 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
                        CASE WHEN passage IS NULL OR passage = text THEN questions
                             ELSE list_prepend(coalesce(text, ''), questions) END AS asked
                 FROM (
-                    SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, p.language,
+                    SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, e.language,
                            coalesce(p.label, f.label) AS label, f.confidentiality, p.created_at,
                            (f.position << 32) + p.position AS position,
                            {_said("p.asks")} AS questions,
@@ -134,6 +134,7 @@ def _documents(dedup: Dedup, layout: Layout) -> Iterator[duckdb.DuckDBPyConnecti
                            nullif({_answers()}, []) AS answers
                     FROM masked_documents m
                     JOIN parsed_documents p USING (doc_id)
+                    JOIN cleansed_documents e USING (doc_id)
                     JOIN source_files f USING (file_id))"""
             )
             yield db

@@ -57,6 +57,8 @@ def find(layout: Layout) -> Find:
         masked = {"doc_id": ids, "title": parsed.pop("title"), "text": list(texts.values())}
         masked["columns"] = parsed["columns"]
         write_table(layout.table("source_files"), pa.table(FILES))
+        cleansed = {"doc_id": ids, "language": parsed.pop("language")}
+        write_table(layout.table("cleansed_documents"), pa.table(cleansed))
         write_table(layout.table("parsed_documents"), pa.table(parsed))
         write_table(layout.table("masked_documents"), pa.table(masked))
         return unique_documents(Dedup(), layout)

@@ -161,13 +161,14 @@ def _split_documents(
         "doc_id": ids,
         "file_id": ["f"] * count,
         "position": list(range(count)),
-        **{name: [name] * count for name in ("source", "kind", "language", "label")},
+        **{name: [name] * count for name in ("source", "kind", "label")},
         "created_at": [date for _, date in documents],
     }
     masked["columns"] = pa.nulls(len(documents), pa.string())
     parsed |= dict.fromkeys(("asks", "reads"), pa.nulls(len(documents), pa.list_(pa.string())))
     file = {"file_id": ["f"], "label": [""], "confidentiality": ["internal"], "position": [0]}
     tables = {"masked_documents": masked, "parsed_documents": parsed, "source_files": file}
+    tables["cleansed_documents"] = {"doc_id": ids, "language": ["en"] * count}
     for name, columns in tables.items():
         write_table(layout.table(name), pa.table(columns))
     unique_documents(Dedup(), layout)

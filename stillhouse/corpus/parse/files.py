@@ -7,8 +7,6 @@ and navigation, and joined. A file that gives no text is an `Unparsable`, never 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import library_versions
 
 __all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
-__all__ += ["parse_fingerprint", "refuse_blank", "with_language"]
+__all__ += ["parse_fingerprint", "refuse_blank"]
 
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
 ENOUGH_TO_TELL = 1000
@@ -77,7 +75,7 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str, how: How = AS_USUAL) -
         ) from error
     if not parsed.text:
         raise without_text()
-    return with_language(parsed)
+    return parsed
 
 
 def _is_read(kind: str) -> bool:
@@ -87,10 +85,6 @@ def _is_read(kind: str) -> bool:
 def refuse_blank(data: bytes) -> None:
     if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
         raise Unparsable("empty", "the file is empty", remedy="export it again, or remove it.")
-
-
-def with_language(parsed: ParsedFile) -> ParsedFile:
-    return replace(parsed, language=_language(parsed.text))
 
 
 def parse_fingerprint() -> str:
@@ -125,24 +119,6 @@ def _tagger(nlp_model: str) -> Any:
     if "sentencizer" not in nlp.pipe_names:
         nlp.add_pipe("sentencizer")
     return nlp
-
-
-@lru_cache(maxsize=1)
-def _detector() -> Any:
-    from langdetect import DetectorFactory, detect_langs  # type: ignore[import-untyped]
-
-    DetectorFactory.seed = 0  # it draws at random: the same text must give the same language
-    return detect_langs
-
-
-def _language(text: str) -> str | None:
-    if sum(c.isalpha() for c in text[:400]) < 40:
-        return None
-    try:
-        best = _detector()(text[:5000])[0]
-    except Exception:  # langdetect raises its own kind for texts without features
-        return None
-    return str(best.lang)[:2] if best.prob > 0.8 else None
 
 
 def _pdf(data: bytes, how: How) -> ParsedFile:

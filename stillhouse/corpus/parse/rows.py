@@ -56,7 +56,7 @@ def document_schema() -> pa.Schema:
 
     text = (
         *("doc_id", "input_id", "file_id", "version", "source", "kind", "path", "suffix"),
-        *("record_id", "status", "category", "reason", "remedy", "title", "text", "language"),
+        *("record_id", "status", "category", "reason", "remedy", "title", "text"),
         *("label", "created_at", "columns"),
     )
     return pa.schema(
@@ -162,7 +162,6 @@ def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
         "doc_id": digest(base["source"], base["path"], parsed.title, text),
         "title": parsed.title or None,
         "text": text,
-        "language": parsed.language,
         "pages": parsed.pages,
         "dropped_characters": len(parsed.text) - len(text) + furniture,
         "position": position,
