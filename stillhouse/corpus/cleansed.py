@@ -37,7 +37,7 @@ from stillhouse.steps import CLEANSING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.provenance import library_versions
-from stillhouse.storage.query import counts, one_row, rows_in_batches
+from stillhouse.storage.query import connected, rows_in_batches
 from stillhouse.storage.tables import Finished, table_digest, table_writer, update_table
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def cleansed_schema() -> pa.Schema:
     `edits` are what was taken out or mended: `removed` stood in the parsed document's `part`
     ("text", "title", "columns") at `start` to `end` (characters from 0), `put` stands there now;
     those of a part don't overlap. `quality`, 0 to 1, is the share of words in the text as it was.
-    `language` is an ISO 639 code, null where there is too little to tell; `passages` are places in
-    the text as it is now.
+    `language` is an ISO 639-1 code, null where there is too little to tell; `passages` are places
+    in the text as it is now.
     """
     import pyarrow as pa
 
@@ -219,26 +219,26 @@ def _write_quarantine(table: Path, parsed: Path, quarantine: Path) -> None:
 
 
 def _figures(table: Path) -> dict[str, Any]:
-    edits = f"(SELECT unnest(edits) AS e FROM t WHERE status = '{KEPT}')"  # noqa: S608
-    passages = f"(SELECT unnest(passages) AS p FROM t WHERE status = '{KEPT}')"  # noqa: S608
-    documents = one_row(
-        f"""SELECT count(*) AS n, count(*) FILTER (len(edits) > 0) AS touched
-            FROM t WHERE status = '{KEPT}'""",  # noqa: S608
-        t=table,
-    )
+    """Counts of documents, of edits by reason and of languages; what is left out aside."""
+    with connected({"t": table}) as db:
+        db.execute(f"CREATE VIEW kept AS FROM t WHERE status = '{KEPT}'")
+        db.execute("CREATE VIEW edits AS SELECT unnest(edits, recursive := true) FROM kept")
+        db.execute("CREATE VIEW passages AS SELECT unnest(passages).language AS language FROM kept")
 
-    def by(name: str, what: str, found: str) -> dict[str, int]:
-        sql = f"SELECT {name}, {what} FROM {found} GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608
-        return counts(sql, t=table)
+        def by(name: str, what: str, where: str) -> dict[str, int]:
+            sql = f"SELECT {name}, {what} FROM {where} GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608
+            return {str(key): int(number) for key, number in db.sql(sql).fetchall()}
 
-    return {
-        "documents": documents["n"],
-        "touched": documents["touched"],
-        "left_out": by("reason", "count(*)", f"(FROM t WHERE status = '{LEFT_OUT}')"),
-        "removals": by("e.reason", "count(*)", edits),
-        "removed_characters": by("e.reason", "sum(len(e.removed))", edits),
-        "by_language": by(
-            "coalesce(language, 'unknown')", "count(*)", f"(FROM t WHERE status = '{KEPT}')"
-        ),
-        "passages_by_language": by("coalesce(p.language, 'unknown')", "count(*)", passages),
-    }
+        documents, touched = db.sql(
+            "SELECT count(*), count(*) FILTER (len(edits) > 0) FROM kept"
+        ).fetchall()[0]
+        language = "coalesce(language, 'unknown')"
+        return {
+            "documents": documents,
+            "touched": touched,
+            "left_out": by("reason", "count(*)", f"t WHERE status = '{LEFT_OUT}'"),
+            "removals": by("reason", "count(*)", "edits"),
+            "removed_characters": by("reason", "sum(length(removed))", "edits"),
+            "by_language": by(language, "count(*)", "kept"),
+            "passages_by_language": by(language, "count(*)", "passages"),
+        }

@@ -15,9 +15,12 @@ from stillhouse.corpus.cleanse.lines import LONG, Line, exact, shape_of, weight_
 
 # Words of a run, and the level (see repetition.py) that its lines have to have.
 FEW, SOME = 4, 25
-# A run between lines of the document's own has at least so many words, and all such runs together
-# are at most this share of it: versions of one document share more.
+# A run between lines of the document's own has at least so many words, and the prose in all such
+# runs is at most this share of it: versions of one document share more.
 BETWEEN, BETWEEN_SHARE = 12, 0.3
+# Lines of a document's own beyond a run that still counts as one at its end: "Retrieved from ...",
+# a title above the menu. Such a run has at least so many words, and two lines.
+BEYOND, NEAR_WORDS = 2, 6
 # So much prose in one run is no boilerplate; a menu may be longer, of short lines.
 MOST_PROSE = 400
 # Letters that have to be left of a document.
@@ -56,7 +59,8 @@ def boilerplate_of(lines: Sequence[Line], known: Known) -> list[range]:
     runs = [run for run in _runs(lines, levels) if _is_boilerplate(run, lines, levels, known)]
     total = sum(map(weight_of, lines))
     between = [run for run in runs if not _at_end(run, lines)]
-    if sum(weight_of(lines[n]) for run in between for n in run) > BETWEEN_SHARE * total:
+    prose = (lines[n].letters for run in between for n in run if lines[n].letters >= LONG)
+    if sum(prose) > BETWEEN_SHARE * total:
         runs = [run for run in runs if run not in between]
     gone = {n for run in runs for n in run}
     left = sum(line.letters for n, line in enumerate(lines) if n not in gone)
@@ -112,11 +116,14 @@ def _is_boilerplate(run: range, lines: Sequence[Line], levels: Sequence[int], kn
     words = sum(line.words for line in chosen)
     if sum(line.words for line in chosen if line.letters >= LONG) > MOST_PROSE:
         return False
+    if run.stop < len(lines) and chosen[-1].introduces:
+        return False
     if not _at_end(run, lines):
+        near = run.start <= BEYOND or run.stop >= len(lines) - BEYOND
+        if near and not known.is_record and len(chosen) > 1 and words >= NEAR_WORDS:
+            return True
         introduces = any(line.introduces for line in chosen)
         return words >= BETWEEN and not introduces and min(levels[n] for n in run) >= 2
-    if run.start == 0 and chosen[-1].introduces:
-        return False
     if words >= FEW:
         return True
     if known.is_record:

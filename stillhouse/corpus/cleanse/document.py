@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
+from stillhouse.corpus.clean.text import SUSPENDED
 from stillhouse.corpus.cleanse.boilerplate import Known, boilerplate_of
 from stillhouse.corpus.cleanse.edits import (
     BOILERPLATE,
     COOKIE_BANNER,
     HYPHENATION,
+    NAVIGATION,
     NOISE,
     PAGE_NUMBER,
     REPEATED_LINE,
@@ -22,14 +24,24 @@ from stillhouse.corpus.cleanse.edits import (
 )
 from stillhouse.corpus.cleanse.lines import Line, lines_of
 from stillhouse.corpus.cleanse.mojibake import mojibake_of
-from stillhouse.corpus.cleanse.pages import cookie_banner, page_numbers, running_headers
-from stillhouse.corpus.cleanse.quality import is_noise, is_symbols, quality_of, repeated
+from stillhouse.corpus.cleanse.pages import (
+    cookie_banner,
+    edit_mark,
+    page_numbers,
+    path_of_page,
+    running_headers,
+)
+from stillhouse.corpus.cleanse.quality import (
+    NOISY,
+    is_symbols,
+    noise_of,
+    quality_of,
+    repeated,
+)
 
 # Halves of a word with nothing but what was taken out, or a paragraph's end, between them.
 FIRST_HALF = re.compile(r"[^\W\d_]{2}[-\u2010]$")
 SECOND_HALF = re.compile(r"[^\W\d_]{2,}")
-# "Vor- und Nachteile": no half of a word.
-SUSPENDED = {"und", "oder", "bzw", "sowie", "and", "et", "ou", "och", "eller"}
 
 
 @dataclass(frozen=True)
@@ -48,23 +60,27 @@ def cleanse(text: str, known: Known, *, prose: bool = True) -> Cleansed:
     """Take out what a text doesn't say itself; `prose` is False of rows of data, of which only
     mojibake is mended."""
     lines = lines_of(text)
-    quality = quality_of(lines) if prose else 1.0
-    reasons = _removed(lines, known) if prose else {}
+    noise = [noise_of(line) for line in lines] if prose else []
+    reasons = _removed(lines, noise, known) if prose else {}
     edits = list(_removals(text, lines, reasons))
     kept = [line for number, line in enumerate(lines) if number not in reasons]
     edits += [edit for line in kept if (edit := mojibake_of(line))]
+    if prose and not known.is_record:
+        edits += _edit_marks(text, kept)
     if prose:
         edits += _hyphenation(text, kept, edits)
-    return Cleansed(apply(text, edits), tuple(sorted(edits)), quality)
+    return Cleansed(
+        apply(text, edits), tuple(sorted(edits)), quality_of(lines, noise) if prose else 1.0
+    )
 
 
-def _removed(lines: Sequence[Line], known: Known) -> dict[int, str]:
+def _removed(lines: Sequence[Line], noise: Sequence[float | None], known: Known) -> dict[int, str]:
     """Why a line goes, by its number; the surer reason where there are two."""
     found: dict[int, str] = {}
     for number, line in enumerate(lines):
         if is_symbols(line):
             found[number] = SYMBOLS
-        elif is_noise(line):
+        elif (noise[number] or 0.0) >= NOISY:
             found[number] = NOISE
     found |= dict.fromkeys(repeated(lines), REPEATED_LINE)
     for run in boilerplate_of(lines, known):
@@ -74,6 +90,7 @@ def _removed(lines: Sequence[Line], known: Known) -> dict[int, str]:
         found |= dict.fromkeys(running_headers(lines, pages), RUNNING_HEADER)
         found |= dict.fromkeys(pages, PAGE_NUMBER)
         found |= dict.fromkeys(cookie_banner(lines), COOKIE_BANNER)
+        found |= dict.fromkeys(path_of_page(lines, known.title, found), NAVIGATION)
     return found
 
 
@@ -99,6 +116,12 @@ def _removals(text: str, lines: Sequence[Line], reasons: dict[int, str]) -> Iter
         starts = [start, *(lines[run[0]].start for run in runs[1:]), end]
         for run, (since, until) in zip(runs, pairwise(starts), strict=True):
             yield Edit(since, until, text[since:until], "", reasons[run[0]])
+
+
+def _edit_marks(text: str, kept: Sequence[Line]) -> Iterator[Edit]:
+    for line in kept:
+        if place := edit_mark(line):
+            yield Edit(*place, text[slice(*place)], "", NAVIGATION)
 
 
 def _hyphenation(text: str, kept: Sequence[Line], edits: Sequence[Edit]) -> Iterator[Edit]:

@@ -10,6 +10,7 @@ BOILERPLATE = "boilerplate"  # what many documents of a source begin or end with
 PAGE_NUMBER = "page_number"
 RUNNING_HEADER = "running_header"  # what comes back at each page of one document
 COOKIE_BANNER = "cookie_banner"
+NAVIGATION = "navigation"  # where a page lies in its site, links to edit it
 REPEATED_LINE = "repeated_line"
 SYMBOLS = "symbols"
 NOISE = "noise"  # letters that are no words, as bad character recognition leaves them

@@ -1,7 +1,7 @@
 """In which language a text is written, as a whole and passage by passage.
 
-py3langid (BSD, 97 languages) carries its model in its wheel, in arrays without pickles; the same
-text gives the same answer, a passage in a millisecond or two.
+py3langid (BSD, 114 languages with a code of two letters) carries its model in its wheel, in arrays
+without pickles; the same text gives the same answer, a passage in a millisecond or two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from stillhouse.corpus.cleanse.lines import is_unspaced
+from stillhouse.corpus.cleanse.lines import unspaced
 
 # Fewer letters than this may be a name or a code. Scripts without spaces say as much in a third.
 ENOUGH = 10
@@ -26,8 +26,8 @@ NO_LANGUAGE = ("zxx", "und", "mul")
 class Passage:
     """Paragraphs that follow each other in one language, at `start` to `end` of their text.
 
-    `language` is an ISO 639 code of two letters (three where there is none of two), None where
-    there is too little to tell; `letters` counts its letters.
+    `language` is an ISO 639-1 code, None where there is too little to tell; `letters` counts its
+    letters.
     """
 
     start: int
@@ -68,6 +68,8 @@ def passages_of(text: str) -> list[Passage]:
 
 def main_language(text: str, passages: list[Passage]) -> str | None:
     """The language of most of the text; of many short paragraphs, that of all together."""
+    if len(passages) == 1 and "\n\n" not in text:
+        return passages[0].language
     known: Counter[str] = Counter()
     for passage in passages:
         if passage.language:
@@ -76,11 +78,15 @@ def main_language(text: str, passages: list[Passage]) -> str | None:
 
 
 def _enough(text: str) -> int:
-    return sum(map(str.isalpha, text)) + 2 * sum(map(is_unspaced, text))
+    letters = sum(map(str.isalpha, text))
+    return letters if text.isascii() else letters + 2 * unspaced(text)
 
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    # Those of three letters are close to a larger one, and short texts of that are taken for them.
+    identifier.set_languages([n for n in identifier.labels if len(n) == 2 or n in NO_LANGUAGE])
+    return identifier

@@ -27,7 +27,8 @@ DATE = re.compile(
 NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 NO_WORDS = re.compile(r"[\W_]+")
 # A form's field: "Priority: high". Its label is short, and something follows.
-FIELD = re.compile(r"^[\W_]*(?:[^\W_][\w./()&'’-]*\s?){1,4}\s*[:：]\s*\S")
+FIELD = re.compile(r"([^:：]{0,40}[^:：\d])[:：](?!//)\s*\S")
+LABEL_WORDS = 4
 CELLS = " | "  # how cells of a table are joined
 UNSPACED = ((0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x3040, 0xA000))
 LONG = 40  # letters of a line that says something by itself
@@ -49,11 +50,12 @@ class Line:
     def words(self) -> int:
         """How many words; scripts that write without spaces have two letters to one."""
         spaced = sum(any(map(str.isalnum, word)) for word in self.text.split())
-        return max(spaced, sum(map(is_unspaced, self.text)) // 2)
+        return spaced if self.text.isascii() else max(spaced, unspaced(self.text) // 2)
 
     @cached_property
     def is_field(self) -> bool:
-        return FIELD.match(self.text) is not None
+        found = FIELD.match(self.text)
+        return found is not None and len(found[1].split()) <= LABEL_WORDS
 
     @cached_property
     def introduces(self) -> bool:
@@ -70,10 +72,15 @@ def lines_of(text: str) -> list[Line]:
     return found
 
 
-def is_unspaced(character: str) -> bool:
+def _is_unspaced(character: str) -> bool:
     """Thai, Lao, Khmer, Burmese; Chinese and Japanese."""
     code = ord(character)
     return code >= 0x0E00 and any(first <= code < end for first, end in UNSPACED)
+
+
+def unspaced(text: str) -> int:
+    """Letters of scripts without spaces."""
+    return sum(map(_is_unspaced, text))
 
 
 def exact(text: str) -> str:

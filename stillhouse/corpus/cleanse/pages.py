@@ -1,10 +1,10 @@
-"""Page numbers and running headers in the midst of a document's text, and cookie banners."""
+"""What pages and sites put around a text: page numbers, running headers, banners, paths, marks."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 
 from stillhouse.corpus.cleanse.lines import NUMBER, PAGE, Line, exact
@@ -13,7 +13,7 @@ from stillhouse.corpus.cleanse.lines import NUMBER, PAGE, Line, exact
 PAGES, BARE_PAGES, BARE_DISTANCE = 2, 3, 500
 BARE = re.compile(r"^\s*(\d{1,4})\s*$")
 # A header comes back beside so many of the page numbers.
-HEADER_TIMES, HEADER_SHARE = 3, 0.5
+HEADER_TIMES, HEADER_SHARE, HEADER_LINES = 3, 0.5, 3
 MOST_WORDS = 15
 
 BANNER = re.compile(
@@ -40,6 +40,16 @@ BUTTON = re.compile(
 )
 # A banner stands among the first or last lines, and is no longer than this.
 BANNER_LINES, BANNER_WORDS = 8, 90
+
+# "Home > IT Service > VPN", before the title or first line that it leads to.
+PATH = re.compile(r"^[^>»›]{1,40}(?:\s*[>»›]\s*[^>»›]{1,60}){1,8}$")
+# The link beside a heading of a wiki.
+EDIT_MARK = re.compile(
+    r"\s*\[\s*(?:edit(?: source)?|bearbeiten|quelltext bearbeiten|modifier(?: le code)?|editar|"
+    r"modifica|bewerken|редактировать|править|編集|编辑|แก้ไข)\s*"
+    r"(?:\|\s*(?:edit source|quelltext bearbeiten|modifier le code|ソースを編集)\s*)?\]\s*$",
+    re.IGNORECASE,
+)
 
 
 def page_numbers(lines: Sequence[Line]) -> set[int]:
@@ -73,17 +83,25 @@ def _by_one(pages: list[tuple[int, int]]) -> bool:
 
 
 def running_headers(lines: Sequence[Line], breaks: set[int]) -> set[int]:
-    """Lines beside page numbers (within two) that come back beside many of them."""
-    beside: dict[int, str] = {}
-    for number in breaks:
-        for other in (number - 2, number - 1, number + 1, number + 2):
-            if 0 <= other < len(lines) and other not in breaks:
-                line = lines[other]
-                if line.words <= MOST_WORDS and line.letters >= 2 and not line.introduces:
-                    beside[other] = exact(line.text)
-    times = Counter(beside.values())
+    """Lines beside page numbers that come back beside many of them, and lines beside those."""
+    chosen: set[int] = set()
     needed = max(HEADER_TIMES, HEADER_SHARE * len(breaks))
-    return {number for number, said in beside.items() if times[said] >= needed}
+    for step in (1, -1):
+        beside = {number + step for number in breaks}
+        for _ in range(HEADER_LINES):
+            said = {n: exact(lines[n].text) for n in beside if _may_be_header(lines, n, breaks)}
+            times = Counter(said.values())
+            found = {number for number, what in said.items() if times[what] >= needed}
+            chosen |= found
+            beside = {number + step for number in found}
+    return chosen
+
+
+def _may_be_header(lines: Sequence[Line], number: int, breaks: set[int]) -> bool:
+    if not 0 <= number < len(lines) or number in breaks:
+        return False
+    line = lines[number]
+    return line.words <= MOST_WORDS and line.letters >= 2 and not line.introduces
 
 
 def cookie_banner(lines: Sequence[Line]) -> set[int]:
@@ -105,3 +123,20 @@ def cookie_banner(lines: Sequence[Line]) -> set[int]:
         if buttons or (first_or_last and CONSENT.search(line.text)):
             return {number, *buttons} if len(buttons) + 1 < len(lines) else set()
     return set()
+
+
+def path_of_page(lines: Sequence[Line], title: str, gone: Container[int]) -> set[int]:
+    """Where in its site a page lies: the first line that is its own, if it ends with the title or
+    with what the next line says."""
+    first = next((number for number in range(len(lines)) if number not in gone), None)
+    if first is None or first + 1 >= len(lines) or not PATH.match(lines[first].text):
+        return set()
+    leads_to = exact(re.split("[>»›]", lines[first].text)[-1])
+    near = {exact(title), exact(lines[first + 1].text)}
+    return {first} if leads_to and any(said.startswith(leads_to) for said in near) else set()
+
+
+def edit_mark(line: Line) -> tuple[int, int] | None:
+    """Where in the text the link stands that edits a section."""
+    found = EDIT_MARK.search(line.text)
+    return (line.start + found.start(), line.end) if found and found.start() else None

@@ -6,7 +6,7 @@ No dictionary is asked, so that names, part numbers and languages that nobody th
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby
 
@@ -17,7 +17,9 @@ from stillhouse.corpus.cleanse.lines import CELLS, Line, exact
 # A line of fewer pieces is never noise: a formula, a code, an emoticon.
 ENOUGH = 8
 # From so many pieces that say nothing on, a line is noise.
-NOISE = 0.6
+NOISY = 0.6
+# What is longer is no word, but an address or what a program wrote.
+LONGEST = 100
 # A letter by itself, and letters that can only just be read aloud ("vlk"), say half as much.
 HALF = 0.5
 # A line of one symbol, so often or more, parts or underlines.
@@ -42,7 +44,7 @@ CAMEL = regex.compile(r"\p{Lu}*\p{Ll}+(?:\p{Lu}\p{Ll}+)*\p{Lu}?")  # "iPhone", "
 # What programs are written with, and bad scans are not: an opened bracket that is closed, an
 # operator of two signs, a statement's end.
 CODE = regex.compile(
-    r"\w\([^()]*\)|\[[^\[\]]*\]|[=!<>+\-*/]=|=>|->|::|</?\w+|&&|\|\||;\s*$|[{}]\s*;?\s*$|"
+    r"\w\([^()]*\)|\[[^\[\]]*\]|[=!<>+\-*/]=|=>|\$[\w({]|->|::|</?\w+|&&|\|\||;\s*$|[{}]\s*;?\s*$|"
     r"^\s*[$>#]\s*\w|"
     r"\b(?:SELECT|FROM|WHERE|def|return|import|function|var|const|class|if|else|for|while)\b"
 )
@@ -55,11 +57,6 @@ def noise_of(line: Line) -> float | None:
     if len(pieces) < ENOUGH or CODE.search(line.text):
         return None
     return sum(map(_noise, pieces)) / len(pieces)
-
-
-def is_noise(line: Line) -> bool:
-    noise = noise_of(line)
-    return noise is not None and noise >= NOISE
 
 
 def is_symbols(line: Line) -> bool:
@@ -79,18 +76,18 @@ def repeated(lines: Sequence[Line]) -> set[int]:
     return gone
 
 
-def quality_of(lines: Iterable[Line]) -> float:
+def quality_of(lines: Sequence[Line], noise: Sequence[float | None]) -> float:
     """How much of a text is words, 0 to 1: the mean over its lines, by their length; 1 where there
     is too little to tell."""
-    told = [(noise, len(line.text)) for line in lines if (noise := noise_of(line)) is not None]
+    told = [(n, len(line.text)) for line, n in zip(lines, noise, strict=True) if n is not None]
     length = sum(size for _, size in told)
-    return 1 - sum(noise * size for noise, size in told) / length if length else 1.0
+    return 1 - sum(n * size for n, size in told) / length if length else 1.0
 
 
 @lru_cache(maxsize=1 << 16)
 def _noise(piece: str) -> float:
     """1 for what is neither a word nor a number, 0 for what is, something between for letters."""
-    if piece in BETWEEN:
+    if piece in BETWEEN or len(piece) > LONGEST:
         return 0.0
     bare = piece.strip(AROUND)
     if not bare:

@@ -23,6 +23,7 @@ from stillhouse.corpus.parse.elements import (
 from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
 from stillhouse.corpus.parse.kinds import IMAGES, kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
+from stillhouse.corpus.parse.side_by_side import one_below_the_other
 from stillhouse.corpus.parse.unparsable import Unparsable, unreadable, without_text
 from stillhouse.errors import UserError
 from stillhouse.steps import PARSING_LIBRARIES, code_version
@@ -151,7 +152,7 @@ def _plain(data: bytes) -> ParsedFile:
     from unstructured.partition.text import partition_text
 
     # Cleaned before: its search for paragraphs takes time by the square of the spaces in a row.
-    text = clean_text(decoded(data))
+    text = clean_text(one_below_the_other(decoded(data)))
     return assemble(convert(partition_text(text=text, languages=WITHOUT_DETECTION)))
 
 

@@ -102,6 +102,7 @@ def write_parsed(table: Path, texts: dict[str, str], **columns: Any) -> None:
     rows = []
     for number, (name, text) in enumerate(texts.items()):
         given = {k: v.get(name) if isinstance(v, dict) else v for k, v in columns.items()}
+        given = {k: v for k, v in given.items() if v is not None}
         rows.append({"doc_id": name, "text": text, "position": number, **usual, **given})
     names = ("doc_id", "text", *usual)
     schema = pa.schema([*((n, pa.string()) for n in names), ("position", pa.int64())])
