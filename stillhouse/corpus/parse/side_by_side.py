@@ -37,14 +37,26 @@ def _page(page: str) -> str:
 
 
 def _unfolded(lines: Sequence[str], at: int) -> Iterator[str]:
-    for crosses, group in groupby(lines, key=lambda line: bool(line[at - GAP : at].strip())):
-        block = list(group)
+    across = [bool(line[at - GAP : at].strip()) for line in lines]
+    # A line that fills its column, between two that stand side by side.
+    for number in range(1, len(lines) - 1):
+        if not across[number]:
+            continue
+        beside = not across[number - 1] and not across[number + 1]
+        if beside and lines[number][at - 1 : at + 1].startswith(" ") and lines[number][at:].strip():
+            across[number] = not (_both(lines[number - 1], at) and _both(lines[number + 1], at))
+    for crosses, group in groupby(zip(across, lines, strict=True), key=lambda pair: pair[0]):
+        block = [line for _, line in group]
         left = [line[:at].rstrip() for line in block]
         right = [line[at:] for line in block]
         if not crosses and _is_text(left, right):
             yield from [*left, "", *right, ""]
         else:
             yield from block
+
+
+def _both(line: str, at: int) -> bool:
+    return bool(line[:at].strip() and line[at:].strip())
 
 
 def _is_text(left: Sequence[str], right: Sequence[str]) -> bool:

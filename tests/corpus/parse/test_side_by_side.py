@@ -36,6 +36,12 @@ def test_columns_of_unlike_length_and_words_broken_at_their_end() -> None:
     assert text.startswith("\n".join(LEFT)) and text.endswith("\n".join(RIGHT))
 
 
+def test_a_line_may_fill_its_column() -> None:
+    longest = max(map(len, LEFT))
+    columns = "\n".join(LEFT) + "\n\n" + "\n".join(RIGHT)
+    assert clean_text(one_below_the_other(beside(LEFT, RIGHT, longest + 1))) == columns
+
+
 def test_tables_stay_row_by_row() -> None:
     parts = [f"DIN 933 M{n}x40 screw, zinc plated   {n * 12} pcs   {n},50" for n in range(1, 9)]
     faults = beside(
