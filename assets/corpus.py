@@ -3,6 +3,7 @@
 import dagster as dg
 
 from stillhouse.assets.common import asset_of, materialize, user_errors
+from stillhouse.corpus.cleansed import cleanse_documents
 from stillhouse.corpus.masked import ensure_secrets, mask_documents
 from stillhouse.corpus.parsed import parse_sources, unaccounted_files
 from stillhouse.corpus.pii.residual import residual_findings
@@ -27,6 +28,16 @@ def parsed_documents(
 ) -> dg.MaterializeResult:
     """Text of each document and record; what can't be read is in quarantine with its reason."""
     return materialize(context, project, lambda work: parse_sources(work.project, work.layout))
+
+
+@asset_of("cleansed_documents")
+def cleansed_documents(
+    context: dg.AssetExecutionContext, project: ProjectResource
+) -> dg.MaterializeResult:
+    """Documents without boilerplate and noise, mojibake mended; all of it is kept, with reasons."""
+    return materialize(
+        context, project, lambda work: cleanse_documents(work.project.cleansing, work.layout)
+    )
 
 
 @asset_of("masked_documents")

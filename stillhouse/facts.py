@@ -64,6 +64,26 @@ class DocumentConfidentialityFacts:
 
 
 @dataclass(frozen=True)
+class CleansedDocumentsFacts:
+    """`documents` go on; `left_out` counts the others by why. `removals` and `removed_characters`
+    count by reason what was taken out of those that go on (see corpus/cleanse/edits.py); `touched`
+    are documents. `by_language` counts documents, `passages_by_language` passages, "unknown" those
+    too short to tell. `computed`, `reused` and `dropped` count documents."""
+
+    digest: str
+    documents: int
+    left_out: dict[str, int]
+    touched: int
+    removals: dict[str, int]
+    removed_characters: dict[str, int]
+    by_language: dict[str, int]
+    passages_by_language: dict[str, int]
+    computed: int
+    reused: int
+    dropped: int
+
+
+@dataclass(frozen=True)
 class MaskedDocumentsFacts:
     """`computed`, `reused` and `dropped` count documents."""
 

@@ -17,58 +17,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stillhouse import facts, shapes
+from stillhouse.code_of_parts import (
+    CLEANSING_LIBRARIES,
+    MASKING_LIBRARIES,
+    PARSING_LIBRARIES,
+    code_version,
+)
 from stillhouse.config.base import settings_of
 from stillhouse.shapes import Where
 from stillhouse.storage.layout import Layout
 
 Scope = Literal["project", "teacher", "student"]
-
-# The parts of the code that shape results: the version of each, and where it lies below
-# stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
-# by that part is then stale. A test remembers the code of each part and asks when it changes.
-_REVIEWED = ("dataset/review/applied.py",)
-_COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
-CODE: dict[str, tuple[int, tuple[str, ...]]] = {
-    "sources": (2, ("corpus/sources.py",)),
-    "parsing": (
-        6,
-        (
-            *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
-            "corpus/missing_columns.py",
-        ),
-    ),
-    "masking": (5, ("corpus/masked.py", "corpus/pii")),
-    "confidentiality": (
-        1,
-        ("corpus/document_confidentiality.py", "corpus/confidentiality"),
-    ),
-    "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
-    "deduplication": (4, ("corpus/unique.py", "corpus/dedup", *_COMPARED)),
-    "risk": (1, ("corpus/reidentification_risk.py", "corpus/risk")),
-    "tasks": (4, ("tasks", "dataset/pairs.py")),
-    "splits": (
-        4,
-        ("dataset/splits.py", "dataset/dealing", *_REVIEWED, *_COMPARED),
-    ),
-    "review": (3, ("dataset/review", "metrics/agreement.py")),
-    "importing": (2, ("models/importing.py", "models/gguf.py")),
-    "prompts": (3, ("lm",)),
-    "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
-    "answers": (1, ("teacher/answers.py", "teacher/reviewed.py")),
-    "labelling": (3, ("teacher/labelling.py", "soft_labels")),
-    "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
-    "distillation": (3, ("student/distil.py", "student/alignment.py")),
-    "training": (3, ("training",)),
-    "quantization": (1, ("quantize",)),
-    "evaluation": (4, ("evaluate", "metrics")),
-    "report": (3, ("report",)),
-}
-
-
-def code_version(part: str) -> int:
-    """The version of a part of the code: what is kept by content, row by row or answer by answer,
-    is made again under another one."""
-    return CODE[part][0]
 
 
 def _content(found: Any, _: Where) -> dict[str, str]:
@@ -151,19 +110,6 @@ def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
     return f"{files} files could not be read and are tried again" if files else None
 
 
-# Libraries whose upgrade makes other documents of the same files, or masks other things.
-PARSING_LIBRARIES = (
-    *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
-    *("python-docx", "python-pptx", "openpyxl", "langdetect", "python-oxmsg", "olefile"),
-    *("pypdfium2", "rapidocr", "pillow"),
-)
-MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime", "tokenizers")
-
-
-def _masking_libraries(at: Where) -> tuple[str, ...]:
-    return (*MASKING_LIBRARIES, at.project.privacy.nlp_model)
-
-
 _ROWS = (
     Step(
         "source_files", "corpus", "project",
@@ -185,6 +131,13 @@ _ROWS = (
         unfinished=_unread,
     ),
     Step(
+        "cleansed_documents", "corpus", "project",
+        reads={"parsed_documents": _content}, facts=facts.CleansedDocumentsFacts,
+        settings=lambda at: settings_of(at.project.cleansing),
+        code=("cleansing",), kinds=("duckdb", "parquet"), folder=_table("cleansed_documents"),
+        libraries=lambda _: CLEANSING_LIBRARIES,
+    ),
+    Step(
         "document_confidentiality", "corpus", "project",
         reads={"source_files": _content, "parsed_documents": _content},
         settings=shapes.confidentiality,
@@ -195,11 +148,12 @@ _ROWS = (
     Step(
         "masked_documents", "corpus", "project",
         # The preview shows nothing that is too confidential.
-        reads={"parsed_documents": _content, "document_confidentiality": _gate},
+        reads={"cleansed_documents": _content, "document_confidentiality": _gate},
         settings=shapes.masking,
         facts=facts.MaskedDocumentsFacts,
         code=("masking",), kinds=("python", "parquet"), folder=_table("masked_documents"),
-        libraries=_masking_libraries, outside=("pseudonym_key", "vault"),
+        libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
+        outside=("pseudonym_key", "vault"),
     ),
     Step(
         "pii_quality", "corpus", "project",
@@ -208,13 +162,14 @@ _ROWS = (
         settings=lambda at: {**shapes.masking(at), "gold": at.project.privacy.pii_gold is not None},
         facts=facts.PiiQualityFacts,
         code=("masking", "measuring"), kinds=("python", "parquet"), folder=_table("pii_quality"),
-        libraries=_masking_libraries, outside=("pii_gold",),
+        libraries=lambda at: (*MASKING_LIBRARIES, at.project.privacy.nlp_model),
+        outside=("pii_gold",),
     ),
     Step(
         "unique_documents", "corpus", "project",
         reads={
-            "source_files": _content, "parsed_documents": _content, "masked_documents": _content,
-            "document_confidentiality": _content,
+            **dict.fromkeys(("source_files", "parsed_documents", "cleansed_documents"), _content),
+            "masked_documents": _content, "document_confidentiality": _content,
         },
         settings=shapes.deduplication,
         facts=facts.UniqueDocumentsFacts,

@@ -59,8 +59,8 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.materializable_asset_keys}
     assert names == {
-        *("source_files", "parsed_documents", "masked_documents", "pii_quality"),
-        *("document_confidentiality", "unique_documents", "reidentification_risk"),
+        *("source_files", "parsed_documents", "cleansed_documents", "masked_documents"),
+        *("pii_quality", "document_confidentiality", "unique_documents", "reidentification_risk"),
         *("instruction_pairs", "dataset_splits", "review_sample"),
         *("teacher_model", "adapted_teacher", "teacher_answers", "soft_labels"),
         *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),

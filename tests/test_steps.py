@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from stillhouse import steps
+from stillhouse.code_of_parts import CODE
 from stillhouse.config.project import load_project
 from stillhouse.shapes import Where
 from stillhouse.state import State
-from stillhouse.steps import CODE, STEPS
+from stillhouse.steps import STEPS
 from tests.made import make_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +39,7 @@ students:
 """
 
 PARSED, MASKED, UNIQUE = "parsed_documents", "masked_documents", "unique_documents"
+CLEANSED = "cleansed_documents"
 QUALITY, LEVELS = "pii_quality", "document_confidentiality"
 RISK = "reidentification_risk"
 PAIRS, SPLITS, TEACHER = "instruction_pairs", "dataset_splits", "teacher_model"
@@ -62,6 +63,10 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("ocr.min_confidence", 0.9, {PARSED}),
     ("ocr.dpi", 150, {PARSED}),
     ("passwords", [{"env": "HANDBOOK_PASSWORD"}], {PARSED}),
+    ("cleansing.enabled", False, {CLEANSED}),
+    ("cleansing.min_documents", 9, {CLEANSED}),
+    ("cleansing.min_share", 0.3, {CLEANSED}),
+    ("cleansing.min_quality", 0.1, {CLEANSED}),
     ("privacy.languages", ["en", "de"], {MASKED, QUALITY}),
     ("privacy.nlp_model", "other", {PARSED, MASKED, QUALITY}),
     ("privacy.operator", "redact", {MASKED, QUALITY}),
@@ -376,7 +381,7 @@ def test_changed_code_makes_what_it_shapes_stale(
     made: Path, part: str, expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version, places = CODE[part]
-    monkeypatch.setitem(steps.CODE, part, (version + 1, places))
+    monkeypatch.setitem(CODE, part, (version + 1, places))
     state = write(made)
     assert stale(state) == expected
     chosen = next(a for a in state.artefacts() if a.name in expected)
@@ -393,7 +398,7 @@ def test_a_step_names_its_own_code_and_nothing_unknown() -> None:
 
 
 # What the code of each part was when its version was last thought about. Comments and docstrings
-# don't count. When this test fails: raise the part's version in stillhouse/steps.py if the change
+# don't count. When this test fails: raise the part's version in stillhouse/code_of_parts.py if the change
 # makes other results of the same inputs, then run `python -m tests.test_steps`.
 REMEMBERED = Path(__file__).with_name("code_of_parts.json")
 
@@ -402,7 +407,7 @@ def test_no_code_changed_without_a_thought_of_its_version() -> None:
     known, now = json.loads(REMEMBERED.read_text()), code_of_parts()
     changed = sorted(part for part in now if known.get(part) != now[part])
     assert not changed, (
-        f"the code of {', '.join(changed)} changed: raise its version in stillhouse/steps.py if "
+        f"the code of {', '.join(changed)} changed: raise its version in stillhouse/code_of_parts.py if "
         "results change, then run `python -m tests.test_steps`"
     )
 

@@ -1,4 +1,4 @@
-"""The command line, thin over Dagster: run, ask, status, files, review, pii, doctor, ..."""
+"""The command line, thin over Dagster: run, ask, status, files, review, corpus, pii, ..."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import pii  # noqa: E402
+from stillhouse.cli import corpus, pii  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import Project, load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -33,6 +33,7 @@ app = typer.Typer(
 teachers_app = typer.Typer(help="Teacher versions.", no_args_is_help=True)
 app.add_typer(teachers_app, name="teachers")
 app.add_typer(pii.app, name="pii")
+app.add_typer(corpus.app, name="corpus")
 
 
 def main() -> None:

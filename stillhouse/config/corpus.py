@@ -171,6 +171,21 @@ class Privacy(Section):
         return {"default": chosen} if isinstance(chosen, str) else chosen
 
 
+class Cleansing(Section):
+    """What is taken out of texts, and kept, before anything is learned from them."""
+
+    enabled: bool = True
+    min_documents: Annotated[int, Field(ge=2)] = Field(
+        5, description="a line is boilerplate when so many documents of a source have it"
+    )
+    min_share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.1, description="... and this share of them; a short line has to be in five times as many"
+    )
+    min_quality: Fraction = Field(
+        0.4, description="documents with less words among what they hold are left out"
+    )
+
+
 class Dedup(Section):
     """Near-duplicates: word 5-grams, MinHash, Jaccard at least `threshold`."""
 

@@ -15,7 +15,15 @@ from pydantic import Field, ValidationError, model_validator
 
 from stillhouse.config import explain
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
-from stillhouse.config.corpus import OCR_DEFAULTS, Dedup, Ocr, Password, Privacy, Source
+from stillhouse.config.corpus import (
+    OCR_DEFAULTS,
+    Cleansing,
+    Dedup,
+    Ocr,
+    Password,
+    Privacy,
+    Source,
+)
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Student
@@ -38,6 +46,7 @@ class Project(Section):
     sources: list[Source] = Field(min_length=1)
     ocr: Ocr = OCR_DEFAULTS
     passwords: list[Password] = []
+    cleansing: Cleansing = Cleansing()
     privacy: Privacy = Privacy()
     dedup: Dedup = Dedup()
     tasks: list[AnyTask] = Field(min_length=1)

@@ -1,4 +1,5 @@
 """From source files to unique, masked documents: one module an asset, the machinery beneath.
 
-`sources`, `parsed`, `masked` and `unique` each make one table. Not here: what is learned from it.
+`sources`, `parsed`, `cleansed`, `masked` and `unique` each make one table. Not here: what is
+learned from it.
 """

@@ -40,6 +40,7 @@ BATCH = 256
 def masked_schema() -> pa.Schema:
     """`entities` are places in the original; `residual` kinds that the last scan still finds.
 
+    `content_id` stands for the document and for what cleansing left of it.
     An entity's `part` is "columns", "title" or "text". Places in a title are those of its words as
     they are read (see `_title`); places in columns those in their strings and numbers, one after
     the other, with `BREAK` between them. A number that was masked is a string.
@@ -59,6 +60,7 @@ def masked_schema() -> pa.Schema:
     return pa.schema(
         [
             ("doc_id", pa.string()),
+            ("content_id", pa.string()),
             ("version", pa.string()),
             ("title", pa.string()),
             ("text", pa.string()),
@@ -138,7 +140,7 @@ def ensure_secrets(layout: Layout) -> None:
 def mask_documents(
     privacy: Privacy, layout: Layout, root: Path | None = None
 ) -> MaskedDocumentsFacts:
-    """Bring `masked_documents` up to date with the documents that were parsed.
+    """Bring `masked_documents` up to date with the documents that were cleansed.
 
     The table is that of a pseudonym key and of a vault: with another one of either, all documents
     are masked again. When it is written, the vault forgets what no document needs any more.
@@ -158,12 +160,12 @@ def mask_documents(
         table,
         layout.staging("masked_documents"),
         masked_schema(),
-        key="doc_id",
+        key="content_id",
         version=version,
         inputs=Inputs(
-            layout.table("parsed_documents"),
-            ["doc_id", "title", "text", "columns"],
-            "status = 'parsed'",
+            layout.table("cleansed_documents"),
+            ["content_id", "doc_id", "title", "text", "columns"],
+            "status = 'kept'",
         ),
         compute=lambda documents: _mask(masker, vault, version, documents),
         description="Masking",
@@ -232,6 +234,7 @@ def _mask(
         rows = [
             {
                 "doc_id": document["doc_id"],
+                "content_id": document["content_id"],
                 "version": version,
                 **_parts(document, original, masked),
                 "residual": [entity.kind for entity in left.entities],

@@ -63,7 +63,7 @@ READER = "stillhouse.corpus.parse.rows:read_file"
 # Read errors that may pass: such a row lasts until the next run, which tries again.
 PASSING = "unreadable"
 CONTENT = (
-    *("doc_id", "file_id", "record_id", "title", "text", "language", "label", "created_at"),
+    *("doc_id", "file_id", "record_id", "title", "text", "label", "created_at"),
     *("columns", "asks", "reads", "position", "category", "reason", "marks"),
 )
 

@@ -46,7 +46,7 @@ def write_texts_to_mark(
         raise UserError(
             f"{path} exists already", remedy="go on marking it, or move it away before another one."
         )
-    tables = {name: layout.table(f"{name}_documents") for name in ("parsed", "masked")}
+    tables = {name: layout.table(f"{name}_documents") for name in ("cleansed", "masked")}
     tables["levels"] = layout.table(NAME)
     if not all(table.exists() for table in tables.values()):
         raise UserError(
@@ -55,8 +55,8 @@ def write_texts_to_mark(
         )
     allowed = levels_up_to(train_up_to)
     documents = query(
-        f"""SELECT doc_id, p.text, m.entities FROM parsed p JOIN masked m USING (doc_id)
-            JOIN levels USING (doc_id) WHERE p.status = 'parsed' AND level IN ({allowed})
+        f"""SELECT doc_id, c.text, m.entities FROM cleansed c JOIN masked m USING (doc_id)
+            JOIN levels USING (doc_id) WHERE level IN ({allowed})
             ORDER BY md5(doc_id) LIMIT {int(count)}""",  # noqa: S608 - names of our own
         **tables,
     ).to_pylist()

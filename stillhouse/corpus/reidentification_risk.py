@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.code_of_parts import code_version
 from stillhouse.config.corpus import Privacy
 from stillhouse.corpus.risk.quasi_identifiers import quasi_identifiers
 from stillhouse.facts import ReidentificationRiskFacts
-from stillhouse.steps import code_version
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.query import connected, one_row
 from stillhouse.storage.tables import (

@@ -137,7 +137,8 @@ def _documents(
     """
     import duckdb
 
-    assets = ("source_files", "parsed_documents", "masked_documents", "document_confidentiality")
+    documents = [f"{name}_documents" for name in ("parsed", "cleansed", "masked")]
+    assets = ("source_files", *documents, "document_confidentiality")
     tables = {asset: layout.table(asset) for asset in assets}
     work = layout.cache("dedup")
     work.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,7 @@ def _documents(
                        CASE WHEN passage IS NULL OR passage = text THEN questions
                             ELSE list_prepend(coalesce(text, ''), questions) END AS asked
                 FROM (
-                    SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, p.language,
+                    SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, e.language,
                            coalesce(p.label, f.label) AS label, c.level AS confidentiality,
                            p.created_at,
                            (f.position << 32) + p.position AS position,
@@ -159,6 +160,7 @@ def _documents(
                     FROM masked_documents m
                     JOIN parsed_documents p USING (doc_id)
                     JOIN document_confidentiality c USING (doc_id)
+                    JOIN cleansed_documents e USING (doc_id)
                     JOIN source_files f USING (file_id))"""
             )
             yield db

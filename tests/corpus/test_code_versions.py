@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse import steps
+from stillhouse.code_of_parts import CODE, code_version
 from stillhouse.config.corpus import RecordFields, Source
 from stillhouse.corpus.parse.rows import row_code
 from stillhouse.corpus.parsed import row_version
 from stillhouse.corpus.pii.settings import MaskSettings
-from stillhouse.steps import code_version
 
 DOCUMENTS = Source(name="wiki", path=Path("wiki"), kind="documents")
 RECORDS = Source(
@@ -20,8 +19,8 @@ RECORDS = Source(
 
 
 def raise_version(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    number, places = steps.CODE[part]
-    monkeypatch.setitem(steps.CODE, part, (number + 1, places))
+    number, places = CODE[part]
+    monkeypatch.setitem(CODE, part, (number + 1, places))
 
 
 @pytest.mark.parametrize("source", [DOCUMENTS, RECORDS], ids=lambda s: s.kind)

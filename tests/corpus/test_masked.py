@@ -29,6 +29,7 @@ from stillhouse.corpus.pii.vault import Vault, load_or_create_key
 from stillhouse.errors import UserError
 from stillhouse.facts import MaskedDocumentsFacts
 from stillhouse.offline import go_offline
+from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import read_table, write_table
 
@@ -56,21 +57,25 @@ def parsed(
     titles: dict[str, str] | None = None,
     columns: dict[str, Any] | None = None,
 ) -> None:
-    """The columns of parsed_documents that masking reads; the last row is in quarantine."""
+    """The columns of cleansed_documents that masking reads; the last row is left out."""
     said = {n: to_json(value) for n, value in (columns or {}).items()}
     rows: list[dict[str, Any]] = [
         {
             "doc_id": n,
-            "status": "parsed",
+            "content_id": digest(n, text),
+            "status": "kept",
             "title": (titles or {}).get(n),
             "text": text,
             "columns": said.get(n),
         }
         for n, text in texts.items()
     ]
-    bad = dict.fromkeys(("doc_id", "status", "title", "text", "columns")) | {"status": "bad"}
+    names = ("doc_id", "content_id", "status", "title", "text", "columns")
+    bad = dict.fromkeys(names) | {"status": "left_out"}
     schema = pa.schema([(name, pa.string()) for name in bad])
-    write_table(layout.table("parsed_documents"), pa.Table.from_pylist([*rows, bad], schema=schema))
+    write_table(
+        layout.table("cleansed_documents"), pa.Table.from_pylist([*rows, bad], schema=schema)
+    )
 
 
 def table(layout: Layout) -> dict[str, dict[str, Any]]:
@@ -285,7 +290,9 @@ def test_documents_go_through_some_at_a_time(
 
     def endless() -> Iterator[dict[str, Any]]:
         while True:
-            yield {"doc_id": str(next(taken)), "title": "", "text": "no", "columns": None}
+            name = str(next(taken))
+            ids = {"doc_id": name, "content_id": name}
+            yield {**ids, "title": "", "text": "no", "columns": None}
 
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     finished = masked_module._mask(masker, vault, "1", endless())
@@ -398,3 +405,12 @@ def test_what_a_second_scan_finds_is_masked_too() -> None:
             original[entity.start : entity.end], entity.pseudonym
         )
     assert cleaned[2][0].text == harmless
+
+
+def test_what_cleansing_left_otherwise_is_masked_again(layout: Layout) -> None:
+    """A document's id is that of the file's text; what is boilerplate in it may change."""
+    parsed(layout, {**TEXTS, "a": f"Menu\n{TEXTS['a']}"})
+    mask_documents(QUICK, layout)
+    parsed(layout, TEXTS)
+    assert counted(mask_documents(QUICK, layout)) == (1, 2, 1)
+    assert "Menu" not in table(layout)["a"]["text"]

@@ -93,9 +93,10 @@ def test_texts_to_mark_become_the_gold_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no documents were masked yet"):
         write_texts_to_mark(layout, 10)
     texts = {"a": "Ann, ann@acme.example", "b": "Elm Street 7", "c": "fine " * 2000}
-    schema = pa.schema([(n, pa.string()) for n in ("doc_id", "status", "title", "text", "columns")])
-    rows = [{"doc_id": n, "status": "parsed", "text": text} for n, text in texts.items()]
-    write_table(layout.table("parsed_documents"), pa.Table.from_pylist(rows, schema=schema))
+    names = ("doc_id", "content_id", "status", "title", "text", "columns")
+    schema = pa.schema([(n, pa.string()) for n in names])
+    rows = [{"doc_id": n, "content_id": n, "status": "kept", "text": texts[n]} for n in texts]
+    write_table(layout.table("cleansed_documents"), pa.Table.from_pylist(rows, schema=schema))
     mask_documents(Privacy(**QUICK), layout)
     levels = {"doc_id": [*texts], "level": ["internal", "restricted", "internal"]}
     write_table(layout.table("document_confidentiality"), pa.table(levels))

@@ -64,6 +64,8 @@ def find(layout: Layout) -> Find:
         levels = {"doc_id": ids, "level": parsed.pop("level", ["internal"] * len(ids))}
         write_table(layout.table("document_confidentiality"), pa.table(levels))
         write_table(layout.table("source_files"), pa.table(FILES))
+        cleansed = {"doc_id": ids, "language": parsed.pop("language")}
+        write_table(layout.table("cleansed_documents"), pa.table(cleansed))
         write_table(layout.table("parsed_documents"), pa.table(parsed))
         write_table(layout.table("masked_documents"), pa.table(masked))
         return unique_documents(Dedup(), layout, train_up_to, group=group)

@@ -162,7 +162,7 @@ def _split_documents(
         "doc_id": ids,
         "file_id": ["f"] * count,
         "position": list(range(count)),
-        **{name: [name] * count for name in ("source", "kind", "language", "label")},
+        **{name: [name] * count for name in ("source", "kind", "label")},
         "created_at": [date for _, date in documents],
     }
     masked["columns"] = pa.nulls(len(documents), pa.string())
@@ -171,6 +171,7 @@ def _split_documents(
     levels = {"doc_id": ids, "level": ["internal"] * count}
     write_table(layout.table("document_confidentiality"), pa.table(levels))
     tables = {"masked_documents": masked, "parsed_documents": parsed, "source_files": file}
+    tables["cleansed_documents"] = {"doc_id": ids, "language": ["en"] * count}
     for name, columns in tables.items():
         write_table(layout.table(name), pa.table(columns))
     unique_documents(Dedup(), layout)

@@ -38,6 +38,7 @@ PLAN_TRACE = "quorbled"
 
 # Where originals are meant to lie.
 EXEMPT = ("vault", "keys", "tables/source_files", "tables/parsed_documents")
+EXEMPT += ("tables/cleansed_documents",)
 
 TOPICS = {
     "billing": ["invoice", "refund", "payment", "charge", "credit note", "reminder"],

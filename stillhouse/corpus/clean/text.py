@@ -21,6 +21,8 @@ LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 SPACES = re.compile(r"[^\S\n]+")
 BLANK_LINES = re.compile(r"\n{3,}")
 # A word broken at a line end: the second half starts in lower case, or it was a dash.
+# After a dash at a line's end, these are no half of a word: "Vor-" and, below it, "und Nachteile".
+SUSPENDED = {"und", "oder", "bzw", "sowie", "and", "et", "ou", "och", "eller"}
 HYPHENATED = re.compile(r"(?<=[^\W\d_]{2})[-\u2010]\n[^\S\n]*(?=[^\W\d_]{2})")
 
 QUOTE_HEADS = tuple(
@@ -46,12 +48,21 @@ SIGNATURE_DASHES = re.compile(r"^(--|—) ?$")
 MAX_SIGNATURE_LINES = 12
 
 
+# What is UTF-8 and was read as Latin-1 (or, where the euro sign is, as Windows-1252).
+READ_AS_LATIN_1 = re.compile(
+    "(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf\u20ac][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{3})+"
+)
+C1 = re.compile("[\x80-\x9f]")
+
+
 def clean_text(text: str) -> str:
     """NFC, without control or invisible characters, hyphenation joined, whitespace regular.
 
     Lines and paragraphs stay: at most one blank line between them. Applying it twice changes
     nothing more.
     """
+    if not text.isascii():
+        text = READ_AS_LATIN_1.sub(_as_utf_8, text)
     text = LINE_ENDS.sub("\n", text)
     if not text.isascii():
         text = INVISIBLE.sub("", text)
@@ -60,6 +71,16 @@ def clean_text(text: str) -> str:
     text = "\n".join(line.strip() for line in text.split("\n"))
     text = unicodedata.normalize("NFC", _join_hyphenated(text))
     return BLANK_LINES.sub("\n\n", text).strip()
+
+
+def _as_utf_8(found: re.Match[str]) -> str:
+    """With control characters in it, it is nothing else; without, it may be meant ("Ã¼")."""
+    if not C1.search(found[0]):
+        return found[0]
+    try:
+        return found[0].replace("\u20ac", "\x80").encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return found[0]
 
 
 _WORD_END = re.compile(r"[^\W\d_]+$")
@@ -79,6 +100,8 @@ def _join_hyphenated(text: str) -> str:
         after = _WORD_START.match(text, match.end())
         if before is None or after is None or not after[0][0].islower():
             return "-"
+        if after[0] in SUSPENDED:
+            return "- "
         return "-" if (before[0], after[0]) in with_dash else ""
 
     return HYPHENATED.sub(join, text)

@@ -10,12 +10,7 @@ from pathlib import Path
 from stillhouse.corpus.parse.archives import gz_parts, tar_parts, tgz_parts, zip_parts
 from stillhouse.corpus.parse.data import jsonl_parts
 from stillhouse.corpus.parse.elements import AS_USUAL, How, ParsedFile
-from stillhouse.corpus.parse.files import (
-    parse_data,
-    parse_file,
-    refuse_blank,
-    with_language,
-)
+from stillhouse.corpus.parse.files import parse_data, parse_file, refuse_blank
 from stillhouse.corpus.parse.kinds import kind_of
 from stillhouse.corpus.parse.mail import eml_parts, mbox_parts
 from stillhouse.corpus.parse.outlook import msg_parts
@@ -113,7 +108,7 @@ def _found(
     part: Part, kind: str, place: tuple[int, ...], budget: Budget, parse: Parse
 ) -> Iterator[Found]:
     if not isinstance(part, Member):
-        yield Found(place, kind, with_language(part) if isinstance(part, ParsedFile) else part)
+        yield Found(place, kind, part)
         return
     kind = kind_of(part.name)
     if kind not in HOLDERS:

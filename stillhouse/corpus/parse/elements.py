@@ -11,7 +11,7 @@ from stillhouse.corpus.confidentiality.marks import NOTHING, Said
 
 # What unstructured calls the repeated parts of a page.
 FURNITURE_TYPES = {"Header", "Footer", "PageNumber"}
-# Its language detection draws at random; ours is in files.py.
+# Its language detection draws at random; ours is in corpus/cleanse/language.py.
 WITHOUT_DETECTION = [""]
 
 
@@ -55,15 +55,13 @@ class ParsedFile:
 
     `furniture` is what was left out: page headers and footers, navigation. `pages_without_text`
     are the pages of a PDF that hold none. `recognised` counts what was read off pictures, None
-    where nothing was. `language` is an ISO 639-1 code, None where the text is too short to tell.
-    `said` is what the file says beside its text.
+    where nothing was. `said` is what the file says beside its text.
     """
 
     title: str
     text: str
     elements: list[Element]
     pages: int | None = None
-    language: str | None = None
     furniture: list[Element] = field(default_factory=list)
     pages_without_text: list[int] = field(default_factory=list)
     recognised: Recognised | None = None

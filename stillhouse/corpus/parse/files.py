@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from stillhouse.code_of_parts import PARSING_LIBRARIES, code_version
 from stillhouse.corpus.clean.text import clean_text
 from stillhouse.corpus.confidentiality.properties import office_said
 from stillhouse.corpus.parse.elements import (
@@ -26,14 +26,14 @@ from stillhouse.corpus.parse.elements import (
 from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
 from stillhouse.corpus.parse.kinds import IMAGES, kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
+from stillhouse.corpus.parse.side_by_side import one_below_the_other
 from stillhouse.corpus.parse.unparsable import Unparsable, unreadable, without_text
 from stillhouse.errors import UserError
-from stillhouse.steps import PARSING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import library_versions
 
 __all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
-__all__ += ["parse_fingerprint", "refuse_blank", "with_language"]
+__all__ += ["parse_fingerprint", "refuse_blank"]
 
 OFFICE = (".docx", ".pptx", ".xlsx")
 # Characters of a paragraph that tell text from titles: all of a long one costs seconds.
@@ -81,7 +81,7 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str, how: How = AS_USUAL) -
         raise without_text()
     if kind in OFFICE:
         parsed = replace(parsed, said=office_said(data))
-    return with_language(parsed)
+    return parsed
 
 
 def _is_read(kind: str) -> bool:
@@ -91,10 +91,6 @@ def _is_read(kind: str) -> bool:
 def refuse_blank(data: bytes) -> None:
     if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
         raise Unparsable("empty", "the file is empty", remedy="export it again, or remove it.")
-
-
-def with_language(parsed: ParsedFile) -> ParsedFile:
-    return replace(parsed, language=_language(parsed.text))
 
 
 def parse_fingerprint() -> str:
@@ -131,24 +127,6 @@ def _tagger(nlp_model: str) -> Any:
     return nlp
 
 
-@lru_cache(maxsize=1)
-def _detector() -> Any:
-    from langdetect import DetectorFactory, detect_langs  # type: ignore[import-untyped]
-
-    DetectorFactory.seed = 0  # it draws at random: the same text must give the same language
-    return detect_langs
-
-
-def _language(text: str) -> str | None:
-    if sum(c.isalpha() for c in text[:400]) < 40:
-        return None
-    try:
-        best = _detector()(text[:5000])[0]
-    except Exception:  # langdetect raises its own kind for texts without features
-        return None
-    return str(best.lang)[:2] if best.prob > 0.8 else None
-
-
 def _pdf(data: bytes, how: How) -> ParsedFile:
     from stillhouse.corpus.parse.pdf import parse_pdf
 
@@ -179,7 +157,7 @@ def _plain(data: bytes) -> ParsedFile:
     from unstructured.partition.text import partition_text
 
     # Cleaned before: its search for paragraphs takes time by the square of the spaces in a row.
-    text = clean_text(decoded(data))
+    text = clean_text(one_below_the_other(decoded(data)))
     return assemble(convert(partition_text(text=text, languages=WITHOUT_DETECTION)))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.code_of_parts import code_version
 from stillhouse.config.corpus import Ocr, Password, RecordFields
 from stillhouse.config.dataset import Column
 from stillhouse.corpus.clean.text import clean_text, strip_quoted_reply, strip_signature
@@ -21,7 +22,6 @@ from stillhouse.corpus.parse.kinds import known_suffix
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
 from stillhouse.corpus.parse.records import KnownRecord, Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
-from stillhouse.steps import code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.tables import table_writer
 
@@ -68,7 +68,7 @@ def document_schema() -> pa.Schema:
     mark = pa.struct([*((n, pa.string()) for n in ("place", "text", "name")), ("page", pa.int64())])
     text = (
         *("doc_id", "input_id", "file_id", "version", "source", "kind", "path", "suffix"),
-        *("record_id", "status", "category", "reason", "remedy", "title", "text", "language"),
+        *("record_id", "status", "category", "reason", "remedy", "title", "text"),
         *("label", "created_at", "columns", "line_digest"),
     )
     return pa.schema(
@@ -211,7 +211,6 @@ def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
         "doc_id": digest(base["source"], base["path"], parsed.title, text),
         "title": parsed.title or None,
         "text": text,
-        "language": parsed.language,
         "pages": parsed.pages,
         "dropped_characters": len(parsed.text) - len(text) + furniture,
         "position": position,

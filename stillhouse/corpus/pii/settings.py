@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from stillhouse.code_of_parts import MASKING_LIBRARIES, code_version
 from stillhouse.config.corpus import Operator
 from stillhouse.corpus.pii.operators import in_force
 from stillhouse.corpus.pii.token_classifier import NO_MODEL, version_of
-from stillhouse.steps import MASKING_LIBRARIES, code_version
 from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import library_versions
 

@@ -13,18 +13,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stillhouse.code_of_parts import code_version
 from stillhouse.config.corpus import RecordFields
 from stillhouse.config.project import Project
 from stillhouse.corpus.comparing import without_pseudonyms
 from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
 from stillhouse.corpus.masked import mask_settings
 from stillhouse.corpus.parse.record_rows import RECORD_SUFFIXES, BadRecord
-from stillhouse.corpus.parse.records import read_records
+from stillhouse.corpus.parse.records import Record, read_records
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.corpus.pii.masker import Masker
 from stillhouse.errors import UserError
 from stillhouse.shapes import Where, masking
-from stillhouse.steps import code_version
 from stillhouse.storage.files import digest, sha256_of
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import BATCH_ROWS, read_table, write_table

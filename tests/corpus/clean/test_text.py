@@ -121,3 +121,16 @@ def test_time_grows_with_the_text(clean: Callable[[str], str], piece: str) -> No
 
     # Eight times the text took sixty times as long where each line looked at all the others.
     assert seconds(16_000) < 24 * max(seconds(2_000), 0.001)
+
+
+def test_utf_8_read_as_latin_1_is_mended_before_its_controls_go() -> None:
+    meant = "Ä „Ö“ – 5 €, ไทย, 日本, 🙂"
+    assert clean_text(meant.encode().decode("latin-1")) == meant
+    assert clean_text("an â€\x9d, a Ã\x84") == "an ”, a Ä"
+    for kept in ("Ã¼ is how a wrong ü looks", "für, À la carte", "Â", "naïve façade"):
+        assert clean_text(kept) == kept
+
+
+def test_a_suspended_dash_is_no_broken_word() -> None:
+    assert clean_text("Vor-\nund Nachteile der Prü-\nfung") == "Vor- und Nachteile der Prüfung"
+    assert clean_text("short-\nand long-term") == "short- and long-term"

@@ -84,7 +84,7 @@ def test_every_supported_kind_has_a_reader() -> None:
 def test_pdf_text_without_headers_and_footers(handbook: Path) -> None:
     parsed = parse(handbook)
     assert parsed.title == "Staff handbook"
-    assert (parsed.pages, parsed.language, parsed.pages_without_text) == (3, "en", [])
+    assert (parsed.pages, parsed.pages_without_text) == (3, [])
     assert parsed.text.count(SENTENCE) == 3
     assert "Acme GmbH" not in parsed.text
     assert "Page 2" not in parsed.text
@@ -466,13 +466,6 @@ def test_utf16_of_a_script_without_ascii_letters(tmp_path: Path) -> None:
 def test_single_null_bytes_are_dropped(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_bytes(b"\0" + (SENTENCE * 3).encode() + b"\0")
     assert "\0" not in parse(tmp_path / "note.txt").text
-
-
-def test_language_is_found_and_short_texts_have_none(tmp_path: Path) -> None:
-    (tmp_path / "de.txt").write_text("Die Rechnung wurde schon im März bezahlt. " * 5, "utf-8")
-    (tmp_path / "short.txt").write_text("OK then", "utf-8")
-    assert parse(tmp_path / "de.txt").language == "de"
-    assert parse(tmp_path / "short.txt").language is None
 
 
 def test_unknown_spacy_model_is_the_users_error(tmp_path: Path) -> None:

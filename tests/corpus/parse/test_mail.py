@@ -62,7 +62,6 @@ def test_header_lines_and_quotes_are_text_of_the_mail(tmp_path: Path) -> None:
     (found,) = found_in(path)
     assert isinstance(found.outcome, ParsedFile)
     assert found.outcome.title == "Travel"
-    assert found.outcome.language == "en"
     assert found.outcome.text == (
         "Subject: Travel\nFrom: Ann Lee <ann@acme.test>\nTo: travel@acme.test\n"
         f"Date: Thu, 01 Jan 2026 10:00:00 +0000\n\nAgreed.\n\n> {SENTENCE}\n> Ann"

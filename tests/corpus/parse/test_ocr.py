@@ -111,7 +111,7 @@ def test_pages_of_both_kinds_in_one_pdf() -> None:
         (3, "Nobody climbs on the load."),
     ]
     assert "The seal is photographed." in parsed.text
-    assert (parsed.pages, parsed.pages_without_text, parsed.language) == (5, [4], "en")
+    assert (parsed.pages, parsed.pages_without_text) == (5, [4])
     assert parsed.recognised is not None
     assert (parsed.recognised.pages, parsed.recognised.illegible_pages) == (3, 0)
     assert parsed.recognised.confidence is not None
