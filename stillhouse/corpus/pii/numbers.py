@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.pii.functions import LANGUAGE, results
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 PHONE_SCORE = 0.4
 CHECKED = 1.0
 
+# Lines with digits whose numbers are remembered.
+REMEMBERED = 20_000
+# So many has any number of a region.
+_SOME_DIGITS = re.compile(r"(?:\d.*){4}")
 DIGIT_RUN = re.compile(r"\d(?:[\s().\-/]{0,3}\d){5}")
 # A number behind a word for telephones is one, whatever its region.
 _CALLED = re.compile(
@@ -40,18 +46,32 @@ def phone_recognizer(regions: tuple[str, ...]) -> EntityRecognizer:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
     class AnyPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
-        def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[Any]:
+        def analyze(self, text: str, *_: Any, **__: Any) -> list[Any]:
             # Scanning a text once a region is slow, and most texts can do without.
             if not DIGIT_RUN.search(text):
                 return []
-            found = super().analyze(text, entities, nlp_artifacts)
-            return found + results("phones", phones(text))
+            found, start = [], 0
+            for line in text.split("\n"):
+                if _SOME_DIGITS.search(line):
+                    found += [
+                        replace(f, start=start + f.start, end=start + f.end) for f in in_line(line)
+                    ]
+                start += len(line) + 1
+            return results("phones", found)
 
-    return AnyPhoneRecognizer(
+    @lru_cache(maxsize=REMEMBERED)
+    def in_line(line: str) -> list[Finding]:
+        """No number reaches over a line's end; signatures come again and again."""
+        by_region = PhoneRecognizer.analyze(recognizer, line, recognizer.supported_entities)
+        found = [Finding(r.entity_type, r.start, r.end, r.score) for r in by_region]
+        return [*found, *phones(line)]
+
+    recognizer = AnyPhoneRecognizer(
         supported_regions=regions,
         supported_language=LANGUAGE,
         context=[*PhoneRecognizer.CONTEXT, "tel", "fax", "telefon", "mobil", "handy"],
     )
+    return recognizer
 
 
 def phones(text: str) -> Iterator[Finding]:
