@@ -12,6 +12,7 @@ from stillhouse.corpus.parse.elements import (
     assemble,
     convert,
 )
+from stillhouse.corpus.parse.headings import ask_less
 
 FRONT_MATTER = re.compile(
     r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S
@@ -101,6 +102,7 @@ def parse_markdown(text: str) -> ParsedFile:
 def _from_html(html: str, *, title: str, furniture: list[Element]) -> ParsedFile:
     from unstructured.partition.html import partition_html
 
+    ask_less()
     elements = partition_html(text=html, languages=WITHOUT_DETECTION) if html.strip() else []
     return assemble(convert(elements), title=title, furniture=furniture)
 

@@ -21,7 +21,7 @@ CHECKED = 1.0
 # Lines with digits whose numbers are remembered.
 REMEMBERED = 20_000
 # So many has any number of a region.
-_SOME_DIGITS = re.compile(r"(?:\d.*){4}")
+_SOME_DIGITS = re.compile(r"(?:\d\D*){4}")
 DIGIT_RUN = re.compile(r"\d(?:[\s().\-/]{0,3}\d){5}")
 # A number behind a word for telephones is one, whatever its region.
 _CALLED = re.compile(
