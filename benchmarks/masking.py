@@ -132,7 +132,7 @@ class Theirs:
 
     def __init__(self, settings: MaskSettings) -> None:
         remembering = reading.lru_cache
-        reading.lru_cache = lambda maxsize: lambda read: read  # type: ignore[attr-defined,assignment]
+        reading.lru_cache = _forgetful  # type: ignore[attr-defined]
         try:
             self.engine = engine_of(settings, list(settings.kinds()))
         finally:
@@ -161,6 +161,11 @@ class Theirs:
             self.found += len(found)
             count += _as_set(found) != _as_set(ours)
         return count
+
+
+def _forgetful(**_: Any) -> Callable[[Any], Any]:
+    """In place of `lru_cache`."""
+    return lambda read: read
 
 
 def _as_set(findings: list[Finding]) -> set[tuple[str, int, int, float]]:
