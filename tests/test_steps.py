@@ -398,8 +398,8 @@ def test_a_step_names_its_own_code_and_nothing_unknown() -> None:
 
 
 # What the code of each part was when its version was last thought about. Comments and docstrings
-# don't count. When this test fails: raise the part's version in stillhouse/code_of_parts.py if the change
-# makes other results of the same inputs, then run `python -m tests.test_steps`.
+# don't count. When this test fails: raise the part's version in stillhouse/code_of_parts.py if the
+# change makes other results of the same inputs, then run `python -m tests.test_steps`.
 REMEMBERED = Path(__file__).with_name("code_of_parts.json")
 
 
@@ -407,8 +407,8 @@ def test_no_code_changed_without_a_thought_of_its_version() -> None:
     known, now = json.loads(REMEMBERED.read_text()), code_of_parts()
     changed = sorted(part for part in now if known.get(part) != now[part])
     assert not changed, (
-        f"the code of {', '.join(changed)} changed: raise its version in stillhouse/code_of_parts.py if "
-        "results change, then run `python -m tests.test_steps`"
+        f"the code of {', '.join(changed)} changed: raise its version in "
+        "stillhouse/code_of_parts.py if results change, then run `python -m tests.test_steps`"
     )
 
 

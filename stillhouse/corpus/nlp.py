@@ -36,12 +36,16 @@ def pipeline(model: str, *parts: str) -> Language:
                 "nothing is downloaded at run time.",
             )
         try:
-            return spacy.load(model, exclude=[part for part in PARTS if part not in parts])
+            nlp = spacy.load(model, exclude=[part for part in PARTS if part not in parts])
         except (OSError, ValueError) as error:
             raise UserError(
                 f"privacy.nlp_model: {model!r} doesn't load: {error}",
                 remedy="install a model made for this version of spaCy.",
             ) from error
+    # Vectors that are shared by parts which are not here cost a fifth of the time.
+    if "tok2vec" in nlp.pipe_names and not nlp.get_pipe("tok2vec").listening_components:  # type: ignore[attr-defined]
+        nlp.remove_pipe("tok2vec")
+    return nlp
 
 
 def model_version(model: str) -> str:

@@ -8,11 +8,14 @@ from typing import Any
 from stillhouse.config.corpus import OCR_DEFAULTS, Ocr, Password
 from stillhouse.corpus.clean.text import clean_text
 from stillhouse.corpus.confidentiality.marks import NOTHING, Said
+from stillhouse.corpus.parse.headings import is_heading
 
 # What unstructured calls the repeated parts of a page.
 FURNITURE_TYPES = {"Header", "Footer", "PageNumber"}
 # Its language detection draws at random; ours is in corpus/cleanse/language.py.
 WITHOUT_DETECTION = [""]
+# A paragraph that may be a heading, and that nobody has asked a language model about.
+SHORT = "Short"
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,20 @@ def assemble(
     cleaned = [replace(e, text=clean_text(e.text)) for e in elements]
     body = [e for e in cleaned if e.text and e.type not in FURNITURE_TYPES]
     set_apart = [e for e in cleaned if e.text and e.type in FURNITURE_TYPES]
-    heading = next((e.text for e in body if e.type == "Title"), "")
     return ParsedFile(
-        title=" ".join(clean_text(title or heading).split())[:200],
+        title=" ".join(clean_text(title or _heading(body)).split())[:200],
         text="\n\n".join(e.text for e in body),
         elements=body,
         pages=pages,
         furniture=[*(furniture or []), *set_apart],
         pages_without_text=pages_without_text or [],
     )
+
+
+def _heading(body: list[Element]) -> str:
+    """The first one, if any."""
+    found = (e for e in body if e.type == "Title" or (e.type == SHORT and is_heading(e.text)))
+    return next((e.text for e in found), "")
 
 
 def convert(elements: list[Any]) -> list[Element]:

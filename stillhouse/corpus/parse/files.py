@@ -154,11 +154,10 @@ def _markdown(data: bytes) -> ParsedFile:
 
 
 def _plain(data: bytes) -> ParsedFile:
-    from unstructured.partition.text import partition_text
+    from stillhouse.corpus.parse.plain import parse_plain
 
     # Cleaned before: its search for paragraphs takes time by the square of the spaces in a row.
-    text = clean_text(one_below_the_other(decoded(data)))
-    return assemble(convert(partition_text(text=text, languages=WITHOUT_DETECTION)))
+    return parse_plain(clean_text(one_below_the_other(decoded(data))))
 
 
 def _docx(data: bytes) -> ParsedFile:

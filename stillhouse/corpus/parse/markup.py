@@ -14,6 +14,7 @@ from stillhouse.corpus.parse.elements import (
     assemble,
     convert,
 )
+from stillhouse.corpus.parse.headings import ask_less
 
 FRONT_MATTER = re.compile(
     r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S
@@ -24,17 +25,15 @@ FRONT_MATTER_TITLE = re.compile(r"^title:(.*)$", re.M)
 # Never text.
 INVISIBLE_TAGS = ("script", "style", "noscript", "template", "svg", "iframe", "object")
 # The "¶" or "#" beside a heading, as documentation generators write it.
-PERMALINKS = "a.headerlink, a.anchor, a.anchorjs-link"
+PERMALINKS = {"headerlink", "anchor", "anchorjs-link"}
 # What stands on lines of its own in a mail.
 BLOCKS = (
     *("p", "div", "br", "tr", "table", "ul", "ol", "li", "hr", "pre", "blockquote", "dt", "dd"),
     *("h1", "h2", "h3", "h4", "h5", "h6"),
 )
 # Text, but of the site, not of the page.
-FURNITURE = (
-    "nav, aside, footer, form, [role=navigation], [role=banner], [role=contentinfo], "
-    "[role=search], [role=complementary], [hidden], [aria-hidden=true]"
-)
+FURNITURE = {"nav", "aside", "footer", "form"}
+FURNITURE_ROLES = {"navigation", "banner", "contentinfo", "search", "complementary"}
 # A header inside these carries the text's own title.
 CONTENT_TAGS = ("article", "main", "section")
 
@@ -49,7 +48,7 @@ def parse_html(data: bytes | str) -> ParsedFile:
     soup = BeautifulSoup(data, "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     told = [(str(tag["name"]), str(tag["content"])) for tag in soup.select("meta[name][content]")]
-    for tag in [*soup(INVISIBLE_TAGS), *soup.select(PERMALINKS)]:
+    for tag in [*soup(INVISIBLE_TAGS), *(a for a in soup("a") if _is_permalink(a))]:
         tag.decompose()
     furniture = _cut_furniture(soup)
     furniture += [
@@ -105,6 +104,7 @@ def parse_markdown(text: str) -> ParsedFile:
 def _from_html(html: str, *, title: str, furniture: list[Element]) -> ParsedFile:
     from unstructured.partition.html import partition_html
 
+    ask_less()
     elements = partition_html(text=html, languages=WITHOUT_DETECTION) if html.strip() else []
     return assemble(convert(elements), title=title, furniture=furniture)
 
@@ -123,11 +123,27 @@ def _cut_furniture(soup: Any) -> list[Element]:
     lengths = _text_lengths(soup)
     whole = lengths.get(id(soup.body), 0)
     cut = []
-    for tag in soup.select(FURNITURE):
+    for tag in [tag for tag in soup.descendants if _is_furniture(tag)]:
         if not tag.decomposed and lengths[id(tag)] < 0.8 * whole:
             whole -= lengths[id(tag)]
             cut.append(_cut(tag))
     return cut
+
+
+def _is_permalink(anchor: Any) -> bool:
+    return not PERMALINKS.isdisjoint(anchor.get_attribute_list("class"))
+
+
+def _is_furniture(node: Any) -> bool:
+    """Asked of every node of a page: selectors of CSS took a third of its time."""
+    if node.name is None:
+        return False  # a text
+    return (
+        node.name in FURNITURE
+        or node.get("role") in FURNITURE_ROLES
+        or node.has_attr("hidden")
+        or node.get("aria-hidden") == "true"
+    )
 
 
 def _text_lengths(soup: Any) -> dict[int, int]:

@@ -16,7 +16,8 @@ from typing import Any
 from stillhouse.config.corpus import Ocr
 from stillhouse.corpus.confidentiality.properties import pdf_said
 from stillhouse.corpus.parse.blocks import Block, assemble_pages
-from stillhouse.corpus.parse.elements import How, ParsedFile
+from stillhouse.corpus.parse.elements import SHORT, How, ParsedFile
+from stillhouse.corpus.parse.headings import ask_less
 from stillhouse.corpus.parse.passwords import unlocked
 from stillhouse.corpus.parse.pictures import Pictures, turned_off
 from stillhouse.corpus.parse.scans import Scans
@@ -176,16 +177,18 @@ def _blocks(data: bytes) -> list[Block]:
             f"reading PDF files needs {error.name}, which is not installed",
             remedy="run: pip install --no-deps -r requirements-nodeps.txt",
         ) from error
+    ask_less()
     elements = partition_pdf(file=io.BytesIO(data), strategy="fast", languages=["eng"])
     return [_block(element) for element in elements if (element.text or "").strip()]
 
 
 def _block(element: Any) -> Block:
     page = element.metadata.page_number or 1
+    kind = SHORT if element.category == "Title" else element.category
     text = LEADERS.sub(" … ", element.text)
     box = element.metadata.coordinates
     if box is None or not box.system.height or not box.system.width:
-        return Block(element.category, text, page, 0.0, 0.5, 1.0, 0.5)
+        return Block(kind, text, page, 0.0, 0.5, 1.0, 0.5)
     across = [point[0] / box.system.width for point in box.points]
     down = [point[1] / box.system.height for point in box.points]
-    return Block(element.category, text, page, min(across), min(down), max(across), max(down))
+    return Block(kind, text, page, min(across), min(down), max(across), max(down))

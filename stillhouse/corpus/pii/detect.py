@@ -1,18 +1,21 @@
 """Where personal data stands in a text: Presidio's recognizers over a lean spaCy pipeline.
 
 Of the pipeline only the tokenizer and the named-entity recogniser run, and of Presidio's hundred
-recognizers only those of the kinds asked for. Nothing is fetched: the model is loaded here, and
-the e-mail recognizer does without the public suffix list that it would download.
+recognizers only those of the kinds asked for; a text that was seen before is not read again.
+Nothing is fetched: the model is loaded here, and the e-mail recognizer does without the public
+suffix list that it would download.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.nlp import pipeline, transformers_hidden
+from stillhouse.corpus.pii.at_once import use_at_once
 from stillhouse.corpus.pii.capitals import names_in_runs, recased
 from stillhouse.corpus.pii.functions import LANGUAGE
 from stillhouse.corpus.pii.model_recognizer import KINDS as MODEL_KINDS
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stillhouse")
 
 BATCH = 64
+# Texts whose findings are remembered, of 4000 characters each at most.
+REMEMBERED = 4096
 # What Presidio gives every find of a spaCy model; names in capitals are as sure.
 NER_SCORE = 0.85
 # Kinds of which a model knows no more than their patterns: for these alone none is loaded.
@@ -52,12 +57,13 @@ class Detector:
     def __init__(self, settings: MaskSettings) -> None:
         self.kinds = list(settings.kinds())
         if self.kinds:
-            self._engine = _engine(settings, self.kinds)
+            self._engine = engine_of(settings, self.kinds)
             # Without the model some kinds have no recognizer.
             supported = self._engine.get_supported_entities(LANGUAGE)
             self._sought = [kind for kind in self.kinds if kind in supported]
         if NER_KINDS.intersection(self.kinds):
             _check_languages(settings.nlp_model, settings.languages)
+        self._known: dict[str, list[Finding]] = {}
 
     def find(self, texts: list[str]) -> Iterator[list[Finding]]:
         """The findings of each text, in the texts' order; they may overlap."""
@@ -65,12 +71,22 @@ class Detector:
             yield from ([] for _ in texts)
             return
         pieces = [list(pieces_of(text)) for text in texts]
-        found = self._in_pieces([piece for of_text in pieces for _, piece in of_text])
+        distinct = dict.fromkeys(piece for of_text in pieces for _, piece in of_text)
+        new = [piece for piece in distinct if piece not in self._known]
+        found = {p: self._known[p] for p in distinct if p in self._known}
+        found |= zip(new, self._in_pieces(new), strict=True)
+        self._remember(found)
         for of_text in pieces:
-            yield together([(piece, next(found)) for piece in of_text])
+            yield together([((start, piece), found[piece]) for start, piece in of_text])
+
+    def _remember(self, found: dict[str, list[Finding]]) -> None:
+        """A text that is masked without a find is scanned again, and others come again."""
+        self._known |= found
+        for piece in itertools.islice(list(self._known), max(0, len(self._known) - REMEMBERED)):
+            del self._known[piece]
 
     def _in_pieces(self, pieces: list[str]) -> Iterator[list[Finding]]:
-        in_capitals = self._names_in_capitals(pieces) if "PERSON" in self.kinds else {}
+        in_capitals = self.names_in_capitals(pieces) if "PERSON" in self.kinds else {}
         for number, (piece, artifact) in enumerate(
             zip(pieces, self._artifacts(pieces), strict=True)
         ):
@@ -78,13 +94,9 @@ class Detector:
             results = self._engine.analyze(
                 piece, LANGUAGE, entities=self._sought, nlp_artifacts=artifact, score_threshold=0.0
             )
-            read = [Finding(r.entity_type, r.start, r.end, r.score) for r in results]
-            addresses = {(f.start, f.end) for f in read if f.kind == "IP_ADDRESS"}
-            read = [f for f in read if not _misread(piece, f, names) and not _dotted(f, addresses)]
-            read += [name for name in names if not _part_of_a_name(name, read)]
-            yield [_as_sure_as_its_parts(f, read) for f in read]
+            yield as_meant(piece, results, names)
 
-    def _names_in_capitals(self, pieces: list[str]) -> dict[int, list[Finding]]:
+    def names_in_capitals(self, pieces: list[str]) -> dict[int, list[Finding]]:
         """Names that stand in runs of capitals, by the number of the piece that has any."""
         readings = {n: r for n, piece in enumerate(pieces) if (r := recased(piece)).runs}
         artifacts = self._artifacts([reading.text for reading in readings.values()])
@@ -103,6 +115,15 @@ class Detector:
         """What the pipeline made of each piece."""
         batches = self._engine.nlp_engine.process_batch(pieces, language=LANGUAGE, batch_size=BATCH)
         return (artifact for _, artifact in batches)
+
+
+def as_meant(piece: str, results: Iterable[Any], names: list[Finding]) -> list[Finding]:
+    """Presidio's results, corrected by the `names` that stand in capitals."""
+    read = [Finding(r.entity_type, r.start, r.end, r.score) for r in results]
+    addresses = {(f.start, f.end) for f in read if f.kind == "IP_ADDRESS"}
+    read = [f for f in read if not _misread(piece, f, names) and not _dotted(f, addresses)]
+    read += [name for name in names if not _part_of_a_name(name, read)]
+    return [_as_sure_as_its_parts(f, read) for f in read]
 
 
 def _misread(piece: str, finding: Finding, names: list[Finding]) -> bool:
@@ -140,7 +161,8 @@ def _as_sure_as_its_parts(name: Finding, others: list[Finding]) -> Finding:
     return replace(name, score=max(inside))
 
 
-def _engine(settings: MaskSettings, kinds: list[str]) -> AnalyzerEngine:
+def engine_of(settings: MaskSettings, kinds: list[str]) -> AnalyzerEngine:
+    """Presidio's engine with the recognizers of these kinds."""
     with transformers_hidden():
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
         from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
@@ -148,7 +170,8 @@ def _engine(settings: MaskSettings, kinds: list[str]) -> AnalyzerEngine:
 
     named = [kind for kind in kinds if kind in NER_KINDS]
     nlp = pipeline(settings.nlp_model, *(["ner"] if named else []))
-    _lower_case_as_lemmas(nlp)
+    use_at_once(nlp)
+    lower_case_as_lemmas(nlp)
     configuration = NerModelConfiguration()
     mapping = configuration.model_to_presidio_entity_mapping or {}
     labels = nlp.get_pipe("ner").labels if named else ()
@@ -186,7 +209,7 @@ def _check_languages(nlp_model: str, languages: tuple[str, ...]) -> None:
     logger.warning("%s: there, only greetings and signatures give names away; %s", message, remedy)
 
 
-def _lower_case_as_lemmas(nlp: Any) -> None:
+def lower_case_as_lemmas(nlp: Any) -> None:
     """Presidio looks for context words among lemmas; lower-case words do, at no cost."""
     from spacy.language import Language
     from spacy.tokens import Doc

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.pii.functions import LANGUAGE, results
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 PHONE_SCORE = 0.4
 CHECKED = 1.0
 
+# Characters beside digits that say whether they are a number's, an extension's word too.
+AROUND = 24
+_NEAR_DIGITS = re.compile(rf"\d(?:[^\d\n]{{0,{2 * AROUND}}}\d)*")
+# So many has any number of a region.
+FEWEST_DIGITS = 4
+# Parts of texts whose numbers are remembered.
+REMEMBERED = 20_000
 DIGIT_RUN = re.compile(r"\d(?:[\s().\-/]{0,3}\d){5}")
 # A number behind a word for telephones is one, whatever its region.
 _CALLED = re.compile(
@@ -40,18 +49,40 @@ def phone_recognizer(regions: tuple[str, ...]) -> EntityRecognizer:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
     class AnyPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
-        def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[Any]:
+        def analyze(self, text: str, *_: Any, **__: Any) -> list[Any]:
             # Scanning a text once a region is slow, and most texts can do without.
             if not DIGIT_RUN.search(text):
                 return []
-            found = super().analyze(text, entities, nlp_artifacts)
-            return found + results("phones", phones(text))
+            found = [
+                replace(finding, start=start + finding.start, end=start + finding.end)
+                for start, stretch in stretches(text)
+                for finding in of_regions(stretch)
+            ]
+            return results("phones", [*found, *phones(text)])
 
-    return AnyPhoneRecognizer(
+    @lru_cache(maxsize=REMEMBERED)
+    def of_regions(stretch: str) -> list[Finding]:
+        """Signatures come again and again, and a masked text has the digits that it had."""
+        found = PhoneRecognizer.analyze(recognizer, stretch, recognizer.supported_entities)
+        return [Finding(r.entity_type, r.start, r.end, r.score) for r in found]
+
+    recognizer = AnyPhoneRecognizer(
         supported_regions=regions,
         supported_language=LANGUAGE,
         context=[*PhoneRecognizer.CONTEXT, "tel", "fax", "telefon", "mobil", "handy"],
     )
+    return recognizer
+
+
+def stretches(text: str) -> Iterator[tuple[int, str]]:
+    """The parts of a text that may hold a number, each with what stands around its digits: none
+    reaches over a line's end, nor from digits to others that are far away."""
+    for digits in _NEAR_DIGITS.finditer(text):
+        if sum(map(str.isdigit, digits[0])) >= FEWEST_DIGITS:
+            start, end = digits.span()
+            before = text[max(0, start - AROUND) : start].rpartition("\n")[2]
+            after = text[end : end + AROUND].partition("\n")[0]
+            yield start - len(before), before + digits[0] + after
 
 
 def phones(text: str) -> Iterator[Finding]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillhouse.corpus.pii.numbers import cards, ibans, phones
+from stillhouse.corpus.pii.numbers import cards, ibans, phone_recognizer, phones
 from stillhouse.corpus.pii.scripts import foreign_runs
 
 
@@ -54,3 +54,19 @@ def test_words_of_another_script_in_a_latin_text() -> None:
     greek = "We met Σμαράγδα Χονδρούδη; the unit is µm, the angle α, and the word καλημέρα."
     assert [greek[f.start : f.end] for f in foreign_runs(greek)] == ["Σμαράγδα Χονδρούδη"]
     assert foreign_runs("昨日はVPNが動きませんでした") == []
+
+
+def test_numbers_are_found_in_parts_of_a_text_as_in_the_whole() -> None:
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+    recognizer = phone_recognizer(("US", "GB", "DE", "FR"))
+    far = " and nothing else is said here, for quite a while, of whatever it may be "
+    said = ["+44 20 7946 0958", "(212) 555-0199 ext. 12", "030 23125 01", "12/3/2024", "A10-2000"]
+    text = "".join(f"{far}{value}, {other}{far}\n{value}" for value in said for other in said)
+    whole = PhoneRecognizer.analyze(recognizer, text, ["PHONE_NUMBER"])
+    ours = recognizer.analyze(text, ["PHONE_NUMBER"])
+    assert len(whole) > 20
+    assert {(r.start, r.end) for r in ours} == {
+        *((r.start, r.end) for r in whole),
+        *((f.start, f.end) for f in phones(text)),
+    }
