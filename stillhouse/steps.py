@@ -29,7 +29,7 @@ Scope = Literal["project", "teacher", "student"]
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        5,
+        6,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",

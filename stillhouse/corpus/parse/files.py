@@ -25,6 +25,7 @@ from stillhouse.corpus.parse.elements import (
 from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
 from stillhouse.corpus.parse.kinds import IMAGES, kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
+from stillhouse.corpus.parse.telling import hand_over
 from stillhouse.corpus.parse.unparsable import Unparsable, unreadable, without_text
 from stillhouse.errors import UserError
 from stillhouse.steps import PARSING_LIBRARIES, code_version
@@ -33,9 +34,6 @@ from stillhouse.storage.provenance import library_versions
 
 __all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
 __all__ += ["parse_fingerprint", "refuse_blank", "with_language"]
-
-# Characters of a paragraph that tell text from titles: all of a long one costs seconds.
-ENOUGH_TO_TELL = 1000
 
 
 def parse_file(path: Path, *, nlp_model: str, how: How = AS_USUAL) -> ParsedFile:
@@ -63,7 +61,7 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str, how: How = AS_USUAL) -
     if not _is_read(kind):
         raise unsupported(kind)
     refuse_blank(data)
-    _hand_over_model(nlp_model)
+    hand_over(nlp_model)
     try:
         parsed = SEEING[kind](data, how) if kind in SEEING else PARSERS[kind](data)
     except (Unparsable, UserError, MemoryError):
@@ -96,35 +94,6 @@ def with_language(parsed: ParsedFile) -> ParsedFile:
 def parse_fingerprint() -> str:
     """Changes when the same file could give other text: this code's version and the libraries'."""
     return digest("parse", code_version("parsing"), library_versions(PARSING_LIBRARIES))
-
-
-def _hand_over_model(nlp_model: str) -> None:
-    """Give unstructured our spaCy model; by itself it downloads and installs one at run time."""
-    from stillhouse.corpus.nlp import transformers_hidden
-
-    with transformers_hidden():
-        import unstructured.nlp.tokenize as tokenize
-
-    if getattr(tokenize, "_stillhouse_model", None) == nlp_model:
-        return
-    # Loaded here, since what fails inside partition_pdf is swallowed there.
-    nlp = _tagger(nlp_model)
-    tokenize._load_spacy_model = lambda: nlp
-    for cached in vars(tokenize).values():  # it keeps the first model, and answers by text
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
-    tokenize._stillhouse_model = nlp_model
-
-
-def _tagger(nlp_model: str) -> Any:
-    """Tags and sentence ends by punctuation: all that unstructured asks, at half the cost."""
-    from stillhouse.corpus.nlp import pipeline
-
-    nlp = pipeline(nlp_model, "tagger")
-    nlp.max_length = ENOUGH_TO_TELL  # unstructured cuts a text there before it asks
-    if "sentencizer" not in nlp.pipe_names:
-        nlp.add_pipe("sentencizer")
-    return nlp
 
 
 @lru_cache(maxsize=1)
@@ -182,7 +151,9 @@ def _plain(data: bytes) -> ParsedFile:
 def _docx(data: bytes) -> ParsedFile:
     from unstructured.partition.docx import partition_docx
 
-    file = whole_office_file(data, "word/document.xml")
+    from stillhouse.corpus.parse.word import with_all_in_its_body
+
+    file = with_all_in_its_body(whole_office_file(data, "word/document.xml"))
     return assemble(convert(partition_docx(file=file, languages=WITHOUT_DETECTION)))
 
 
@@ -190,7 +161,9 @@ def _pptx(data: bytes) -> ParsedFile:
     from unstructured.partition.pptx import partition_pptx
 
     file = whole_office_file(data, "ppt/presentation.xml")
-    return assemble(convert(partition_pptx(file=file, languages=WITHOUT_DETECTION)))
+    return assemble(
+        convert(partition_pptx(file=file, include_slide_notes=True, languages=WITHOUT_DETECTION))
+    )
 
 
 def _xlsx(data: bytes) -> ParsedFile:
@@ -198,6 +171,15 @@ def _xlsx(data: bytes) -> ParsedFile:
 
     file = whole_office_file(data, "xl/workbook.xml")
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
+
+
+def _odf(kind: str) -> Callable[[bytes], ParsedFile]:
+    def parse(data: bytes) -> ParsedFile:
+        from stillhouse.corpus.parse.odf import parse_odf
+
+        return parse_odf(data, kind)
+
+    return parse
 
 
 def _csv(data: bytes) -> ParsedFile:
@@ -231,6 +213,8 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".docx": _docx,
     ".pptx": _pptx,
     ".xlsx": _xlsx,
+    ".xlsm": _xlsx,
+    **{kind: _odf(kind) for kind in (".odt", ".ods", ".odp")},
     ".txt": _plain,
     ".text": _plain,
     ".csv": _csv,

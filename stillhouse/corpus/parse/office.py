@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Callable
 
 from stillhouse.corpus.parse.unparsable import Unparsable
 
@@ -67,13 +68,18 @@ def _check(archive: zipfile.ZipFile, main_part: str) -> None:
 
 
 def _transitional(archive: zipfile.ZipFile) -> io.BytesIO:
+    def renamed(name: str, part: bytes) -> bytes:
+        return STRICT_NAME.sub(_renamed, part) if name.endswith((".xml", ".rels")) else part
+
+    return rewritten(archive, renamed)
+
+
+def rewritten(archive: zipfile.ZipFile, change: Callable[[str, bytes], bytes]) -> io.BytesIO:
+    """The archive with `change` of the name and content of each part in its place."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as target:
         for entry in archive.infolist():
-            part = archive.read(entry)
-            if entry.filename.endswith((".xml", ".rels")):
-                part = STRICT_NAME.sub(_renamed, part)
-            target.writestr(entry.filename, part)
+            target.writestr(entry.filename, change(entry.filename, archive.read(entry)))
     stream.seek(0)
     return stream
 

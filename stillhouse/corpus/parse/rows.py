@@ -51,6 +51,9 @@ def document_schema() -> pa.Schema:
     `ocr_pages` of a document were read off pictures, with the mean `ocr_confidence` (0 to 1); of
     `ocr_illegible_pages` no line could be read with confidence, `ocr_dropped_lines` were left out
     for that. All are null where nothing was read so.
+
+    `tables` are those of a document once more, as HTML of nothing but rows and cells; in its text
+    they are lines.
     """
     import pyarrow as pa
 
@@ -63,7 +66,7 @@ def document_schema() -> pa.Schema:
         [(name, pa.string()) for name in text]
         + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position", *OCR_COUNTS)]
         + [("ocr_confidence", pa.float64())]
-        + [(name, pa.list_(pa.string())) for name in ("asks", "reads")]
+        + [(name, pa.list_(pa.string())) for name in ("asks", "reads", "tables")]
     )
 
 
@@ -164,6 +167,7 @@ def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
         "text": text,
         "language": parsed.language,
         "pages": parsed.pages,
+        "tables": [element.html for element in parsed.elements if element.html],
         "dropped_characters": len(parsed.text) - len(text) + furniture,
         "position": position,
     }
