@@ -12,6 +12,7 @@ ODF_SPACES = " ".join(
         f'xmlns:draw="{OASIS}:drawing:1.0"',
         f'xmlns:presentation="{OASIS}:presentation:1.0"',
         f'xmlns:svg="{OASIS}:svg-compatible:1.0"',
+        'xmlns:xlink="http://www.w3.org/1999/xlink"',
         'xmlns:dc="http://purl.org/dc/elements/1.1/"',
     ]
 )

@@ -66,7 +66,7 @@ def write_one_of_every_kind(folder: Path) -> None:
 
     for suffix in (".html", ".htm"):
         (folder / f"note{suffix}").write_text(f"<body><h1>Note</h1><p>{TEXT}</p></body>", "utf-8")
-    for suffix in (".txt", ".text", ".md", ".markdown"):
+    for suffix in (".txt", ".text", ".md", ".markdown", ".tex", ".latex", ".adoc", ".asciidoc"):
         (folder / f"note{suffix}").write_text(TEXT, "utf-8")
     picture = Image.new("RGB", (1180, 70), "white")
     ImageDraw.Draw(picture).text((20, 16), TEXT, "black", ImageFont.load_default(28))

@@ -140,6 +140,18 @@ def _markdown(data: bytes) -> ParsedFile:
     return parse_markdown(decoded(data))
 
 
+def _latex(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.latex import parse_latex
+
+    return parse_latex(decoded(data))
+
+
+def _asciidoc(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.asciidoc import parse_asciidoc
+
+    return parse_asciidoc(decoded(data))
+
+
 def _plain(data: bytes) -> ParsedFile:
     from unstructured.partition.text import partition_text
 
@@ -210,6 +222,10 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".htm": _html,
     ".md": _markdown,
     ".markdown": _markdown,
+    ".tex": _latex,
+    ".latex": _latex,
+    ".adoc": _asciidoc,
+    ".asciidoc": _asciidoc,
     ".docx": _docx,
     ".pptx": _pptx,
     ".xlsx": _xlsx,

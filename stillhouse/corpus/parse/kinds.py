@@ -11,6 +11,7 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 SINGLE = (
     *(".pdf", ".html", ".htm", ".md", ".markdown", ".docx", ".pptx", ".xlsx", ".txt", ".text"),
+    *(".tex", ".latex", ".adoc", ".asciidoc"),
     *(".xlsm", ".odt", ".ods", ".odp", ".csv", ".tsv", ".json"),
     *IMAGES,
 )

@@ -31,7 +31,9 @@ BLOCKS = (
 # Text, but of the site, not of the page.
 FURNITURE = (
     "nav, aside, footer, form, [role=navigation], [role=banner], [role=contentinfo], "
-    "[role=search], [role=complementary], [hidden], [aria-hidden=true]"
+    "[role=search], [role=complementary], [hidden], [aria-hidden=true], "
+    # of the pages of a Confluence export
+    "#breadcrumb-section, .page-metadata, .pageSection:has(#attachments)"
 )
 # A header inside these carries the text's own title.
 CONTENT_TAGS = ("article", "main", "section")
@@ -58,7 +60,7 @@ def parse_html(data: bytes | str) -> ParsedFile:
         form.unwrap()  # unstructured skips forms, but this one holds the page
     heading = soup.find("h1")
     return _from_html(
-        str(soup),
+        str(soup) if soup.find() else "",  # unstructured stumbles over comments alone
         title=(heading.get_text(" ", strip=True) if heading else "") or title,
         furniture=[element for element in furniture if element.text],
     )

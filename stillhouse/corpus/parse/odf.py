@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble, table
-from stillhouse.corpus.parse.parts import MAX_PART_BYTES, refuse_ratio, too_large
+from stillhouse.corpus.parse.office import asks_for_a_password
+from stillhouse.corpus.parse.parts import ENCRYPTED_FLAG, MAX_PART_BYTES, refuse_ratio, too_large
 from stillhouse.corpus.parse.safe_xml import parsed_xml
 from stillhouse.corpus.parse.unparsable import Unparsable
 
@@ -71,9 +72,7 @@ def _refuse_encrypted(archive: zipfile.ZipFile) -> None:
     if "META-INF/manifest.xml" in names:
         manifest = _bytes(archive, "META-INF/manifest.xml")
     if "encrypted-package" in names or b"encryption-data" in manifest:
-        raise Unparsable(
-            "encrypted", "the file asks for a password", remedy="save it without a password."
-        )
+        raise asks_for_a_password()
 
 
 def _bytes(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -81,10 +80,8 @@ def _bytes(archive: zipfile.ZipFile, name: str) -> bytes:
     if entry.file_size > MAX_PART_BYTES:
         raise too_large()
     refuse_ratio(entry.file_size, entry.compress_size)
-    if entry.flag_bits & 0x1:
-        raise Unparsable(
-            "encrypted", "the archive asks for a password", remedy="save it without a password."
-        )
+    if entry.flag_bits & ENCRYPTED_FLAG:
+        raise asks_for_a_password()
     return archive.read(entry)
 
 

@@ -18,6 +18,8 @@ SAFELY = {
     "remove_pis": True,
 }
 
+FIRST_BYTES = 1 << 14
+
 
 def parsed_xml(data: bytes) -> Any:
     """The root of a part of an office file; raises `Unparsable` where it declares entities."""
@@ -49,7 +51,10 @@ def refuse_entities(stream: BinaryIO) -> None:
     parser = expat.ParserCreate()
     parser.EntityDeclHandler = declared
     parser.StartElementHandler = begun
+    size = FIRST_BYTES
     try:
-        parser.ParseFile(stream)
+        while data := stream.read(size):
+            parser.Parse(data, False)
+            size *= 2  # expat begins a tag without an end anew with each piece
     except (Begun, expat.ExpatError, LookupError, ValueError):  # the last two: of its encoding
         return

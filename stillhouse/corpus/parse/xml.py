@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html.entities import html5
 from typing import Any
 
+from stillhouse.corpus.parse import confluence
 from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble, table
 from stillhouse.corpus.parse.parts import Holder, Part
 from stillhouse.corpus.parse.safe_xml import SAFELY, refuse_entities
@@ -28,6 +29,9 @@ def xml_parts(holder: Holder) -> Iterator[Part]:
     _, root = next(iter(events))
     if _tag(root) == "mediawiki":
         yield from _pages(events)
+        return
+    if _tag(root) == confluence.ROOT:
+        yield from confluence.space_parts(events)
         return
     for _ in events:
         pass
