@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import offline
-from tests.documents import odf
+from tests.documents import epub, odf
 from tests.mails import msg_storage, write_msg
 
 GUARD = Path(__file__).parent / "offline_guard"
@@ -87,6 +87,7 @@ def write_one_of_every_kind(folder: Path) -> None:
         book.save(folder / f"note{suffix}")
     note = f"<text:p>{TEXT}</text:p>"
     sheet = f"<table:table><table:table-row><table:table-cell>{note}</table:table-cell>"
+    (folder / "note.epub").write_bytes(epub(f"<p>{TEXT}</p>"))
     (folder / "note.odt").write_bytes(odf("text", note))
     (folder / "note.ods").write_bytes(
         odf("spreadsheet", f"{sheet}</table:table-row></table:table>")

@@ -185,6 +185,12 @@ def _xlsx(data: bytes) -> ParsedFile:
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
 
 
+def _epub(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.epub import parse_epub
+
+    return parse_epub(data)
+
+
 def _odf(kind: str) -> Callable[[bytes], ParsedFile]:
     def parse(data: bytes) -> ParsedFile:
         from stillhouse.corpus.parse.odf import parse_odf
@@ -222,6 +228,7 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".htm": _html,
     ".md": _markdown,
     ".markdown": _markdown,
+    ".epub": _epub,
     ".tex": _latex,
     ".latex": _latex,
     ".adoc": _asciidoc,

