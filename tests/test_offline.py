@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import offline
+from tests.documents import epub, odf
 from tests.mails import msg_storage, write_msg
 
 GUARD = Path(__file__).parent / "offline_guard"
@@ -65,7 +66,7 @@ def write_one_of_every_kind(folder: Path) -> None:
 
     for suffix in (".html", ".htm"):
         (folder / f"note{suffix}").write_text(f"<body><h1>Note</h1><p>{TEXT}</p></body>", "utf-8")
-    for suffix in (".txt", ".text", ".md", ".markdown"):
+    for suffix in (".txt", ".text", ".md", ".markdown", ".tex", ".latex", ".adoc", ".asciidoc"):
         (folder / f"note{suffix}").write_text(TEXT, "utf-8")
     picture = Image.new("RGB", (1180, 70), "white")
     ImageDraw.Draw(picture).text((20, 16), TEXT, "black", ImageFont.load_default(28))
@@ -82,7 +83,17 @@ def write_one_of_every_kind(folder: Path) -> None:
     deck.save(str(folder / "note.pptx"))
     book = Workbook()
     book.active.append(["Note", TEXT])
-    book.save(folder / "note.xlsx")
+    for suffix in (".xlsx", ".xlsm"):
+        book.save(folder / f"note{suffix}")
+    note = f"<text:p>{TEXT}</text:p>"
+    sheet = f"<table:table><table:table-row><table:table-cell>{note}</table:table-cell>"
+    (folder / "note.epub").write_bytes(epub(f"<p>{TEXT}</p>"))
+    (folder / "note.odt").write_bytes(odf("text", note))
+    (folder / "note.ods").write_bytes(
+        odf("spreadsheet", f"{sheet}</table:table-row></table:table>")
+    )
+    box = f"<draw:page><draw:frame><draw:text-box>{note}</draw:text-box></draw:frame></draw:page>"
+    (folder / "note.odp").write_bytes(odf("presentation", box))
     (folder / "note.csv").write_text(f"day,note\nMonday,'{TEXT.replace(',', ';')}'")
     (folder / "note.tsv").write_text(f"day\tnote\nMonday\t{TEXT}")
     for suffix in (".json", ".jsonl", ".ndjson"):

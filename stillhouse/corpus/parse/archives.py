@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, Self, cast
 
+from stillhouse.corpus.parse.confluence import attachment_names
 from stillhouse.corpus.parse.parts import (
+    ENCRYPTED_FLAG,
     MAX_MEMBERS,
     MAX_PART_BYTES,
     Budget,
@@ -25,7 +27,8 @@ from stillhouse.corpus.parse.parts import (
 )
 from stillhouse.corpus.parse.unparsable import Unparsable
 
-ENCRYPTED_FLAG = 0x1
+# Says of a zip that it is a space export of Confluence; it holds nothing to read.
+DESCRIPTOR = "exportDescriptor.properties"
 
 
 def zip_parts(holder: Holder) -> Iterator[Part]:
@@ -35,8 +38,27 @@ def zip_parts(holder: Holder) -> Iterator[Part]:
         if len(entries) > MAX_MEMBERS:
             raise _too_many()
         refuse_ratio(sum(entry.file_size for entry in entries), holder.size)
+        names = _attachments(archive, entries)
         for entry in entries:
-            yield _entry(archive, entry, holder.budget)
+            part = _entry(archive, entry, holder.budget)
+            if isinstance(part, Member) and (name := names.get(part.name)):
+                part = Member(name, part.data)
+            if entry.filename != DESCRIPTOR or not names:
+                yield part
+
+
+def _attachments(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[str, str]:
+    """Of a space export of Confluence, what its attachments are called, by their places in it:
+    `attachments/PAGE/ATTACHMENT/VERSION`, all of them numbers."""
+    if not {"entities.xml", DESCRIPTOR} <= {entry.filename for entry in entries}:
+        return {}
+    try:
+        with archive.open("entities.xml") as stream:
+            titles = attachment_names(cast(BinaryIO, stream))
+    except Exception:  # whoever reads the pages says what is wrong with it
+        titles = {}
+    places = [entry.filename for entry in entries if entry.filename.startswith("attachments/")]
+    return {DESCRIPTOR: "", **{place: titles.get(place.split("/")[-2], "") for place in places}}
 
 
 def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> Part:

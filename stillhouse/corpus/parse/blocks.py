@@ -17,6 +17,7 @@ from stillhouse.corpus.parse.elements import (
     ParsedFile,
     Recognised,
     assemble,
+    table,
 )
 
 # A header or footer lies in the outer part of the page, and comes back on this share of pages.
@@ -115,8 +116,7 @@ def join_rows(blocks: list[Block]) -> list[Element]:
     elements: list[Element] = []
     for (page, cells), group in groupby(lines, key=lambda line: (line[0].page, len(line) > 1)):
         if cells:
-            rows = [" | ".join(cell.text.replace("\n", " ") for cell in row) for row in group]
-            elements.append(Element("Table", "\n".join(rows), page))
+            elements.append(table([[cell.text for cell in row] for row in group], page))
         else:
             elements += [Element(line[0].type, line[0].text, page) for line in group]
     return elements

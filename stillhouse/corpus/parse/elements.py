@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 from stillhouse.config.corpus import OCR_DEFAULTS, Ocr, Password
@@ -16,6 +19,8 @@ FURNITURE_TYPES = {"Header", "Footer", "PageNumber"}
 WITHOUT_DETECTION = [""]
 # A paragraph that may be a heading, and that nobody has asked a language model about.
 SHORT = "Short"
+# What a cell may span: nobody who reads a table makes room for whatever it claims.
+SPAN = re.compile(r"[1-9][0-9]{0,2}")
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,15 @@ AS_USUAL = How()
 
 @dataclass(frozen=True)
 class Element:
-    """A paragraph, heading, list item or table, in reading order; `page` counts from 1."""
+    """A paragraph, heading, list item or table, in reading order; `page` counts from 1.
+
+    `html` is a table once more, with its rows and cells marked up and nothing else; "" of others.
+    """
 
     type: str
     text: str
     page: int | None = None
+    html: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,23 +109,48 @@ def _heading(body: list[Element]) -> str:
 
 
 def convert(elements: list[Any]) -> list[Element]:
-    """unstructured's elements as ours; tables as lines of cells."""
+    """unstructured's elements as ours; tables as lines of cells, and as HTML."""
     return [_converted(element) for element in elements if (element.text or "").strip()]
 
 
 def _converted(element: Any) -> Element:
-    table = getattr(element.metadata, "text_as_html", None)
-    text = table_text(table) if table and element.category == "Table" else element.text
-    return Element(element.category, text or element.text, element.metadata.page_number)
+    html = getattr(element.metadata, "text_as_html", None)
+    page = element.metadata.page_number
+    if html and element.category == "Table" and (found := table_of_html(html, page)).text:
+        return found
+    return Element(element.category, element.text, page)
 
 
-def table_text(html: str) -> str:
-    """A line a row, cells parted by ` | `; empty rows left out."""
+def table(rows: Iterable[Sequence[str]], page: int | None = None) -> Element:
+    """A line a row, cells parted by ` | `; empty rows left out. Its `html` has the same cells."""
+    clean = [[" ".join(cell.split()) for cell in row] for row in rows]
+    filled = [row for row in clean if any(row)]
+    marked = ["".join(map(_cell, row)) for row in filled]
+    return _table([" | ".join(row) for row in filled], marked, page)
+
+
+def table_of_html(html: str, page: int | None = None) -> Element:
+    """The table in `html`, which keeps of its attributes what its cells span."""
     from bs4 import BeautifulSoup
 
-    rows = []
+    lines, marked = [], []
     for row in BeautifulSoup(html, "lxml")("tr"):
-        cells = [" ".join(cell.get_text(" ").split()) for cell in row(["td", "th"])]
-        if any(cells):
-            rows.append(" | ".join(cells))
-    return "\n".join(rows)
+        cells = [(cell, " ".join(cell.get_text(" ").split())) for cell in row(["td", "th"])]
+        if any(text for _, text in cells):
+            lines.append(" | ".join(text for _, text in cells))
+            marked.append("".join(_cell(text, cell.name, _spans(cell)) for cell, text in cells))
+    return _table(lines, marked, page)
+
+
+def _table(lines: list[str], marked: list[str], page: int | None) -> Element:
+    rows = "".join(f"<tr>{row}</tr>" for row in marked)
+    return Element("Table", "\n".join(lines), page, f"<table>{rows}</table>" if rows else "")
+
+
+def _cell(text: str, name: str = "td", spans: str = "") -> str:
+    return f"<{name}{spans}>{escape(text)}</{name}>"
+
+
+def _spans(cell: Any) -> str:
+    found = ((name, str(cell.get(name) or "")) for name in ("rowspan", "colspan"))
+    return "".join(f' {name}="{value}"' for name, value in found if SPAN.fullmatch(value))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from stillhouse.code_of_parts import PARSING_LIBRARIES, code_version
 from stillhouse.corpus.clean.text import clean_text
@@ -27,6 +26,7 @@ from stillhouse.corpus.parse.encodings import decoded, encoding_of, text_bytes
 from stillhouse.corpus.parse.kinds import IMAGES, kind_of, unsupported
 from stillhouse.corpus.parse.office import whole_office_file
 from stillhouse.corpus.parse.side_by_side import one_below_the_other
+from stillhouse.corpus.parse.telling import hand_over
 from stillhouse.corpus.parse.unparsable import Unparsable, unreadable, without_text
 from stillhouse.errors import UserError
 from stillhouse.storage.files import digest
@@ -35,9 +35,7 @@ from stillhouse.storage.provenance import library_versions
 __all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
 __all__ += ["parse_fingerprint", "refuse_blank"]
 
-OFFICE = (".docx", ".pptx", ".xlsx")
-# Characters of a paragraph that tell text from titles: all of a long one costs seconds.
-ENOUGH_TO_TELL = 1000
+OFFICE = (".docx", ".pptx", ".xlsx", ".xlsm")
 
 
 def parse_file(path: Path, *, nlp_model: str, how: How = AS_USUAL) -> ParsedFile:
@@ -65,7 +63,7 @@ def parse_data(data: bytes, kind: str, *, nlp_model: str, how: How = AS_USUAL) -
     if not _is_read(kind):
         raise unsupported(kind)
     refuse_blank(data)
-    _hand_over_model(nlp_model)
+    hand_over(nlp_model)
     try:
         parsed = SEEING[kind](data, how) if kind in SEEING else PARSERS[kind](data)
     except (Unparsable, UserError, MemoryError):
@@ -98,35 +96,6 @@ def parse_fingerprint() -> str:
     return digest("parse", code_version("parsing"), library_versions(PARSING_LIBRARIES))
 
 
-def _hand_over_model(nlp_model: str) -> None:
-    """Give unstructured our spaCy model; by itself it downloads and installs one at run time."""
-    from stillhouse.corpus.nlp import transformers_hidden
-
-    with transformers_hidden():
-        import unstructured.nlp.tokenize as tokenize
-
-    if getattr(tokenize, "_stillhouse_model", None) == nlp_model:
-        return
-    # Loaded here, since what fails inside partition_pdf is swallowed there.
-    nlp = _tagger(nlp_model)
-    tokenize._load_spacy_model = lambda: nlp
-    for cached in vars(tokenize).values():  # it keeps the first model, and answers by text
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
-    tokenize._stillhouse_model = nlp_model
-
-
-def _tagger(nlp_model: str) -> Any:
-    """Tags and sentence ends by punctuation: all that unstructured asks, at half the cost."""
-    from stillhouse.corpus.nlp import pipeline
-
-    nlp = pipeline(nlp_model, "tagger")
-    nlp.max_length = ENOUGH_TO_TELL  # unstructured cuts a text there before it asks
-    if "sentencizer" not in nlp.pipe_names:
-        nlp.add_pipe("sentencizer")
-    return nlp
-
-
 def _pdf(data: bytes, how: How) -> ParsedFile:
     from stillhouse.corpus.parse.pdf import parse_pdf
 
@@ -153,6 +122,18 @@ def _markdown(data: bytes) -> ParsedFile:
     return parse_markdown(decoded(data))
 
 
+def _latex(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.latex import parse_latex
+
+    return parse_latex(decoded(data))
+
+
+def _asciidoc(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.asciidoc import parse_asciidoc
+
+    return parse_asciidoc(decoded(data))
+
+
 def _plain(data: bytes) -> ParsedFile:
     from stillhouse.corpus.parse.plain import parse_plain
 
@@ -163,7 +144,9 @@ def _plain(data: bytes) -> ParsedFile:
 def _docx(data: bytes) -> ParsedFile:
     from unstructured.partition.docx import partition_docx
 
-    file = whole_office_file(data, "word/document.xml")
+    from stillhouse.corpus.parse.word import with_all_in_its_body
+
+    file = with_all_in_its_body(whole_office_file(data, "word/document.xml"))
     return assemble(convert(partition_docx(file=file, languages=WITHOUT_DETECTION)))
 
 
@@ -171,7 +154,9 @@ def _pptx(data: bytes) -> ParsedFile:
     from unstructured.partition.pptx import partition_pptx
 
     file = whole_office_file(data, "ppt/presentation.xml")
-    return assemble(convert(partition_pptx(file=file, languages=WITHOUT_DETECTION)))
+    return assemble(
+        convert(partition_pptx(file=file, include_slide_notes=True, languages=WITHOUT_DETECTION))
+    )
 
 
 def _xlsx(data: bytes) -> ParsedFile:
@@ -179,6 +164,21 @@ def _xlsx(data: bytes) -> ParsedFile:
 
     file = whole_office_file(data, "xl/workbook.xml")
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
+
+
+def _epub(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.epub import parse_epub
+
+    return parse_epub(data)
+
+
+def _odf(kind: str) -> Callable[[bytes], ParsedFile]:
+    def parse(data: bytes) -> ParsedFile:
+        from stillhouse.corpus.parse.odf import parse_odf
+
+        return parse_odf(data, kind)
+
+    return parse
 
 
 def _csv(data: bytes) -> ParsedFile:
@@ -209,9 +209,16 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".htm": _html,
     ".md": _markdown,
     ".markdown": _markdown,
+    ".epub": _epub,
+    ".tex": _latex,
+    ".latex": _latex,
+    ".adoc": _asciidoc,
+    ".asciidoc": _asciidoc,
     ".docx": _docx,
     ".pptx": _pptx,
     ".xlsx": _xlsx,
+    ".xlsm": _xlsx,
+    **{kind: _odf(kind) for kind in (".odt", ".ods", ".odp")},
     ".txt": _plain,
     ".text": _plain,
     ".csv": _csv,

@@ -11,7 +11,8 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 SINGLE = (
     *(".pdf", ".html", ".htm", ".md", ".markdown", ".docx", ".pptx", ".xlsx", ".txt", ".text"),
-    *(".csv", ".tsv", ".json"),
+    *(".epub", ".tex", ".latex", ".adoc", ".asciidoc"),
+    *(".xlsm", ".odt", ".ods", ".odp", ".csv", ".tsv", ".json"),
     *IMAGES,
 )
 HOLDING_FILES = (".eml", ".mbox", ".msg", ".zip", ".tar", ".tgz", ".gz")
@@ -22,7 +23,7 @@ SUPPORTED_SUFFIXES = (*SINGLE, *HOLDING)
 MAYBE_PICTURES = (".pdf", *IMAGES, *HOLDING_FILES)
 
 LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
-CONVERTIBLE = {".odt": ".docx", ".rtf": ".docx", ".epub": ".html", ".rst": ".md", ".org": ".md"}
+CONVERTIBLE = {".rtf": ".docx", ".rst": ".md", ".org": ".md"}
 OTHER_IMAGES = {".heic", ".heif", ".avif", ".gif", ".jp2", ".svg", ".jxl"}
 PACKED = {".7z", ".rar", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz", ".cab", ".jar"}
 OUTLOOK_STORES = {".pst", ".ost"}

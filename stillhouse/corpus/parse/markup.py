@@ -60,7 +60,7 @@ def parse_html(data: bytes | str) -> ParsedFile:
         form.unwrap()  # unstructured skips forms, but this one holds the page
     heading = soup.find("h1")
     parsed = _from_html(
-        str(soup),
+        str(soup) if soup.find() else "",  # unstructured stumbles over comments alone
         title=(heading.get_text(" ", strip=True) if heading else "") or title,
         furniture=[element for element in furniture if element.text],
     )
@@ -143,7 +143,18 @@ def _is_furniture(node: Any) -> bool:
         or node.get("role") in FURNITURE_ROLES
         or node.has_attr("hidden")
         or node.get("aria-hidden") == "true"
+        or _of_an_export(node)
     )
+
+
+def _of_an_export(node: Any) -> bool:
+    """The furniture of a page that Confluence exported."""
+    if node.get("id") == "breadcrumb-section":
+        return True
+    classes = node.get_attribute_list("class")
+    if "pageSection" in classes:
+        return node.find(id="attachments") is not None
+    return "page-metadata" in classes
 
 
 def _text_lengths(soup: Any) -> dict[int, int]:

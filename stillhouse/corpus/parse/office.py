@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Callable
 
+from stillhouse.corpus.parse.parts import ENCRYPTED_FLAG
 from stillhouse.corpus.parse.unparsable import Unparsable
 
 MAX_UNPACKED_BYTES = 1 << 30
@@ -30,9 +32,7 @@ def whole_office_file(data: bytes, main_part: str) -> io.BytesIO:
     """
     if data.startswith(OLE):  # encrypted, or the old format
         if "EncryptedPackage".encode("utf-16-le") in data:
-            raise Unparsable(
-                "encrypted", "the file asks for a password", remedy="save it without a password."
-            )
+            raise asks_for_a_password()
         raise Unparsable(
             "unsupported", "an old Office file under a new suffix", remedy="save it anew as such."
         )
@@ -57,6 +57,8 @@ def _check(archive: zipfile.ZipFile, main_part: str) -> None:
             f"the archive holds no {main_part}: it isn't the kind of file its suffix says",
             remedy="save it again in its own program.",
         )
+    if any(entry.flag_bits & ENCRYPTED_FLAG for entry in archive.infolist()):
+        raise asks_for_a_password()
     unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > MAX_UNPACKED_BYTES:
         raise Unparsable(
@@ -66,14 +68,25 @@ def _check(archive: zipfile.ZipFile, main_part: str) -> None:
         )
 
 
+def asks_for_a_password() -> Unparsable:
+    return Unparsable(
+        "encrypted", "the file asks for a password", remedy="save it without a password."
+    )
+
+
 def _transitional(archive: zipfile.ZipFile) -> io.BytesIO:
+    def renamed(name: str, part: bytes) -> bytes:
+        return STRICT_NAME.sub(_renamed, part) if name.endswith((".xml", ".rels")) else part
+
+    return rewritten(archive, renamed)
+
+
+def rewritten(archive: zipfile.ZipFile, change: Callable[[str, bytes], bytes]) -> io.BytesIO:
+    """The archive with `change` of the name and content of each part in its place."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as target:
         for entry in archive.infolist():
-            part = archive.read(entry)
-            if entry.filename.endswith((".xml", ".rels")):
-                part = STRICT_NAME.sub(_renamed, part)
-            target.writestr(entry.filename, part)
+            target.writestr(entry.filename, change(entry.filename, archive.read(entry)))
     stream.seek(0)
     return stream
 

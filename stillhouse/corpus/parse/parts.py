@@ -19,6 +19,7 @@ MAX_PART_BYTES = 128 * MB
 # Text packs to a tenth, logs to a fiftieth; what a bomb is made of, to a thousandth. Below the
 # floor, whatever it is does no harm.
 MAX_RATIO, RATIO_FLOOR = 100, 64 * MB
+ENCRYPTED_FLAG = 0x1  # of an entry of a zip archive
 MAX_MEMBERS = 100_000  # of one archive
 # Of one file, however it is nested.
 MAX_UNPACKED_BYTES, MAX_PARTS, MAX_DEPTH = 8192 * MB, 1_000_000, 8

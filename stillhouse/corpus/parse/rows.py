@@ -61,7 +61,9 @@ def document_schema() -> pa.Schema:
     `ocr_illegible_pages` no line could be read with confidence, `ocr_dropped_lines` were left out
     for that. All are null where nothing was read so.
 
-    `marks` is what may say how confidential a document is (see confidentiality/marks.py).
+    `marks` is what may say how confidential a document is (see confidentiality/marks.py). `tables`
+    are those of a document once more, as HTML of nothing but rows and cells; in its text they are
+    lines.
     """
     import pyarrow as pa
 
@@ -75,7 +77,7 @@ def document_schema() -> pa.Schema:
         [(name, pa.string()) for name in text]
         + [(name, pa.int64()) for name in ("pages", "dropped_characters", "position", *OCR_COUNTS)]
         + [("ocr_confidence", pa.float64())]
-        + [(name, pa.list_(pa.string())) for name in ("asks", "reads")]
+        + [(name, pa.list_(pa.string())) for name in ("asks", "reads", "tables")]
         + [("marks", pa.list_(mark))]
     )
 
@@ -212,6 +214,7 @@ def _document_row(base: Row, parsed: ParsedFile, position: int) -> Row:
         "title": parsed.title or None,
         "text": text,
         "pages": parsed.pages,
+        "tables": [element.html for element in parsed.elements if element.html],
         "dropped_characters": len(parsed.text) - len(text) + furniture,
         "position": position,
         "marks": _rows_of(_marks(parsed)),

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html.entities import html5
-from typing import Any, BinaryIO
-from xml.parsers import expat
+from typing import Any
 
-from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble
+from stillhouse.corpus.parse import confluence
+from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble, table
 from stillhouse.corpus.parse.parts import Holder, Part
+from stillhouse.corpus.parse.safe_xml import SAFELY, refuse_entities
 from stillhouse.corpus.parse.unparsable import Unparsable, without_text
 from stillhouse.corpus.parse.wikitext import wikitext_elements
 
@@ -22,21 +23,15 @@ MACHINERY = {"8", "10", "828"}
 def xml_parts(holder: Holder) -> Iterator[Part]:
     from lxml import etree  # type: ignore[import-untyped]
 
-    _refuse_entities(holder.stream)
+    refuse_entities(holder.stream)
     holder.stream.seek(0)
-    events = etree.iterparse(
-        holder.stream,
-        events=("start", "end"),
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    events = etree.iterparse(holder.stream, events=("start", "end"), **SAFELY)
     _, root = next(iter(events))
     if _tag(root) == "mediawiki":
         yield from _pages(events)
+        return
+    if _tag(root) == confluence.ROOT:
+        yield from confluence.space_parts(events)
         return
     for _ in events:
         pass
@@ -44,34 +39,6 @@ def xml_parts(holder: Holder) -> Iterator[Part]:
     elements = _article(root) if is_article else list(_blocks(root))
     parsed = assemble(elements)
     yield parsed if parsed.text else without_text()
-
-
-def _refuse_entities(stream: BinaryIO) -> None:
-    """Raise where the file declares entities: what they stand for may be another file, or endless.
-
-    Looks no further than the first tag; what is no XML at all is said by who reads it.
-    """
-
-    class Begun(Exception):  # noqa: N818 - no error
-        pass
-
-    def declared(*_: Any) -> None:
-        raise Unparsable(
-            "unsupported",
-            "XML that declares entities of its own, which may be made to do harm",
-            remedy="where you trust it, expand them (xmllint --noent) and put the result here.",
-        )
-
-    def begun(*_: Any) -> None:
-        raise Begun
-
-    parser = expat.ParserCreate()
-    parser.EntityDeclHandler = declared
-    parser.StartElementHandler = begun
-    try:
-        parser.ParseFile(stream)
-    except (Begun, expat.ExpatError, LookupError, ValueError):  # the last two: of its encoding
-        return
 
 
 def _tag(element: Any) -> str:
@@ -147,9 +114,9 @@ def _sections(node: Any) -> Iterator[Element]:
                 pass
             case "title":
                 yield Element("Title", _said(child))
-            case "tr":
-                cells = [_said(cell) for cell in child]
-                yield Element("Table", " | ".join(cell for cell in cells if cell))
+            case "table":
+                rows = child.xpath(".//*[local-name()='tr']")
+                yield table([[_said(cell) for cell in row] for row in rows])
             case _ if _says_something(child):
                 yield Element("NarrativeText", _said(child))
             case _:

@@ -20,6 +20,7 @@ from stillhouse.corpus.parse.files import (
     SEEING,
     ParsedFile,
     Unparsable,
+    parse_data,
     parse_file,
     parse_fingerprint,
 )
@@ -189,7 +190,7 @@ def test_empty_files(tmp_path: Path, suffix: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        *(("a.doc", ".docx"), ("a.odt", "pandoc"), ("a.heic", ".png"), ("a.xyz", ".pdf")),
+        *(("a.doc", ".docx"), ("a.rst", "pandoc"), ("a.heic", ".png"), ("a.xyz", ".pdf")),
         *(("a", ".pdf"), ("a.7z", ".zip"), ("a.tar.bz2", ".zip"), ("a.pst", ".mbox")),
     ],
 )
@@ -368,6 +369,25 @@ def test_long_paragraphs_and_gaps_take_no_time(tmp_path: Path, text: str) -> Non
     started = time.process_time()
     assert SENTENCE in parse(tmp_path / "long.txt").text
     assert time.process_time() - started < 3  # it was ten and more
+
+
+def test_a_long_file_is_told_apart_at_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the language model is asked doesn't grow with the file; and no text of it is lost."""
+    from unstructured.nlp import tokenize
+
+    from stillhouse.corpus.parse import telling
+
+    telling.hand_over(MODEL)
+    tagger = tokenize._stillhouse_tagger
+    real, asked = tagger.whole, []
+    monkeypatch.setattr(tagger, "whole", lambda text: asked.append(text) or real(text))
+    monkeypatch.setattr(telling, "WORTH_TELLING", 5)
+    texts = ["Terms of delivery", *(f"Parcel {n} goes out by train." for n in range(40))]
+    parsed = parse_data("\n\n".join(texts).encode(), ".txt", nlp_model=MODEL)
+    assert (parsed.title, parsed.text.split("\n\n")) == (texts[0], texts)
+    assert 1 <= len(asked) <= 5
+    again = parse_data(texts[20].encode(), ".txt", nlp_model=MODEL)
+    assert again.elements[0].type == "NarrativeText"
 
 
 def docx(path: Path) -> Path:
