@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from stillhouse.corpus.comparing import content_key
 from stillhouse.corpus.pii_marking import forget_texts
+from stillhouse.dataset.review.applied import OVERRIDES
+from stillhouse.dataset.review.sample import PAGE as REVIEW_PAGE
 from stillhouse.errors import UserError
 from stillhouse.report.assemble import PAGE
 from stillhouse.soft_labels.store import stores_in
@@ -27,6 +29,7 @@ from stillhouse.storage.provenance import withdraw
 from stillhouse.storage.query import connected
 from stillhouse.storage.tables import keep_rows
 from stillhouse.teacher.answers import TABLE
+from stillhouse.teacher.reviewed import AS_ANSWERED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,8 +116,14 @@ def _folders(parent: Path) -> list[str]:
 def _answers(layout: Layout, version: str, now: Present) -> int:
     folder, staging = layout.teacher_answers(version), layout.staging("teacher_answers", version)
     with unless_held(layout.lock("teacher_answers", version)) as free:
+        if not free:
+            return 0
         files = [*staging.rglob("[!.]*.parquet"), *(folder / "asked").glob("[!.]*.parquet")]
-        return sum(map(now.of_documents, [*files, folder / TABLE])) if free else 0
+        lost = sum(map(now.of_documents, [*files, folder / TABLE, folder / AS_ANSWERED]))
+        if lost:  # drawn and changed by what went, and made anew with the answers
+            for derived in (folder / REVIEW_PAGE, folder / OVERRIDES):
+                derived.unlink(missing_ok=True)
+        return lost
 
 
 def _labels(layout: Layout, version: str, now: Present) -> int:
@@ -163,15 +172,20 @@ def clear_tables(layout: Layout) -> Iterator[str]:
     For when no run is under way and the caller holds the locks: what was resumed from is gone, and
     what was made of these tables is to be made again.
     """
+    import pyarrow.parquet as pq
+
     yield "snapshots, caches and what runs resume from"
     for folder in (layout.snapshot("any").parent, layout.staging(), layout.cache("")):
         shutil.rmtree(folder, ignore_errors=True)
     now = Present(_ids("doc_id", [layout.table("parsed_documents")]), _ids("pair_id", []))
-    yield "pairs and splits"
-    for name in ("dataset_splits", "instruction_pairs", "unique_documents", "duplicate_clusters"):
-        now.of_documents(layout.table(name))
-    if layout.table("dataset_splits").exists():
-        present(layout).of_pairs(layout.table("review_sample"))
+    # Masked documents go last: by them an interrupted call finds a person again.
+    kept = {layout.table(name) for name in ("parsed_documents", "masked_documents")}
+    tables = [f for f in sorted(layout.tables.rglob("[!.]*.parquet")) if f not in kept]
+    yield "tables, pairs and splits"
+    for table in tables:
+        if "doc_id" in pq.read_schema(table).names:
+            now.of_documents(table)
+    shutil.rmtree(layout.table("review_sample").parent, ignore_errors=True)  # and its page
     _clear_memory(layout)
     yield "masked documents"
     now.of_documents(layout.table("masked_documents"))

@@ -13,12 +13,16 @@ class Layout:
 
     root: Path
 
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
     def table(self, asset: str) -> Path:
         """The Parquet file of an asset's table; `tables/<asset>/*.parquet` is the public form."""
-        return self.root / "tables" / asset / "data.parquet"
+        return self.tables / asset / "data.parquet"
 
     def quarantine(self, stage: str) -> Path:
-        return self.root / "tables" / "quarantine" / f"{stage}.parquet"
+        return self.tables / "quarantine" / f"{stage}.parquet"
 
     def staging(self, *names: str) -> Path:
         """What an artefact under way resumes from; no glob over `tables/` may see it."""

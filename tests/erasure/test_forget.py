@@ -19,16 +19,19 @@ from typer.testing import CliRunner
 from stillhouse.cli.main import app
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus import parsed
+from stillhouse.corpus.cleansed import cleanse_documents
+from stillhouse.corpus.document_confidentiality import find_confidentiality
 from stillhouse.corpus.masked import forget_originals, masked_schema
 from stillhouse.corpus.parse import rows
 from stillhouse.corpus.parsed import parse_sources
 from stillhouse.corpus.pii.vault import Vault, VaultEntry, load_key, load_or_create_key
 from stillhouse.corpus.pii_marking import write_texts_to_mark
+from stillhouse.corpus.reidentification_risk import measure_risk
 from stillhouse.corpus.sources import scan_sources
 from stillhouse.corpus.unique import unique_documents
 from stillhouse.dataset.lineage import LEARNED_FROM, write_lineage
 from stillhouse.dataset.pairs import build_pairs
-from stillhouse.dataset.review import draw_review_sample
+from stillhouse.dataset.review.sample import draw_review_sample
 from stillhouse.dataset.splits import split_pairs
 from stillhouse.erasure.forget import find, forget
 from stillhouse.erasure.sweep import sweep
@@ -92,31 +95,33 @@ class Corpus:
     def read(self) -> None:
         scan_sources(self.project, self.layout)
         parse_sources(self.project, self.layout)
+        cleanse_documents(self.project.cleansing, self.layout)
 
     def ingest(self) -> None:
         """As the graph does it, with another recognizer: what it masks is known beforehand."""
         project, layout = self.project, self.layout
         self.read()
+        find_confidentiality(project, layout)
         self.mask()
-        unique_documents(project.dedup, layout)
+        unique_documents(project.dedup, layout, project.privacy.train_up_to)
+        measure_risk(project.privacy, layout)
         build_pairs(project, layout)
+        draw_review_sample(project, layout)
         found = split_pairs(project, layout)
         write_snapshot(layout, asdict(found), lambda path: write_lineage(layout, path))
         Provenance.now(Recipe({}, {}, {}), found).write(layout.table("dataset_splits").parent)
         prune_snapshots(layout, lambda _: True)
         sweep(layout)
-        draw_review_sample(layout)
 
     def mask(self) -> None:
         vault = Vault(self.layout.vault, load_or_create_key(self.layout.key("vault")))
         made = []
-        for row in read_table(self.layout.table("parsed_documents")).to_pylist():
-            if row["status"] != "parsed":
-                continue
+        for row in read_table(self.layout.table("cleansed_documents")).to_pylist():
             entity = {"part": "text", "kind": "PERSON", "start": 0, "end": len(NAME)}
             named = [{**entity, "pseudonym": PSEUDONYM}] if NAME in row["text"] else []
             text = row["text"].replace(NAME, PSEUDONYM)
-            made.append({"doc_id": row["doc_id"], "text": text, "version": "1", "entities": named})
+            ids = {n: row[n] for n in ("doc_id", "content_id")}
+            made.append({**ids, "text": text, "version": "1", "entities": named})
             vault.add(VaultEntry(PSEUDONYM, "PERSON", NAME) for _ in named)
         table = pa.Table.from_pylist(made, schema=masked_schema())
         write_table(self.layout.table("masked_documents"), table)
