@@ -58,7 +58,7 @@ def splits_stay_below(project: ProjectResource) -> dg.AssetCheckResult:
 def sample_stays_below(project: ProjectResource) -> dg.AssetCheckResult:
     """No pair that is shown for review is of a document above `privacy.train_up_to`."""
     layout = project.layout
-    shown = documents_of_pairs(layout.table("review_sample"), [layout.table("dataset_splits")])
+    shown = documents_of_pairs(layout.table("review_sample"), [layout.table("instruction_pairs")])
     return _result(project, shown, known=True)
 
 

@@ -149,7 +149,14 @@ window.addEventListener("load", async () => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([seen.csv + '"Ann","pair-zz","accept","",""'], "r.csv"));
   $("open").files = transfer.files; $("open").dispatchEvent(new Event("change"));
-  await new Promise((done) => setTimeout(done, 200));
+  // Turns of the event loop: timers run ahead of a file that is being read.
+  for (let turn = 0; turn < 200000 && !/ read/.test($("note").textContent); turn++) {
+    await new Promise((done) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = done;
+      port2.postMessage(0);
+    });
+  }
   seen.opened = [$("note").textContent, $("progress-words").textContent];
   $("reviewer").value = "Bob"; $("reviewer").dispatchEvent(new Event("change"));
   press("r");

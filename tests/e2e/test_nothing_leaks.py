@@ -234,7 +234,8 @@ def test_what_is_too_confidential_ends_with_the_corpus(project: Path) -> None:
         for content in readable(file)
         if PLAN_TRACE.encode() in content
     }
-    assert holding == {f"tables/{name}_documents/data.parquet" for name in ("parsed", "masked")}
+    kept_there = ("parsed", "cleansed", "masked")
+    assert holding == {f"tables/{name}_documents/data.parquet" for name in kept_there}
     kept = pq.read_table(data / "tables" / "unique_documents" / "data.parquet")
     facts = json.loads((data / "tables" / "unique_documents" / "provenance.json").read_text())
     assert facts["facts"]["withheld"] == 1 and kept.num_rows > 40

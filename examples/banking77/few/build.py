@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillhouse.config.project import Project, load_project
+from stillhouse.corpus.cleansed import cleanse_documents
 from stillhouse.corpus.document_confidentiality import find_confidentiality
 from stillhouse.corpus.masked import mask_documents
 from stillhouse.corpus.parsed import parse_sources
@@ -70,6 +71,7 @@ def dealt(project: Project, queries: list[Query]) -> dict[str, str]:
         project = project.model_copy(update={"sources": [source]})
         scan_sources(project, layout)
         parse_sources(project, layout)
+        cleanse_documents(project.cleansing, layout)
         find_confidentiality(project, layout)
         mask_documents(project.privacy, layout)
         unique_documents(project.dedup, layout)

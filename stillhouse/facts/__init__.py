@@ -1,0 +1,61 @@
+"""What is known of each step's result, as it is written beside it: one frozen dataclass a step.
+
+Numbers and names only. Nothing rendered (plots and tables are made when an asset reports), no
+absolute path (a project folder can be moved), nothing of what a document says. `digest` is that of
+the content alone: the same content has the same digest whenever, wherever and with whatever
+how-it-runs settings it was made.
+"""
+
+from stillhouse.facts.corpus import (
+    CleansedDocumentsFacts,
+    DocumentConfidentialityFacts,
+    MaskedDocumentsFacts,
+    ParsedDocumentsFacts,
+    PiiQualityFacts,
+    ReidentificationRiskFacts,
+    SourceFilesFacts,
+    UniqueDocumentsFacts,
+)
+from stillhouse.facts.dataset import (
+    DatasetSplitsFacts,
+    InstructionPairsFacts,
+    ReviewFacts,
+    ReviewSampleFacts,
+)
+from stillhouse.facts.models import (
+    AdaptedTeacherFacts,
+    CheckpointFacts,
+    Epoch,
+    EvaluationReportFacts,
+    GateFacts,
+    QuantizedModelFacts,
+    SoftLabelsFacts,
+    TeacherAnswersFacts,
+    TeacherModelFacts,
+    TrainedFacts,
+)
+
+__all__ = [
+    "AdaptedTeacherFacts",
+    "CheckpointFacts",
+    "CleansedDocumentsFacts",
+    "DatasetSplitsFacts",
+    "DocumentConfidentialityFacts",
+    "Epoch",
+    "EvaluationReportFacts",
+    "GateFacts",
+    "InstructionPairsFacts",
+    "MaskedDocumentsFacts",
+    "ParsedDocumentsFacts",
+    "PiiQualityFacts",
+    "QuantizedModelFacts",
+    "ReidentificationRiskFacts",
+    "ReviewFacts",
+    "ReviewSampleFacts",
+    "SoftLabelsFacts",
+    "SourceFilesFacts",
+    "TeacherAnswersFacts",
+    "TeacherModelFacts",
+    "TrainedFacts",
+    "UniqueDocumentsFacts",
+]
