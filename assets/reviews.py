@@ -16,7 +16,11 @@ def check_of(found: ReviewFacts, limit: float) -> dg.AssetCheckResult:
             severity=warns,
             description="Nobody has reviewed any of the sample: how many answers are wrong is "
             "unknown. `stillhouse review` says where its page is.",
-            metadata={"read": 0, "unusable": found.unusable, "unknown": found.unknown},
+            metadata={
+                "reviews": "none yet, see `stillhouse review`",
+                "unusable": found.unusable,
+                "unknown": found.unknown,
+            },
         )
     above, unproven = found.reject_rate > limit, found.reject_rate_high > limit
     shown = {name: value for name, value in vars(found).items() if value is not None}

@@ -103,7 +103,7 @@ def _figures(metadata: Any) -> str:
     return ", ".join(
         f"{name} {value.value:.3g}" if isinstance(value.value, float) else f"{name} {value.value}"
         for name, value in metadata.items()
-        if isinstance(value.value, int | float)
+        if isinstance(value.value, int | float | str)
     )
 
 
