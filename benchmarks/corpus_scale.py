@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import peak_rss_mb
+from measuring import NO_MODEL, peak_rss_mb
 
 from stillhouse.config.project import Project, load_project
 from stillhouse.offline import go_offline
@@ -46,20 +46,17 @@ SMALL, LARGE = 100_000, 1_000_000
 BLOCK = 10_000
 VOCABULARY = 30_000
 
-PROJECT = """\
+PROJECT = (
+    """\
 name: scale
 sources:
   - name: tickets
     path: tickets.jsonl
     kind: records
     fields: {text: body, id: number, label: queue, created: date}
-tasks:
-  - {name: routing, kind: classification, sources: [tickets]}
-teachers:
-  - {version: none-1, model: models/none, license: MIT}
-students:
-  - {name: none, tasks: [routing]}
 """
+    + NO_MODEL % "tickets"
+)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus_scale import HERE, STEPS, measure, write_records
+from measuring import NO_MODEL
 
 from stillhouse.storage.files import read_json, write_json
 
@@ -30,17 +31,14 @@ TARGET = 0.03
 MASKED = ", masked"
 UNTIL_UNIQUE = list(STEPS)[: list(STEPS).index("unique_documents") + 1]
 
-DOCUMENTS = """\
+DOCUMENTS = (
+    """\
 name: scale
 sources:
   - {name: notes, path: notes, kind: documents, label_from: folder}
-tasks:
-  - {name: routing, kind: classification, sources: [notes]}
-teachers:
-  - {version: none-1, model: models/none, license: MIT}
-students:
-  - {name: none, tasks: [routing]}
 """
+    + NO_MODEL % "notes"
+)
 
 
 def main() -> None:

@@ -7,6 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+# What a project needs besides its sources, where no model is run.
+NO_MODEL = """\
+tasks:
+  - {name: routing, kind: classification, sources: [%s]}
+teachers:
+  - {version: none-1, model: models/none, license: MIT}
+students:
+  - {name: none, tasks: [routing]}
+"""
+
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 

@@ -31,6 +31,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+from measuring import NO_MODEL
 from parsing_files import KINDS, write_files
 
 from stillhouse.corpus.pii.settings import MaskSettings
@@ -43,17 +44,14 @@ TARGETS = {".txt": 5.0, ".md": 5.0, ".html": 5.0, ".pdf": 1.0}
 PEAK_MB = 2048
 WORD = re.compile(r"\w+")
 
-PROJECT = """\
+PROJECT = (
+    """\
 name: pages
 sources:
   - {name: manuals, path: files, kind: documents}
-tasks:
-  - {name: routing, kind: classification, sources: [manuals]}
-teachers:
-  - {version: none-1, model: models/none, license: MIT}
-students:
-  - {name: none, tasks: [routing]}
 """
+    + NO_MODEL % "manuals"
+)
 
 
 def main() -> None:

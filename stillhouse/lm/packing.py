@@ -33,13 +33,12 @@ class Packing:
 
     `grid` [texts, longest] holds the row of each token, and anything beyond a text's end. `places`
     [rows] says where in the flattened grid a row stands first, `first` [rows] the same in the
-    texts one after another, and `counts` [rows] in how many texts it stands.
+    texts one after another.
     """
 
     grid: torch.Tensor
     places: torch.Tensor
     first: torch.Tensor
-    counts: torch.Tensor
 
     @property
     def positions(self) -> torch.Tensor:
@@ -55,7 +54,6 @@ class Packing:
             self,
             places=_extended(self.places, multiple),
             first=_extended(self.first, multiple),
-            counts=_extended(self.counts, multiple),
         )
 
 
@@ -68,7 +66,6 @@ def pack(texts: Sequence[Sequence[int]]) -> Packing:
     grid: list[list[int]] = []
     places: list[int] = []
     first: list[int] = []
-    counts: list[int] = []
     start = 0
     for number, text in enumerate(texts):
         before, line = -1, []
@@ -77,13 +74,11 @@ def pack(texts: Sequence[Sequence[int]]) -> Packing:
             if row == len(places):
                 places.append(number * longest + column)
                 first.append(start + column)
-                counts.append(0)
-            counts[row] += 1
             line.append(row)
             before = row
         grid.append(line + [0] * (longest - len(line)))
         start += len(text)
-    return Packing(*map(torch.tensor, (grid, places, first, counts)))
+    return Packing(*map(torch.tensor, (grid, places, first)))
 
 
 def can_pack(decoder: PreTrainedModel) -> bool:

@@ -171,7 +171,12 @@ def test_every_token_is_found_again(found: list[list[int]], multiple: int) -> No
     tokens, longest = flat[packing.first], max(map(len, found))
     starts = {tuple(text[: i + 1]) for text in found for i in range(len(text))}
     assert len(tokens) == len(starts)
-    assert packing.counts.sum() == len(flat)
+    examples = [Example(str(n), [*text, 0], len(text)) for n, text in enumerate(found)]
+    batch = collate(examples, pad_id=0, device=torch.device("cpu"))
+    rows, first, counts = batch.distinct_rows(range(len(found)))
+    assert rows.tolist() == list(range(len(tokens)))
+    assert first.tolist() == packing.first.tolist()
+    assert counts.sum() == len(flat)
     for text, row in zip(found, packing.grid, strict=True):
         here = row[: len(text)]
         assert tokens[here].tolist() == text
