@@ -39,7 +39,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         4,
         ("dataset/splits.py", "dataset/dealing", *_REVIEWED, *_COMPARED),
     ),
-    "review": (3, ("dataset/review", "metrics/agreement.py")),
+    "review": (4, ("dataset/review", "metrics/agreement.py")),
     "importing": (2, ("models/importing.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
     "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
