@@ -30,7 +30,10 @@ from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
-from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
+from stillhouse.schedules.caches import clear_caches  # noqa: E402
+from stillhouse.schedules.calendar import build_schedules  # noqa: E402
+from stillhouse.sensors.alerts import build_alert_sensors  # noqa: E402
+from stillhouse.sensors.dataset_moved import build_dataset_moved_sensor  # noqa: E402
 from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
 from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
@@ -71,10 +74,12 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),
         ],
-        jobs=[ingest, distill, refresh],
-        schedules=[build_redistillation_schedule(project, refresh)],
+        jobs=[ingest, distill, refresh, clear_caches],
+        schedules=build_schedules(project, {"redistill": refresh, "clear_caches": clear_caches}),
         sensors=[
             build_source_file_sensor(project, ingest),
+            build_dataset_moved_sensor(str(project.file), distill),
+            *build_alert_sensors(project),
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),
         ],

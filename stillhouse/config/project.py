@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, model_validator
 
 from stillhouse.config import explain
+from stillhouse.config.automation import Automation
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import (
     OCR_DEFAULTS,
@@ -58,6 +59,7 @@ class Project(Section):
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
     caches: Caches = Caches()
+    automation: Automation = Automation()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)
 
@@ -73,6 +75,7 @@ class Project(Section):
     def _names_refer_to_something(self) -> Project:
         for section in ("sources", "tasks", "students"):
             _unique([item.name for item in getattr(self, section)], section, "name")
+        _unique([s.name for s in self.automation.schedules], "automation.schedules", "name")
         _unique([t.version for t in self.teachers], "teachers", "version")
         sources, tasks = {s.name for s in self.sources}, {t.name for t in self.tasks}
         for number, task in enumerate(self.tasks):

@@ -117,6 +117,11 @@ class Layout:
         return self.root / "erasures.jsonl"
 
     @property
+    def alerts(self) -> Path:
+        """Runs that failed or were overdue, where `automation.alerts.log` is on: a line each."""
+        return self.root / "alerts.jsonl"
+
+    @property
     def dagster_home(self) -> Path:
         """$DAGSTER_HOME when it is set, else `<data_dir>/dagster`."""
         named = os.environ.get("DAGSTER_HOME")
