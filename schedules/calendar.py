@@ -17,7 +17,7 @@ from stillhouse.storage.files import digest
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 WHAT = {
-    "redistill": "Ingests, and distils again from the teacher in use what data or settings changed.",
+    "redistill": "Ingests, then distils again from the teacher in use where anything changed.",
     "clear_caches": "Removes what was not used for long, and what is more than `caches` allows.",
 }
 

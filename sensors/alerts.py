@@ -30,7 +30,7 @@ def build_alert_sensors(project: Project) -> list[dg.SensorDefinition]:
 
     @dg.run_failure_sensor(
         name="failed_runs",
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=project.automation.look_every,
         default_status=status,
         description="Tells whom `automation.alerts` names of runs that failed.",
     )
@@ -40,7 +40,7 @@ def build_alert_sensors(project: Project) -> list[dg.SensorDefinition]:
 
     @dg.sensor(
         name="overdue_runs",
-        minimum_interval_seconds=300,
+        minimum_interval_seconds=5 * project.automation.look_every,
         default_status=status,
         description="Tells of runs that are under way for longer than they should be.",
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.config.project import load_project
+from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
 from stillhouse.moved import version_in_use, worth_another
 from stillhouse.outside import open_state
@@ -14,14 +14,16 @@ from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import read_provenance
 
 
-def build_dataset_moved_sensor(project_file: str, job: Any) -> dg.SensorDefinition:
+def build_dataset_moved_sensor(project: Project, job: Any) -> dg.SensorDefinition:
     """Asks for a run of `job` for the teacher version in use when a student of it is far enough
-    behind the dataset; see `automation.redistil`."""
+    behind the dataset; see `automation.redistill`."""
+
+    project_file, look_every = str(project.file), project.automation.look_every
 
     @dg.sensor(
         name="dataset_moved",
         job=job,
-        minimum_interval_seconds=300,
+        minimum_interval_seconds=5 * look_every,
         description="Distils again when enough of the training pairs changed.",
     )
     def dataset_moved(

@@ -35,7 +35,7 @@ def build_source_file_sensor(project: Project, job: Any) -> dg.SensorDefinition:
     @dg.sensor(
         name="new_source_files",
         job=job,
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=project.automation.look_every,
         description="Ingests new and changed source files.",
     )
     def new_source_files(

@@ -78,7 +78,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         schedules=build_schedules(project, {"redistill": refresh, "clear_caches": clear_caches}),
         sensors=[
             build_source_file_sensor(project, ingest),
-            build_dataset_moved_sensor(str(project.file), distill),
+            build_dataset_moved_sensor(project, distill),
             *build_alert_sensors(project),
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),

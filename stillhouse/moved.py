@@ -23,10 +23,19 @@ def moved_on(state: State, student: str, version: str) -> Moved | None:
     return moved_since(learned, answers, dataset, state.project.student(student).tasks)
 
 
+def in_full(state: State, artefact: Artefact, reason: str | None) -> str | None:
+    """Why an artefact is stale, and of a student by how many pairs its dataset is behind: that an
+    input changed says little to who decides whether to distil again."""
+    if reason is None or artefact.step.name != "checkpoint":
+        return reason
+    moved = moved_on(state, str(artefact.student), str(artefact.version))
+    return f"{reason}; {moved}" if moved is not None and str(moved) else reason
+
+
 def worth_another(state: State, version: str, *, now: datetime | None = None) -> dict[str, str]:
     """The students that should be distilled again from this teacher version, each with why: see
-    `config.automation.Redistil`. A student that was never made is not one of them."""
-    limits = state.project.automation.redistil
+    `config.automation.Redistill`. A student that was never made is not one of them."""
+    limits = state.project.automation.redistill
     found: dict[str, str] = {}
     for student in state.project.students:
         moved = moved_on(state, student.name, version)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from stillhouse.config.project import Project
+from stillhouse.moved import in_full
 from stillhouse.outside import open_state
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
@@ -109,7 +110,7 @@ def print_status(project: Project, versions: list[str] | None) -> int:
             codes.add(3)
         typer.secho(f"{_cut(str(artefact), 66):<66} {text:>12}", fg=colour)
         if text == "stale":
-            for line in _wrapped(str(reason)):
+            for line in _wrapped(str(in_full(state, artefact, reason))):
                 typer.echo(f"    {line}")
     print_caches(state)
     return max(codes)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from stillhouse.config.base import AssetName, Fraction, Section
 
 
-class Redistil(Section):
+class Redistill(Section):
     """When a dataset that moved on is worth another distillation: once pairs that are new or gone
     are `changed` of those that a student learned from, or any are after `days`."""
 
@@ -75,6 +75,9 @@ WEEKLY = Schedule(name="weekly_redistillation", cron="0 2 * * 0")
 
 
 class Automation(Section):
-    redistil: Redistil = Redistil()
+    """`look_every` are the seconds between two looks of a sensor at files and tables."""
+
+    look_every: Annotated[int, Field(ge=1)] = 60
+    redistill: Redistill = Redistill()
     schedules: list[Schedule] = [WEEKLY]
     alerts: Alerts = Alerts()

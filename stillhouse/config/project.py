@@ -74,9 +74,10 @@ class Project(Section):
     @model_validator(mode="after")
     def _names_refer_to_something(self) -> Project:
         for section in ("sources", "tasks", "students"):
-            _unique([item.name for item in getattr(self, section)], section, "name")
-        _unique([s.name for s in self.automation.schedules], "automation.schedules", "name")
-        _unique([t.version for t in self.teachers], "teachers", "version")
+            _unique([item.name for item in getattr(self, section)], (section,), "name")
+        schedules = [schedule.name for schedule in self.automation.schedules]
+        _unique(schedules, ("automation", "schedules"), "name")
+        _unique([t.version for t in self.teachers], ("teachers",), "version")
         sources, tasks = {s.name for s in self.sources}, {t.name for t in self.tasks}
         for number, task in enumerate(self.tasks):
             _known(task.sources, sources, ("tasks", number, "sources"))
@@ -180,11 +181,11 @@ class Project(Section):
         )
 
 
-def _unique(names: list[str], section: str, field: str) -> None:
+def _unique(names: list[str], section: tuple[str, ...], field: str) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             message = f"{name!r} stands more than once; rename one"
-            raise FieldError((section, number, field), message)
+            raise FieldError((*section, number, field), message)
 
 
 def _known(names: list[str], known: set[str], location: tuple[str | int, ...]) -> None:
