@@ -22,6 +22,7 @@ from stillhouse.cli import corpus, pii  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import Project, load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
+from stillhouse.storage.layout import Layout  # noqa: E402
 from stillhouse.storage.private import keep_private  # noqa: E402
 
 app = typer.Typer(
@@ -92,7 +93,6 @@ def run(
     """Ingest the sources, then distil from a teacher; what is up to date is not made again."""
     from stillhouse.cli import printing, runs
     from stillhouse.instance import close_dead_runs, open_instance, register_teachers
-    from stillhouse.storage.layout import Layout
 
     settings = load_project(project)
     version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
@@ -196,6 +196,35 @@ def forget(
 
 
 @app.command()
+def backup(
+    archive: Annotated[Path, typer.Argument(help="The file to write: .tar, .tar.gz or .tar.xz.")],
+    project: ProjectOption = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="The keys too. Else keep them somewhere else.")
+    ] = False,
+) -> None:
+    """Write the data directory into one file, without what can be made again."""
+    from stillhouse.backup import back_up
+
+    count = back_up(Layout(load_project(project).data_path), archive, keys=keys)
+    typer.echo(f"{archive}: {count:,} files, {archive.stat().st_size / 1e6:,.1f} MB")
+    if not keys:
+        typer.echo("Without the keys: back up keys/ in the data directory apart from it.")
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="What `stillhouse backup` wrote.")],
+    project: ProjectOption = None,
+) -> None:
+    """Put back what `backup` wrote, where there is no data directory."""
+    from stillhouse.backup import restore as put_back
+
+    layout = Layout(load_project(project).data_path)
+    typer.echo(f"{layout.root}: {put_back(archive, layout):,} files restored")
+
+
+@app.command()
 def review(
     project: ProjectOption = None,
     pii: Annotated[
@@ -260,7 +289,6 @@ def dev(
     """The Dagster UI and daemon over the project's instance."""
     from stillhouse.cli.ui import require_free, write_workspace
     from stillhouse.instance import close_dead_runs, open_instance, register_teachers
-    from stillhouse.storage.layout import Layout
 
     settings = load_project(project)
     require_free(host, port)
