@@ -31,6 +31,28 @@ python_logs:
   python_log_level: INFO
 run_monitoring:
   enabled: true
+  start_timeout_seconds: 600
+# A run whose process died (power, memory) is started again, and goes on where it was; a step that
+# failed with a reason is not.
+run_retries:
+  enabled: true
+  max_retries: 1
+  retry_on_asset_or_op_failure: false
+# The history of runs is kept; of ticks what somebody may still look for.
+retention:
+  schedule: {purge_after_days: 365}
+  sensor:
+    purge_after_days: {skipped: 7, started: 7, failure: 90, success: 365}
+"""
+
+# Where it is set, Dagster keeps its history in that database: for several people at once, or more
+# than a few thousand runs. Secrets stay in the environment.
+POSTGRES_VARIABLE = "STILLHOUSE_POSTGRES_URL"
+POSTGRES_SETTINGS = f"""\
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES_VARIABLE}
 """
 
 # A run of a terminal: its process holds the run's lock from the first event to the last.
@@ -62,8 +84,15 @@ def prepare_home(project: Project) -> Path:
     """DAGSTER_HOME, with a dagster.yaml in it; the data directory is its owner's alone."""
     prepare_data_directory(project.data_path)
     home = Layout(project.data_path).dagster_home.resolve()
-    if not (home / "dagster.yaml").exists():
-        write_text(home / "dagster.yaml", INSTANCE_SETTINGS)
+    file, postgres = home / "dagster.yaml", POSTGRES_VARIABLE in os.environ
+    if not file.exists():
+        write_text(file, INSTANCE_SETTINGS + (POSTGRES_SETTINGS if postgres else ""))
+    elif postgres and POSTGRES_VARIABLE not in file.read_text(encoding="utf-8"):
+        raise UserError(
+            f"{POSTGRES_VARIABLE} is set, but {file} does not use it",
+            remedy="add the section `storage` that docs/operations.md shows, or move the file "
+            "away to have it written anew. What SQLite holds is not taken over.",
+        )
     return home
 
 
