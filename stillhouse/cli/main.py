@@ -300,7 +300,7 @@ def fetch_teachers(project: ProjectOption = None, teacher: TeacherOption = None)
 
     settings = load_project(project)
     for chosen in _chosen(settings, teacher):
-        path = fetch(chosen.model, default_cache(), settings.root)
+        path = fetch(chosen.model, default_cache(), settings.root, settings.registry)
         typer.echo(f"{chosen.version}: {path}")
 
 

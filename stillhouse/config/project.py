@@ -54,6 +54,7 @@ class Project(Section):
     review: Review = Review()
     license_policy: LicensePolicy = LicensePolicy()
     teachers: list[Teacher] = Field(min_length=1)
+    teacher_registry: Path | None = None
     soft_labels: SoftLabels = SoftLabels()
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
@@ -68,6 +69,12 @@ class Project(Section):
     @property
     def data_path(self) -> Path:
         return self.root / self.data_dir
+
+    @property
+    def registry(self) -> Path:
+        """The folder that a mirror fills with teachers; by default among their results."""
+        named = self.teacher_registry
+        return self.root / named.expanduser() if named else self.data_path / "teachers"
 
     @model_validator(mode="after")
     def _names_refer_to_something(self) -> Project:

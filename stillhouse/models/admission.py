@@ -12,6 +12,8 @@ from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
 from stillhouse.models.fetch import default_cache, locate
 from stillhouse.models.licence import LicenceRecord, Statement, check_licence, stated_licences
+from stillhouse.models.licence_terms import Circumstances
+from stillhouse.storage.files import read_json
 from stillhouse.storage.provenance import Recipe
 
 
@@ -31,21 +33,45 @@ def admit(teacher: Teacher, project: Project, imported: Mapping[str, Any] | None
     imported counts. Raises `UserError` when the policy forbids the teacher, or it is nowhere.
     """
     try:
-        source = locate(teacher.model, default_cache(), project.root)
+        source = locate(teacher.model, default_cache(), project.root, project.registry)
         stated = stated_licences(source)
     except UserError:
         if imported is None or imported.get("model") != teacher.model:
             raise
         source, stated = Path(), [Statement(**x) for x in imported["license_stated"]]
-    licence = check_licence(
+    licence = allowed(teacher, project, stated, multimodal=is_multimodal(source))
+    return Admitted(source, licence, [asdict(s) for s in stated])
+
+
+def allowed(
+    teacher: Teacher, project: Project, stated: list[Statement], *, multimodal: bool
+) -> LicenceRecord:
+    """What the project's policy says of a teacher that states this; see `check_licence`."""
+    policy = project.license_policy
+    return check_licence(
         teacher.version,
         teacher.license,
         stated,
-        allow=project.license_policy.allow,
-        accepted_terms=project.license_policy.accepted_terms,
+        allow=policy.allow,
+        accepted_terms=policy.accepted_terms,
         policy_source=str(project.file),
+        circumstances=Circumstances(
+            region=policy.region,
+            monthly_users=policy.monthly_users,
+            commercial=policy.commercial,
+            multimodal=multimodal,
+            is_cut=not teacher.model.startswith("openai:"),  # weights, not a service's answers
+        ),
     )
-    return Admitted(source, licence, [asdict(s) for s in stated])
+
+
+def is_multimodal(source: Path) -> bool:
+    """Whether the model in the folder `source` sees or hears too, by its configuration."""
+    try:
+        config = read_json(source / "config.json")
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and any(f"{x}_config" in config for x in ("vision", "audio"))
 
 
 def refuse_edited(teacher: Teacher, made: Recipe, now: Recipe) -> None:
