@@ -42,8 +42,7 @@ def teacher_model(
         artefact = Artefact(STEPS["teacher_model"], version)
         teacher, record = settings.teacher(version), state.record(artefact)
         admitted = admit(teacher, settings, record.facts if record else None)
-        if record is not None:
-            refuse_edited(teacher, record.recipe, state.recipe(artefact))
+        refuse_edited(teacher, record.recipe if record else None, state.recipe(artefact))
 
     def make(work: Work) -> TeacherModelFacts:
         info = import_teacher(teacher.model, admitted.source, work.folder)

@@ -5,12 +5,14 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.config.project import Project
+from stillhouse.config.project import Project, load_project
+from stillhouse.errors import UserError
 from stillhouse.storage.files import digest
 
 
 def build_redistillation_schedule(project: Project, job: Any) -> dg.ScheduleDefinition:
-    """Runs `job` for the last teacher of the project file, Sundays at two in the night.
+    """Runs `job` for the newest teacher, Sundays at two in the night: the last of the project file,
+    or of the registry where that has any.
 
     The job is incremental: a week in which nothing changed costs seconds.
     """
@@ -25,7 +27,11 @@ def build_redistillation_schedule(project: Project, job: Any) -> dg.ScheduleDefi
     def weekly_redistillation(
         context: dg.ScheduleEvaluationContext,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        version = project.teachers[-1].version
+        try:
+            version = load_project(project.file).teachers[-1].version
+        except UserError as error:
+            yield dg.SkipReason(str(error))
+            return
         if not context.instance.has_dynamic_partition("teacher_version", version):
             yield dg.SkipReason(
                 f"teacher version {version} is not registered yet; `stillhouse run` does that"

@@ -32,6 +32,7 @@ from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
 from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
 from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
+from stillhouse.sensors.new_teachers import build_new_teacher_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
 from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
 from stillhouse.steps import STEPS  # noqa: E402
@@ -77,6 +78,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
             build_source_file_sensor(project, ingest),
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),
+            build_new_teacher_sensor(str(project.file), distill),
         ],
         resources={"project": ProjectResource(project_file=str(project.file))},
         # One process a step, forked from a server that has the heavy imports done already.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.project import Project
+from stillhouse.config.registry import RegisteredTeacher
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
 from stillhouse.models.fetch import default_cache, locate
@@ -74,11 +75,21 @@ def is_multimodal(source: Path) -> bool:
     return isinstance(config, dict) and any(f"{x}_config" in config for x in ("vision", "audio"))
 
 
-def refuse_edited(teacher: Teacher, made: Recipe, now: Recipe) -> None:
-    """A version stands for one content: raise `UserError` when its source changed under its name.
+def refuse_edited(teacher: Teacher, made: Recipe | None, now: Recipe) -> None:
+    """A version stands for one content: raise `UserError` when its source changed under its name,
+    since it was `made`, or since it was found in the registry.
 
     Labels and students of the version would otherwise silently come from two teachers.
     """
+    if isinstance(teacher, RegisteredTeacher) and now.inputs.get("source") != teacher.found.digest:
+        raise UserError(
+            f"teacher version {teacher.version}: its files are not those that were found in the "
+            "registry",
+            remedy="bring them as they were, or the changed model under a name of its own; "
+            f"`stillhouse teachers remove {teacher.version}` takes this version out.",
+        )
+    if made is None:
+        return
     field = f"teachers: version {teacher.version}: model"
     remedy = (
         "give the changed model a version of its own below this one, and leave this one as it "

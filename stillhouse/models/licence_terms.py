@@ -17,7 +17,10 @@ VERIFY = "verify at the primary source"
 
 # Members of the European Union by their ISO 3166 codes: who is in one of them is in "EU".
 EUROPEAN_UNION = frozenset(
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
+    [
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+    ]
 )
 
 LISTS = ("duties", "spellings", "not_in", "multimodal_not_in")
