@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from stillhouse.definitions import build_defs
+from stillhouse.errors import UserError
 from stillhouse.instance import unregister_teacher
 from tests.made import MINIMAL
 
@@ -170,8 +171,30 @@ def test_a_mistyped_version_fails_at_its_first_step_and_can_be_removed_again(
     assert failed[0].step_key == "teacher_model"
     told = failed[0].step_failure_data.user_failure_data.description
     assert "there is no version 't1'" in told and "stillhouse teachers remove t1" in told
-    # What another run made of a version stays, though it was of this partition too.
     assert unregister_teacher(instance, "t1") == (True, 1)
     assert instance.get_dynamic_partitions("teacher_version") == ["t-1"]
     assert instance.get_run_by_id(done.run_id) is None
     assert unregister_teacher(instance, "t1") == (False, 0)
+
+
+def test_removing_a_version_keeps_runs_that_made_other_things_and_waits_for_those_under_way(
+    registry: Path, instance: dg.DagsterInstance
+) -> None:
+    @dg.asset
+    def table() -> None:
+        """Of no partition, as the corpus is in a run of `refresh`."""
+
+    instance.add_dynamic_partitions("teacher_version", ["t1"])
+    kept = dg.materialize([table], instance=instance, tags={"dagster/partition": "t1"})
+    defs = build_defs(registry.parents[1] / "stillhouse.yaml")
+    under_way = instance.create_run_for_job(
+        defs.resolve_job_def("distill"),
+        tags={"dagster/partition": "t1"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    with pytest.raises(UserError, match=f"run {under_way.run_id} works on it"):
+        unregister_teacher(instance, "t1")
+    assert instance.get_dynamic_partitions("teacher_version") == ["t1"]
+    instance.report_run_failed(under_way)
+    assert unregister_teacher(instance, "t1") == (True, 1)
+    assert instance.get_run_by_id(kept.run_id) is not None
