@@ -10,6 +10,7 @@ import dagster as dg
 from stillhouse.config.automation import Schedule
 from stillhouse.config.base import ConfigError
 from stillhouse.config.project import Project, load_project
+from stillhouse.errors import UserError
 from stillhouse.moved import version_in_use
 from stillhouse.outside import open_state
 from stillhouse.storage.files import digest
@@ -56,8 +57,12 @@ def _redistill(project_file: str) -> Callable[[dg.ScheduleEvaluationContext], Re
     """The job is incremental: a week in which nothing changed costs seconds."""
 
     def asked(context: dg.ScheduleEvaluationContext) -> Requests:
-        project = load_project(project_file)
-        version = version_in_use(open_state(project)) or project.teachers[-1].version
+        try:
+            project = load_project(project_file)
+            version = version_in_use(open_state(project)) or project.teachers[-1].version
+        except UserError as error:
+            yield dg.SkipReason(str(error))
+            return
         if not context.instance.has_dynamic_partition("teacher_version", version):
             yield dg.SkipReason(
                 f"teacher version {version} is not registered yet; `stillhouse run` does that"

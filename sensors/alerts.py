@@ -11,9 +11,9 @@ import dagster as dg
 from stillhouse.alerts import Alert, tell
 from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
+from stillhouse.instance import PARTITION_TAG
 from stillhouse.storage.layout import Layout
 
-PARTITION_TAG = "dagster/partition"
 LONG = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,

@@ -40,7 +40,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ("dataset/splits.py", "dataset/dealing", *_REVIEWED, *_COMPARED),
     ),
     "review": (4, ("dataset/review", "metrics/agreement.py")),
-    "importing": (2, ("models/importing.py", "models/gguf.py")),
+    "importing": (2, ("models/importing.py", "models/vetting.py", "models/gguf.py")),
     "prompts": (3, ("lm",)),
     "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
     "answers": (1, ("teacher/answers.py", "teacher/reviewed.py")),

@@ -35,6 +35,7 @@ from stillhouse.schedules.calendar import build_schedules  # noqa: E402
 from stillhouse.sensors.alerts import build_alert_sensors  # noqa: E402
 from stillhouse.sensors.dataset_moved import build_dataset_moved_sensor  # noqa: E402
 from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
+from stillhouse.sensors.new_teachers import build_new_teacher_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
 from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
 from stillhouse.steps import STEPS  # noqa: E402
@@ -82,6 +83,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
             *build_alert_sensors(project),
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),
+            build_new_teacher_sensor(project, distill),
         ],
         resources={"project": ProjectResource(project_file=str(project.file))},
         # One process a step, forked from a server that has the heavy imports done already.

@@ -58,6 +58,9 @@ storage:
 # A run of a terminal: its process holds the run's lock from the first event to the last.
 TERMINAL_TAG = "stillhouse/terminal"
 
+# How Dagster tags a run of one partition.
+PARTITION_TAG = "dagster/partition"
+
 # Runs of the UI hold their lock during each step only. Between two steps a second or so goes by.
 SILENT_SECONDS = 120.0
 # A run that was launched and never came to a step.
@@ -111,12 +114,46 @@ def prepare_data_directory(root: Path) -> None:
 
 
 def register_teachers(instance: dg.DagsterInstance, project: Project) -> list[str]:
-    """Make every teacher version of the project file a partition; returns the new ones."""
+    """Make every teacher version of the project a partition; returns the new ones."""
     known = set(instance.get_dynamic_partitions("teacher_version"))
     new = [t.version for t in project.teachers if t.version not in known]
     if new:
         instance.add_dynamic_partitions("teacher_version", new)
     return new
+
+
+def unregister_teacher(instance: dg.DagsterInstance, version: str) -> tuple[bool, int]:
+    """Take a teacher version out of the partitions, and the runs that made things of it alone, so
+    that no page shows it any more. Returns whether it was one, and how many runs went.
+
+    Raises `UserError` while a run of it is under way.
+    """
+    import dagster as dg
+
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: version}))
+    if busy := [run.run_id for run in runs if not run.is_finished]:
+        raise UserError(
+            f"teacher version {version}: run {busy[0]} works on it",
+            remedy="wait until it has ended, or end it in the UI.",
+        )
+    alone = [run.run_id for run in runs if _made(instance, run.run_id) <= {version}]
+    for run_id in alone:
+        instance.delete_run(run_id)
+    known = instance.has_dynamic_partition("teacher_version", version)
+    if known:
+        instance.delete_dynamic_partition("teacher_version", version)
+    return known, len(alone)
+
+
+def _made(instance: dg.DagsterInstance, run_id: str) -> set[str | None]:
+    """The partitions of what a run made."""
+    import dagster as dg
+
+    found = instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+    ).records
+    events = [record.event_log_entry.dagster_event for record in found]
+    return {event.partition for event in events if event is not None}
 
 
 def close_dead_runs(instance: dg.DagsterInstance, layout: Layout) -> list[str]:

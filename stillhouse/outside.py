@@ -79,9 +79,10 @@ def teacher_source(state: State, where: Where) -> str | None:
     """Digest of the weights as they came; None where they are not on this machine any more."""
     from stillhouse.models.fetch import default_cache, source_digest
 
-    known = state.layout.teacher(str(where.version)) / "source.json"
+    known, project = state.layout.teacher_source(str(where.version)), state.project
+    model = where.teacher.model
     try:
-        return source_digest(where.teacher.model, default_cache(), state.project.root, known=known)
+        return source_digest(model, default_cache(), project.root, project.registry, known=known)
     except UserError:
         return None
 

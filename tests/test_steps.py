@@ -188,6 +188,9 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("automation.alerts.mail", {"sender": "a@x", "to": ["b@x"]}, set()),
     ("automation.alerts.overdue_hours", 9, set()),
     ("license_policy.allow", ["MIT"], set()),  # compared in every run
+    ("license_policy.commercial", True, set()),
+    ("license_policy.monthly_users", 10, set()),
+    ("license_policy.region", "DE", set()),
 ]
 
 
@@ -274,7 +277,10 @@ def test_every_setting_is_in_the_table() -> None:
     others = {
         *("file", "data_dir", "sources.name", "sources.kind", "sources.fields.id"),
         *("sources.fields.label", "sources.fields.created", "tasks.name", "tasks.kind"),
-        *("license_policy.accepted_terms", "teachers.version", "students.name"),
+        *("teachers.version", "students.name"),
+        # Who accepted what, and where teachers come from.
+        *(f"license_policy.accepted_terms.{n}" for n in ("terms", "by", "when", "note")),
+        "teacher_registry",
         *("students.teacher", "students.tasks", "students.init.from"),
         "students.distillation.temperature",  # below
         "students.quantization.method",

@@ -18,9 +18,9 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, pii  # noqa: E402
+from stillhouse.cli import corpus, pii, teachers  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
-from stillhouse.config.project import Project, load_project  # noqa: E402
+from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
 from stillhouse.storage.layout import Layout  # noqa: E402
 from stillhouse.storage.private import keep_private  # noqa: E402
@@ -31,8 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-teachers_app = typer.Typer(help="Teacher versions.", no_args_is_help=True)
-app.add_typer(teachers_app, name="teachers")
+app.add_typer(teachers.app, name="teachers")
 app.add_typer(pii.app, name="pii")
 app.add_typer(corpus.app, name="corpus")
 
@@ -300,40 +299,6 @@ def dev(
     typer.echo(f"Dagster UI at http://{host}:{port} over {os.environ['DAGSTER_HOME']}")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606
-
-
-@teachers_app.command("list")
-def list_teachers(project: ProjectOption = None) -> None:
-    """Teacher versions of the project file, and how far each has come."""
-    from stillhouse.cli import printing
-
-    printing.print_teachers(load_project(project))
-
-
-@teachers_app.command("add")
-def add_teachers(project: ProjectOption = None) -> None:
-    """Register the project file's teacher versions as partitions, for runs and backfills."""
-    from stillhouse.instance import open_instance, register_teachers
-
-    settings = load_project(project)
-    with open_instance(settings) as instance:
-        new = register_teachers(instance, settings)
-    typer.echo(f"Added {', '.join(new)}." if new else "All versions were registered already.")
-
-
-@teachers_app.command("fetch")
-def fetch_teachers(project: ProjectOption = None, teacher: TeacherOption = None) -> None:
-    """Bring the teachers' weights onto this machine: the one command that uses the network."""
-    from stillhouse.models.fetch import default_cache, fetch
-
-    settings = load_project(project)
-    for chosen in _chosen(settings, teacher):
-        path = fetch(chosen.model, default_cache(), settings.root)
-        typer.echo(f"{chosen.version}: {path}")
-
-
-def _chosen(settings: Project, version: str | None) -> list:
-    return [settings.teacher(version)] if version else list(settings.teachers)
 
 
 if __name__ == "__main__":

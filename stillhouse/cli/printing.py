@@ -125,19 +125,6 @@ def print_caches(state: State) -> None:
         typer.echo(f"  {name:<20} {size / 1e6:10.1f} MB")
 
 
-def print_teachers(project: Project) -> None:
-    state = open_state(project)
-    for teacher in project.teachers:
-        record = state.record(Artefact(STEPS["adapted_teacher"], teacher.version))
-        typer.secho(teacher.version, bold=True)
-        typer.echo(f"  {teacher.model}, {teacher.license}")
-        if record is None:
-            typer.echo("  not materialized")
-        else:
-            score, chance = record.facts["score"], record.facts["chance"]
-            typer.echo(f"  score on validation {score:.3f} (chance {chance:.3f})")
-
-
 def print_files(project: Project, student: str, version: str) -> None:
     """The files that a student learned from, with the number of pairs of each."""
     from stillhouse.dataset.lineage import files_of
