@@ -89,12 +89,14 @@ def registered(folder: Path) -> tuple[list[RegisteredTeacher], dict[str, str]]:
 
 
 def teacher_of(entry: Entry, version: str) -> RegisteredTeacher:
-    """The version as a teacher of the project; it was taken in, so that its licence is known."""
+    """The version as a teacher of the project: under the licence that its file claims, else that
+    its model stated when it was taken in."""
     assert entry.found is not None  # noqa: S101
+    stated = [said.split(" (")[0] for said in entry.found.license_stated]
     return RegisteredTeacher(
         version=version,
         model=PREFIX + version,
-        license=entry.license or next(iter(entry.found.license_stated), ""),
+        license=entry.license or next(iter(stated), ""),
         adapt=entry.adapt,
         prompt=entry.prompt,
         found=entry.found,

@@ -399,7 +399,9 @@ def test_a_versions_file_that_is_wrong_says_where_and_leaves_the_others(
     assert one(again).state == "refused"
     file.write_text(text.replace("registry:v2", "hf:house/other"))
     assert "another model belongs into the project file" in one(again).reason
-    file.write_text(text)
+    # Without a claim, what the model stated holds.
+    file.write_text(text.replace("license: Apache-2.0\n", ""))
+    assert load_project(project.file).teacher("v2").license == "Apache-2.0"
     assert one(again).state == "complete"
 
 
