@@ -23,7 +23,7 @@ Shown = dict[str, Any]
 
 PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
-HIDDEN = {"digest", "digests", "history", "headers", "figures", "gates", "scores"}
+HIDDEN = {"digest", "digests", "history", "headers", "figures", "gates", "scores", "manifest"}
 
 
 def describe(
@@ -154,6 +154,22 @@ def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
     }
 
 
+def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.release.card import gates_table
+    from stillhouse.report.assemble import PAGE
+
+    root = state.layout.root
+    held = [*facts.missed, *(["stale"] if facts.stale else [])]
+    shown = {
+        "verdict": f"released as {facts.release}" if facts.release else f"held: {', '.join(held)}",
+        "gates": dg.MetadataValue.md(gates_table(facts.gates)),
+        "report": dg.MetadataValue.path(_relative(state.folder(artefact).parent / PAGE, state)),
+    }
+    if facts.manifest:
+        shown["manifest"] = dg.MetadataValue.path(_relative(root / facts.manifest, state))
+    return shown
+
+
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "masked_documents": _masked,
     "pii_quality": _quality,
@@ -165,4 +181,5 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "adapted_teacher": _trained,
     "checkpoint": _trained,
     "evaluation_report": _report,
+    "release": _release,
 }

@@ -12,7 +12,7 @@ size is a setting like the learning rate: it decides what is learned.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from stillhouse.code_of_parts import (
 )
 from stillhouse.config.base import settings_of
 from stillhouse.shapes import Where
+from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
 
 Scope = Literal["project", "teacher", "student"]
@@ -37,6 +38,17 @@ def _content(found: Any, _: Where) -> dict[str, str]:
 def _gate(*_: Any) -> dict[str, str]:
     """Nothing of it counts: it comes first, so that its check can stop what follows."""
     return {}
+
+
+def _figures(found: Any, _: Where) -> dict[str, str]:
+    """All that was measured; how much of it was computed anew is no figure."""
+    return {"": digest({n: v for n, v in asdict(found).items() if n != "computed"})}
+
+
+def _reviewed(found: facts.ReviewFacts, _: Where) -> dict[str, str]:
+    """What people said; `asked` counts a teacher's answers."""
+    names = [f.name for f in fields(facts.ReviewFacts)] + ["asked"]
+    return {"": digest({name: getattr(found, name, None) for name in names})}
 
 
 def _splits(*names: str) -> Callable[[Any, Where], dict[str, str]]:
@@ -290,6 +302,20 @@ _ROWS = (
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
         folder=_of_student(""), heavy=True,
+    ),
+    Step(
+        "release", "release", "student",
+        reads={
+            **dict.fromkeys(("teacher_model", "adapted_teacher", "checkpoint"), _content),
+            **dict.fromkeys(("quantized_model", "evaluation_report"), _content),
+            "document_confidentiality": _content,
+            **dict.fromkeys(("pii_quality", "reidentification_risk"), _figures),
+            **dict.fromkeys(("review_sample", "teacher_answers"), _reviewed),
+        },
+        settings=shapes.release,
+        facts=facts.ReleaseFacts,
+        code=("release",), kinds=("python",), folder=_of_student("release"), replaced=True,
+        unfinished=lambda found: found.stale and "its student was stale when it was looked at",
     ),
 )  # fmt: skip
 

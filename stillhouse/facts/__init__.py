@@ -34,6 +34,7 @@ from stillhouse.facts.models import (
     TeacherModelFacts,
     TrainedFacts,
 )
+from stillhouse.facts.release import ReleaseFacts, ReleaseGateFacts
 
 __all__ = [
     "AdaptedTeacherFacts",
@@ -50,6 +51,8 @@ __all__ = [
     "PiiQualityFacts",
     "QuantizedModelFacts",
     "ReidentificationRiskFacts",
+    "ReleaseFacts",
+    "ReleaseGateFacts",
     "ReviewFacts",
     "ReviewSampleFacts",
     "SoftLabelsFacts",
