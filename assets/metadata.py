@@ -23,7 +23,10 @@ Shown = dict[str, Any]
 
 PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
-HIDDEN = {"digest", "digests", "history", "headers", "figures", "gates", "scores", "manifest"}
+HIDDEN = {
+    *("digest", "digests", "history", "headers", "figures", "gates", "scores"),
+    *("manifest", "grown", "remedies"),
+}
 
 
 def describe(
@@ -154,6 +157,26 @@ def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
     }
 
 
+def _comparison(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.history.shown import leaderboard, plot_of, said, slices_of, table_of
+    from stillhouse.storage.tables import read_table
+
+    rows = read_table(state.layout.table(artefact.step.name)).to_pylist()
+    gates = {}
+    for report, record in state.gathered("evaluation_report"):
+        missed = [gate["name"] for gate in record.facts["gates"] if not gate["passed"]]
+        kept = len(record.facts["gates"]) - len(missed)
+        gates[str(report.student), str(report.version)] = (kept, missed)
+    found = {
+        "grown_gaps": said(facts.remedies) or "none",
+        "plot": plot_of(rows),
+        "versions_compared": table_of(rows),
+        "leaderboard": leaderboard(rows, gates),
+        "fallen_most": slices_of(rows),
+    }
+    return {name: dg.MetadataValue.md(text) for name, text in found.items() if text}
+
+
 def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.release.card import gates_table
     from stillhouse.report.assemble import PAGE
@@ -182,4 +205,5 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "checkpoint": _trained,
     "evaluation_report": _report,
     "release": _release,
+    "version_comparison": _comparison,
 }

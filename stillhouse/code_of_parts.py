@@ -52,6 +52,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "evaluation": (4, ("evaluate", "metrics")),
     "report": (3, ("report",)),
     "release": (1, ("release",)),
+    "history": (1, ("history",)),
 }
 
 

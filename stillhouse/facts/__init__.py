@@ -22,6 +22,7 @@ from stillhouse.facts.dataset import (
     ReviewFacts,
     ReviewSampleFacts,
 )
+from stillhouse.facts.history import GrownGapFacts, VersionComparisonFacts
 from stillhouse.facts.models import (
     AdaptedTeacherFacts,
     CheckpointFacts,
@@ -45,6 +46,7 @@ __all__ = [
     "Epoch",
     "EvaluationReportFacts",
     "GateFacts",
+    "GrownGapFacts",
     "InstructionPairsFacts",
     "MaskedDocumentsFacts",
     "ParsedDocumentsFacts",
@@ -61,4 +63,5 @@ __all__ = [
     "TeacherModelFacts",
     "TrainedFacts",
     "UniqueDocumentsFacts",
+    "VersionComparisonFacts",
 ]
