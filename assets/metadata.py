@@ -25,7 +25,7 @@ PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
 HIDDEN = {
     *("digest", "digests", "history", "headers", "figures", "gates", "scores"),
-    *("manifest", "grown", "remedies"),
+    *("manifest", "held_by", "grown", "remedies"),
 }
 
 
@@ -182,7 +182,7 @@ def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.report.assemble import PAGE
 
     root = state.layout.root
-    held = [*facts.missed, *(["stale"] if facts.stale else [])]
+    held = facts.held_by
     shown = {
         "verdict": f"released as {facts.release}" if facts.release else f"held: {', '.join(held)}",
         "gates": dg.MetadataValue.md(gates_table(facts.gates)),

@@ -44,18 +44,17 @@ def _release(work: Work) -> ReleaseFacts:
 
 
 def _result(facts: ReleaseFacts) -> dg.AssetCheckResult:
-    held = [*facts.missed, *(["stale"] if facts.stale else [])]
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=facts.releasable,
         # Nothing lies below it, and nothing was released: a person decides.
         severity=dg.AssetCheckSeverity.WARN,
-        description="No gate is missed."
+        description="Nothing holds it back."
         if facts.releasable
-        else f"Nothing was released: {', '.join(held)}. Mend it and run again; or whoever answers "
-        "for it overrides it: stillhouse release --override GATE --by NAME --reason WHY.",
+        else f"Nothing was released: {', '.join(facts.held_by)}. Mend it and run again; or whoever "
+        "answers for it overrides it: stillhouse release --override GATE --by NAME --reason WHY.",
         metadata={
-            "missed": ", ".join(held) or "none",
+            "held_by": ", ".join(facts.held_by) or "nothing",
             "not_measured": ", ".join(facts.not_measured) or "none",
         },
     )

@@ -175,7 +175,8 @@ def evaluation(at: Where) -> dict[str, Any]:
 def release(at: Where) -> dict[str, Any]:
     """Limits that the report knows nothing of."""
     limits = ("train_up_to", "min_recall", "max_unique", "max_below_5")
-    return {**only(at.project.privacy, *limits), **only(at.project.gates, "max_reject_rate")}
+    found = {**only(at.project.privacy, *limits), **only(at.project.gates, "max_reject_rate")}
+    return {**found, "require": sorted(at.project.release.require)}
 
 
 def temperatures(project: Project) -> list[float]:

@@ -21,12 +21,14 @@ class ReleaseGateFacts:
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """`release` is the id of the release that was made, None where `missed` gates, or that its
-    student was `stale`, forbade one. `candidate` tells whether the channel of that name leads to
-    it; it stays with a newer teacher's. `manifest` is relative to the data directory."""
+    """`release` is the id of the release that was made, None where something forbade one: `held_by`
+    names `missed` gates, those that are required and not measured, and "stale". `candidate` tells
+    whether the channel of that name leads to it; it stays with a newer teacher's. `trained_on` is
+    the dataset's digest, `manifest` is relative to the data directory."""
 
     digest: str
     releasable: bool
+    held_by: list[str]
     release: str | None
     candidate: bool
     missed: list[str]

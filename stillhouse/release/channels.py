@@ -125,12 +125,14 @@ def previous(layout: Layout, student: str, channel: str) -> str | None:
     for found in history(layout, student):
         if found.channel != channel or found.after is None:
             continue
+        while led and led[-1] != found.before:  # noted, and not carried out
+            led.pop()
         if found.action == ROLLBACK and found.after in led:
             while led[-1] != found.after:
                 led.pop()
-        elif not led or led[-1] != found.after:
+        else:
             led.append(found.after)
     now = pointed(layout, student, channel)
-    while led and led[-1] != now:  # noted, and not carried out
+    while led and led[-1] != now:
         led.pop()
     return led[-2] if len(led) > 1 else None

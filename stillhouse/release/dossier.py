@@ -79,6 +79,7 @@ def dossier(state: State, version: str, student: str) -> dict[str, Any]:
         "libraries": trained.libraries,
         "figures": {name: round(value, 6) for name, value in report["figures"].items()},
         "gates": [asdict(gate) for gate in gates_of(state, version, student)],
+        "required": sorted(state.project.release.require),
         "stale": why_stale(state, version, student),
         "overrides": {},
         "runs": {name: found.run_id for name, found in records.items()},
@@ -135,10 +136,12 @@ def _changed(state: State, artefact: Artefact) -> str | None:
 
 
 def held_by(content: Mapping[str, Any]) -> list[str]:
-    """What forbids the release: gates that are missed, and that the student is stale; but for those
-    that somebody has overridden."""
+    """What forbids the release: gates that are missed, those that the project file requires and
+    nobody has measured or proven, and that the student is stale; but for those that somebody has
+    overridden."""
     gates = [ReleaseGateFacts(**gate) for gate in content["gates"]]
-    held = [*missed(gates), *([STALE] if content["stale"] else [])]
+    open_ones = [name for name in not_measured(gates) if name in content["required"]]
+    held = [*missed(gates), *open_ones, *([STALE] if content["stale"] else [])]
     return [name for name in held if name not in content["overrides"]]
 
 
@@ -176,6 +179,7 @@ def facts_of(content: Mapping[str, Any], release: str | None, *, candidate: bool
     return ReleaseFacts(
         digest=digest({n: v for n, v in content.items() if n not in CIRCUMSTANCES}),
         releasable=release is not None,
+        held_by=held_by(content),
         release=release,
         candidate=candidate,
         missed=missed(gates),

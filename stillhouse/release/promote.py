@@ -25,6 +25,7 @@ from stillhouse.release.published import publish, read_manifest
 from stillhouse.state import State
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive
+from stillhouse.wording import number
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ def _in_words(content: dict[str, Any], held: Sequence[str]) -> str:
     return "; ".join(
         f"{name} ({content['stale']})"
         if name == STALE
-        else f"{name} is missed ({said[name]['value']:.3g} against {said[name]['limit']:.3g})"
+        else f"{name} is {said[name]['verdict']} "
+        f"({number(said[name]['value'])} against {number(said[name]['limit'])})"
         for name in held
     )
 
@@ -193,7 +195,7 @@ def _refuse_idle(names: Sequence[str]) -> None:
     if names:
         raise UserError(
             f"--override {', '.join(names)}: there is nothing to override",
-            remedy="leave it out: only a gate that is missed, or `stale`, is overridden.",
+            remedy="leave it out: only what holds the student back is overridden.",
         )
 
 

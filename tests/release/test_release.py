@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from stillhouse.config.project import load_project
+from stillhouse.config.student import Measurable
 from stillhouse.errors import UserError
-from stillhouse.release.channels import history, pointed
+from stillhouse.release.channels import history, note, pointed, previous
 from stillhouse.release.dossier import dossier, facts_of, held_by
 from stillhouse.release.promote import Asked, propose, release, remove, rollback
 from stillhouse.release.published import read_manifest, releases_of
@@ -71,6 +72,26 @@ def test_every_gate_can_hold_a_student_back(state: State) -> None:
     assert (said["calibrated"]["value"], said["calibrated"]["limit"]) == (0.06, 0.05)
     assert said["confidentiality"]["value"] == 1
     assert said["reject_rate_kappa"]["verdict"] == "no limit"
+
+
+def test_what_the_project_requires_has_to_be_measured(state: State) -> None:
+    text = PROJECT + "release: {require: [reject_rate, pii_quality, calibrated]}\n"
+    (state.project.root / "stillhouse.yaml").write_text(text)
+    asking = replace(state, project=load_project(state.project.root))
+    content = dossier(asking, "t-2", "router")
+    assert held_by(content) == ["pii_quality", "reject_rate"]
+    assert facts_of(content, None, candidate=False).held_by == ["pii_quality", "reject_rate"]
+    with pytest.raises(UserError, match=r"reject_rate is not measured \(– against 0.1\)"):
+        release(asking, "router", WHY)
+    change(state, "review_sample", reject_rate=0.01, reject_rate_high=0.05)
+    change(state, "pii_quality", recall=0.99, recall_low=0.95)
+    assert held_by(dossier(asking, "t-2", "router")) == []
+
+
+def test_the_project_file_can_require_every_gate_there_is(state: State) -> None:
+    change(state, "teacher_answers", "t-2", asked=9)
+    names = verdicts(dossier(state, "t-2", "router"))
+    assert set(names) == set(get_args(Measurable))
 
 
 def test_a_rate_that_chance_may_explain_is_unproven(state: State) -> None:
@@ -196,6 +217,18 @@ def test_rollbacks_go_back_one_by_one(state: State, retrain: Retrain) -> None:
     assert rollback(state.layout, "router", WHY, to=names[2]).release == names[2]
     actions = [m.action for m in history(state.layout) if m.channel == "production"]
     assert actions == ["release"] * 3 + ["rollback"] * 3
+
+
+def test_what_was_noted_and_not_done_is_nothing_to_go_back_to(
+    state: State, retrain: Retrain
+) -> None:
+    first = release(state, "router", WHY).release
+    killed = ("release", "router", "production", first, "t-2-never-served")
+    note(state.layout, *killed, by=None, reason="cut short")
+    assert previous(state.layout, "router", "production") is None
+    retrain(state, "t-2", "other weights")
+    release(state, "router", WHY)
+    assert rollback(state.layout, "router", WHY).release == first
 
 
 def test_a_release_that_is_served_is_not_removed(state: State, retrain: Retrain) -> None:
