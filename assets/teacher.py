@@ -42,8 +42,7 @@ def teacher_model(
         artefact = Artefact(STEPS["teacher_model"], version)
         teacher, record = settings.teacher(version), state.record(artefact)
         admitted = admit(teacher, settings, record.facts if record else None)
-        if record is not None:
-            refuse_edited(teacher, record.recipe, state.recipe(artefact))
+        refuse_edited(teacher, record.recipe if record else None, state.recipe(artefact))
 
     def make(work: Work) -> TeacherModelFacts:
         info = import_teacher(teacher.model, admitted.source, work.folder)
@@ -59,6 +58,7 @@ def teacher_model(
             hidden_size=info.hidden_size,
             vocabulary=info.vocabulary,
             bytes=info.bytes,
+            license_duties=list(admitted.licence.duties),
         )
 
     return materialize(context, project, make, license_name=admitted.licence.licence)
@@ -156,9 +156,15 @@ def hidden_states(work: Work) -> Path:
 
 
 def license_of(project: ProjectResource, version: str) -> str | None:
-    """The licence that the teacher was admitted under: its students are under it too."""
-    record = project.state().record(Artefact(STEPS["teacher_model"], version))
-    return record.license if record else None
+    """The licence that the teacher is admitted under: its students are under it too.
+
+    It is looked at again before each step that makes a model: terms that changed since, or a
+    stricter policy, stop a run that begins below the teacher as well.
+    """
+    with user_errors():
+        record = project.state().record(Artefact(STEPS["teacher_model"], version))
+        facts = record.facts if record else None
+        return admit(project.project.teacher(version), project.project, facts).licence.licence
 
 
 @dg.asset_check(asset=teacher_answers, blocking=True, partitions_def=teacher_versions)

@@ -11,6 +11,7 @@ import dagster as dg
 from stillhouse.assets.common import FRESH, UP_TO_DATE, asset_key
 from stillhouse.config.project import load_project
 from stillhouse.errors import UserError
+from stillhouse.moved import in_full
 from stillhouse.outside import open_state
 from stillhouse.state import State
 
@@ -57,6 +58,7 @@ def reasons(state: State) -> dict[dg.AssetKey, str]:
     found: dict[dg.AssetKey, list[str]] = defaultdict(list)
     for artefact, reason in state.statuses().items():
         if state.record(artefact) is not None:
+            reason = in_full(state, artefact, reason)
             of = f"{artefact.version}: " if artefact.version else ""
             stale = found[asset_key(artefact.step, artefact.student)]
             if reason:

@@ -32,8 +32,12 @@ from stillhouse.assets.release import build_release_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
-from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
+from stillhouse.schedules.caches import clear_caches  # noqa: E402
+from stillhouse.schedules.calendar import build_schedules  # noqa: E402
+from stillhouse.sensors.alerts import build_alert_sensors  # noqa: E402
+from stillhouse.sensors.dataset_moved import build_dataset_moved_sensor  # noqa: E402
 from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
+from stillhouse.sensors.new_teachers import build_new_teacher_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
 from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
 from stillhouse.steps import STEPS  # noqa: E402
@@ -75,12 +79,15 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),
         ],
-        jobs=[ingest, distill, refresh],
-        schedules=[build_redistillation_schedule(project, refresh)],
+        jobs=[ingest, distill, refresh, clear_caches],
+        schedules=build_schedules(project, {"redistill": refresh, "clear_caches": clear_caches}),
         sensors=[
             build_source_file_sensor(project, ingest),
+            build_dataset_moved_sensor(project, distill),
+            *build_alert_sensors(project),
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),
+            build_new_teacher_sensor(project, distill),
         ],
         resources={"project": ProjectResource(project_file=str(project.file))},
         # One process a step, forked from a server that has the heavy imports done already.

@@ -31,10 +31,35 @@ python_logs:
   python_log_level: INFO
 run_monitoring:
   enabled: true
+  start_timeout_seconds: 600
+# A run whose process died (power, memory) is started again, and goes on where it was; a step that
+# failed with a reason is not.
+run_retries:
+  enabled: true
+  max_retries: 1
+  retry_on_asset_or_op_failure: false
+# The history of runs is kept; of ticks what somebody may still look for.
+retention:
+  schedule: {purge_after_days: 365}
+  sensor:
+    purge_after_days: {skipped: 7, started: 7, failure: 90, success: 365}
+"""
+
+# Where it is set, Dagster keeps its history in that database: for several people at once, or more
+# than a few thousand runs. Secrets stay in the environment.
+POSTGRES_VARIABLE = "STILLHOUSE_POSTGRES_URL"
+POSTGRES_SETTINGS = f"""\
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES_VARIABLE}
 """
 
 # A run of a terminal: its process holds the run's lock from the first event to the last.
 TERMINAL_TAG = "stillhouse/terminal"
+
+# How Dagster tags a run of one partition.
+PARTITION_TAG = "dagster/partition"
 
 # Runs of the UI hold their lock during each step only. Between two steps a second or so goes by.
 SILENT_SECONDS = 120.0
@@ -62,8 +87,15 @@ def prepare_home(project: Project) -> Path:
     """DAGSTER_HOME, with a dagster.yaml in it; the data directory is its owner's alone."""
     prepare_data_directory(project.data_path)
     home = Layout(project.data_path).dagster_home.resolve()
-    if not (home / "dagster.yaml").exists():
-        write_text(home / "dagster.yaml", INSTANCE_SETTINGS)
+    file, postgres = home / "dagster.yaml", POSTGRES_VARIABLE in os.environ
+    if not file.exists():
+        write_text(file, INSTANCE_SETTINGS + (POSTGRES_SETTINGS if postgres else ""))
+    elif postgres and POSTGRES_VARIABLE not in file.read_text(encoding="utf-8"):
+        raise UserError(
+            f"{POSTGRES_VARIABLE} is set, but {file} does not use it",
+            remedy="add the section `storage` that docs/operations.md shows, or move the file "
+            "away to have it written anew. What SQLite holds is not taken over.",
+        )
     return home
 
 
@@ -82,12 +114,46 @@ def prepare_data_directory(root: Path) -> None:
 
 
 def register_teachers(instance: dg.DagsterInstance, project: Project) -> list[str]:
-    """Make every teacher version of the project file a partition; returns the new ones."""
+    """Make every teacher version of the project a partition; returns the new ones."""
     known = set(instance.get_dynamic_partitions("teacher_version"))
     new = [t.version for t in project.teachers if t.version not in known]
     if new:
         instance.add_dynamic_partitions("teacher_version", new)
     return new
+
+
+def unregister_teacher(instance: dg.DagsterInstance, version: str) -> tuple[bool, int]:
+    """Take a teacher version out of the partitions, and the runs that made things of it alone, so
+    that no page shows it any more. Returns whether it was one, and how many runs went.
+
+    Raises `UserError` while a run of it is under way.
+    """
+    import dagster as dg
+
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: version}))
+    if busy := [run.run_id for run in runs if not run.is_finished]:
+        raise UserError(
+            f"teacher version {version}: run {busy[0]} works on it",
+            remedy="wait until it has ended, or end it in the UI.",
+        )
+    alone = [run.run_id for run in runs if _made(instance, run.run_id) <= {version}]
+    for run_id in alone:
+        instance.delete_run(run_id)
+    known = instance.has_dynamic_partition("teacher_version", version)
+    if known:
+        instance.delete_dynamic_partition("teacher_version", version)
+    return known, len(alone)
+
+
+def _made(instance: dg.DagsterInstance, run_id: str) -> set[str | None]:
+    """The partitions of what a run made."""
+    import dagster as dg
+
+    found = instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+    ).records
+    events = [record.event_log_entry.dagster_event for record in found]
+    return {event.partition for event in events if event is not None}
 
 
 def close_dead_runs(instance: dg.DagsterInstance, layout: Layout) -> list[str]:

@@ -6,11 +6,13 @@ then counts, so that a project copied to a machine without its sources reuses wh
 
 from __future__ import annotations
 
+from stillhouse import shapes
+from stillhouse.code_of_parts import code_version
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.shapes import Where
 from stillhouse.state import State, state_of
-from stillhouse.storage.files import sha256_of
+from stillhouse.storage.files import digest, sha256_of
 
 
 def source_files(state: State, _: Where) -> str | None:
@@ -51,27 +53,36 @@ def held_out(state: State, _: Where) -> str | None:
 
 def reviews(state: State, _: Where) -> str | None:
     """Digest of what people said of gold pairs."""
-    from stillhouse.dataset.review.filled_in import reviews_digest
     from stillhouse.dataset.review.strata import GOLD
 
-    return reviews_digest(state.layout.reviews, GOLD)
+    return _reviews(state, GOLD)
 
 
 def answer_reviews(state: State, _: Where) -> str | None:
     """Digest of what people said of teachers' answers."""
-    from stillhouse.dataset.review.filled_in import reviews_digest
     from stillhouse.dataset.review.strata import ANSWER
 
-    return reviews_digest(state.layout.reviews, ANSWER)
+    return _reviews(state, ANSWER)
+
+
+def _reviews(state: State, kind: str) -> str:
+    """What was said and, where something was, how it is masked."""
+    from stillhouse.dataset.review.filled_in import NOTHING_SAID, reviews_digest
+
+    said = reviews_digest(state.layout.reviews, kind)
+    if said == NOTHING_SAID:
+        return said
+    return digest(said, shapes.masking(Where(state.project)), code_version("masking"))
 
 
 def teacher_source(state: State, where: Where) -> str | None:
     """Digest of the weights as they came; None where they are not on this machine any more."""
     from stillhouse.models.fetch import default_cache, source_digest
 
-    known = state.layout.teacher(str(where.version)) / "source.json"
+    known, project = state.layout.teacher_source(str(where.version)), state.project
+    model = where.teacher.model
     try:
-        return source_digest(where.teacher.model, default_cache(), state.project.root, known=known)
+        return source_digest(model, default_cache(), project.root, project.registry, known=known)
     except UserError:
         return None
 

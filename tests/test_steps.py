@@ -182,7 +182,18 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("soft_labels.draws", 3, set()),  # of an encoding that is not used
     ("caches.days", 3, set()),
     ("caches.gigabytes", 3, set()),
+    ("automation.look_every", 9, set()),
+    ("automation.redistill.changed", 0.5, set()),
+    ("automation.redistill.days", 9, set()),
+    ("automation.schedules", [], set()),
+    ("automation.alerts.log", True, set()),
+    ("automation.alerts.webhook", "http://10.0.0.5:9000/hook", set()),
+    ("automation.alerts.mail", {"sender": "a@x", "to": ["b@x"]}, set()),
+    ("automation.alerts.overdue_hours", 9, set()),
     ("license_policy.allow", ["MIT"], set()),  # compared in every run
+    ("license_policy.commercial", True, set()),
+    ("license_policy.monthly_users", 10, set()),
+    ("license_policy.region", "DE", set()),
 ]
 
 
@@ -269,7 +280,10 @@ def test_every_setting_is_in_the_table() -> None:
     others = {
         *("file", "data_dir", "sources.name", "sources.kind", "sources.fields.id"),
         *("sources.fields.label", "sources.fields.created", "tasks.name", "tasks.kind"),
-        *("license_policy.accepted_terms", "teachers.version", "students.name"),
+        *("teachers.version", "students.name"),
+        # Who accepted what, and where teachers come from.
+        *(f"license_policy.accepted_terms.{n}" for n in ("terms", "by", "when", "note")),
+        "teacher_registry",
         *("students.teacher", "students.tasks", "students.init.from"),
         "students.distillation.temperature",  # below
         "students.quantization.method",
@@ -278,6 +292,8 @@ def test_every_setting_is_in_the_table() -> None:
         # Which only stand beside others: above they are set together.
         *("splits.test_from", "splits.validation_from", "splits.held_out.text"),
         *("passwords.env", "passwords.file"),  # in a list that is empty here: "passwords" above
+        *(f"automation.schedules.{n}" for n in ("name", "cron", "time_zone", "does")),  # likewise
+        *(f"automation.alerts.mail.{n}" for n in ("sender", "to", "relay")),
     }
     assert found - tested == others
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from stillhouse.config.project import Project
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
-from stillhouse.models.fetch import default_cache, locate
-from stillhouse.models.licence import check_licence, stated_licences
+from stillhouse.models.admission import admit
 
 FREE_BYTES_NEEDED = 5 << 30
 
@@ -85,18 +84,15 @@ def _recognizer(project: Project) -> Finding:
 def _teacher(project: Project, teacher: Teacher) -> Finding:
     subject = f"teacher {teacher.version}"
     try:
-        source = locate(teacher.model, default_cache(), project.root)
-        licence = check_licence(
-            teacher.version,
-            teacher.license,
-            stated_licences(source),
-            allow=project.license_policy.allow,
-            accepted_terms=project.license_policy.accepted_terms,
-            policy_source=str(project.file),
-        )
+        found = admit(teacher, project, None)
     except UserError as error:
         return Finding(subject, False, str(error))
-    return Finding(subject, True, f"{licence.licence}, allowed by {licence.allowed_by}; {source}")
+    licence, said = found.licence, f"{found.licence.licence}, allowed by {found.licence.allowed_by}"
+    if licence.accepted:
+        said += f" ({licence.accepted})"
+    for field in licence.unanswered:
+        said += f"; license_policy.{field} would decide a condition of it and is not set"
+    return Finding(subject, True, "; ".join([f"{said}; {found.source}", *licence.duties]))
 
 
 def _disk(project: Project) -> Finding:

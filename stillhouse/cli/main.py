@@ -18,10 +18,11 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, pii, releasing  # noqa: E402
+from stillhouse.cli import corpus, pii, releasing, teachers  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
-from stillhouse.config.project import Project, load_project  # noqa: E402
+from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
+from stillhouse.storage.layout import Layout  # noqa: E402
 from stillhouse.storage.private import keep_private  # noqa: E402
 
 app = typer.Typer(
@@ -30,8 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-teachers_app = typer.Typer(help="Teacher versions.", no_args_is_help=True)
-app.add_typer(teachers_app, name="teachers")
+app.add_typer(teachers.app, name="teachers")
 app.add_typer(pii.app, name="pii")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(releasing.app, name="releases")
@@ -95,7 +95,6 @@ def run(
     """Ingest the sources, then distil from a teacher; what is up to date is not made again."""
     from stillhouse.cli import printing, runs
     from stillhouse.instance import close_dead_runs, open_instance, register_teachers
-    from stillhouse.storage.layout import Layout
 
     settings = load_project(project)
     version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
@@ -199,6 +198,35 @@ def forget(
 
 
 @app.command()
+def backup(
+    archive: Annotated[Path, typer.Argument(help="The file to write: .tar, .tar.gz or .tar.xz.")],
+    project: ProjectOption = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="The keys too. Else keep them somewhere else.")
+    ] = False,
+) -> None:
+    """Write the data directory into one file, without what can be made again."""
+    from stillhouse.backup import back_up
+
+    count = back_up(Layout(load_project(project).data_path), archive, keys=keys)
+    typer.echo(f"{archive}: {count:,} files, {archive.stat().st_size / 1e6:,.1f} MB")
+    if not keys:
+        typer.echo("Without the keys: back up keys/ in the data directory apart from it.")
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="What `stillhouse backup` wrote.")],
+    project: ProjectOption = None,
+) -> None:
+    """Put back what `backup` wrote, where there is no data directory."""
+    from stillhouse.backup import restore as put_back
+
+    layout = Layout(load_project(project).data_path)
+    typer.echo(f"{layout.root}: {put_back(archive, layout):,} files restored")
+
+
+@app.command()
 def review(
     project: ProjectOption = None,
     pii: Annotated[
@@ -263,7 +291,6 @@ def dev(
     """The Dagster UI and daemon over the project's instance."""
     from stillhouse.cli.ui import require_free, write_workspace
     from stillhouse.instance import close_dead_runs, open_instance, register_teachers
-    from stillhouse.storage.layout import Layout
 
     settings = load_project(project)
     require_free(host, port)
@@ -275,40 +302,6 @@ def dev(
     typer.echo(f"Dagster UI at http://{host}:{port} over {os.environ['DAGSTER_HOME']}")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606
-
-
-@teachers_app.command("list")
-def list_teachers(project: ProjectOption = None) -> None:
-    """Teacher versions of the project file, and how far each has come."""
-    from stillhouse.cli import printing
-
-    printing.print_teachers(load_project(project))
-
-
-@teachers_app.command("add")
-def add_teachers(project: ProjectOption = None) -> None:
-    """Register the project file's teacher versions as partitions, for runs and backfills."""
-    from stillhouse.instance import open_instance, register_teachers
-
-    settings = load_project(project)
-    with open_instance(settings) as instance:
-        new = register_teachers(instance, settings)
-    typer.echo(f"Added {', '.join(new)}." if new else "All versions were registered already.")
-
-
-@teachers_app.command("fetch")
-def fetch_teachers(project: ProjectOption = None, teacher: TeacherOption = None) -> None:
-    """Bring the teachers' weights onto this machine: the one command that uses the network."""
-    from stillhouse.models.fetch import default_cache, fetch
-
-    settings = load_project(project)
-    for chosen in _chosen(settings, teacher):
-        path = fetch(chosen.model, default_cache(), settings.root)
-        typer.echo(f"{chosen.version}: {path}")
-
-
-def _chosen(settings: Project, version: str | None) -> list:
-    return [settings.teacher(version)] if version else list(settings.teachers)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from stillhouse.config.project import Project
+from stillhouse.moved import in_full
 from stillhouse.outside import open_state
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
@@ -109,7 +110,7 @@ def print_status(project: Project, versions: list[str] | None) -> int:
             codes.add(3)
         typer.secho(f"{_cut(str(artefact), 66):<66} {text:>12}", fg=colour)
         if text == "stale":
-            for line in _wrapped(str(reason)):
+            for line in _wrapped(str(in_full(state, artefact, reason))):
                 typer.echo(f"    {line}")
     print_caches(state)
     return max(codes)
@@ -122,19 +123,6 @@ def print_caches(state: State) -> None:
         typer.echo("\nCaches (may be removed at any time):")
     for name, size in found.items():
         typer.echo(f"  {name:<20} {size / 1e6:10.1f} MB")
-
-
-def print_teachers(project: Project) -> None:
-    state = open_state(project)
-    for teacher in project.teachers:
-        record = state.record(Artefact(STEPS["adapted_teacher"], teacher.version))
-        typer.secho(teacher.version, bold=True)
-        typer.echo(f"  {teacher.model}, {teacher.license}")
-        if record is None:
-            typer.echo("  not materialized")
-        else:
-            score, chance = record.facts["score"], record.facts["chance"]
-            typer.echo(f"  score on validation {score:.3f} (chance {chance:.3f})")
 
 
 def print_files(project: Project, student: str, version: str) -> None:

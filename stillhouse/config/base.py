@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,9 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from stillhouse.errors import UserError
 
 # Partition keys and asset names end up in paths, URLs and comma-separated lists.
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*$", max_length=100)]
+_SLUG = r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*$"
+Slug = Annotated[str, Field(pattern=_SLUG, max_length=100)]
 AssetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def is_slug(name: str) -> bool:
+    """Whether a version or the like may be called so."""
+    return len(name) <= 100 and re.fullmatch(_SLUG, name) is not None
 
 
 class ConfigError(UserError):

@@ -7,13 +7,16 @@ A file with sources, one task, one teacher and one student is complete; all else
 from __future__ import annotations
 
 import difflib
+import logging
 import os
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
 from stillhouse.config import explain
+from stillhouse.config.automation import Automation
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import (
     OCR_DEFAULTS,
@@ -25,10 +28,13 @@ from stillhouse.config.corpus import (
     Source,
 )
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
+from stillhouse.config.registry import RegisteredTeacher, registered
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Release, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
+
+logger = logging.getLogger("stillhouse")
 
 
 class Caches(Section):
@@ -54,11 +60,13 @@ class Project(Section):
     review: Review = Review()
     license_policy: LicensePolicy = LicensePolicy()
     teachers: list[Teacher] = Field(min_length=1)
+    teacher_registry: Path | None = None
     soft_labels: SoftLabels = SoftLabels()
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
     release: Release = Release()
     caches: Caches = Caches()
+    automation: Automation = Automation()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)
 
@@ -70,11 +78,24 @@ class Project(Section):
     def data_path(self) -> Path:
         return self.root / self.data_dir
 
+    @property
+    def registry(self) -> Path:
+        """The folder that a mirror fills with teachers; by default among their results."""
+        named = self.teacher_registry
+        return self.root / named.expanduser() if named else self.registered
+
+    @property
+    def registered(self) -> Path:
+        """The folder of what was found out of them; see `Layout.registered`."""
+        return self.data_path / "teachers"
+
     @model_validator(mode="after")
     def _names_refer_to_something(self) -> Project:
         for section in ("sources", "tasks", "students"):
-            _unique([item.name for item in getattr(self, section)], section, "name")
-        _unique([t.version for t in self.teachers], "teachers", "version")
+            _unique([item.name for item in getattr(self, section)], (section,), "name")
+        schedules = [schedule.name for schedule in self.automation.schedules]
+        _unique(schedules, ("automation", "schedules"), "name")
+        _unique([t.version for t in self.teachers], ("teachers",), "version")
         sources, tasks = {s.name for s in self.sources}, {t.name for t in self.tasks}
         for number, task in enumerate(self.tasks):
             _known(task.sources, sources, ("tasks", number, "sources"))
@@ -109,16 +130,20 @@ class Project(Section):
                     f"{', '.join(task.ENCODINGS)}",
                 )
         for teacher in self.teachers:
-            adapted = teacher.adapt.method != "none"
-            kept = [self.soft_labels.encoding_of(t, adapted=adapted) for t in self.tasks]
-            if asked not in kept:
-                raise FieldError(
-                    ("soft_labels", "encoding"),
-                    f"{asked} keeps a teacher's next tokens, and {teacher.version} answers with "
-                    "the classes' names (`adapt: {method: none}`); leave it out or use labels, "
-                    "or adapt the teacher",
-                )
+            self.require_labels_of(teacher)
         return self
+
+    def require_labels_of(self, teacher: Teacher) -> None:
+        """Raise `FieldError` where this teacher's soft labels can't be kept as they should be."""
+        asked, adapted = self.soft_labels.encoding, teacher.adapt.method != "none"
+        kept = [self.soft_labels.encoding_of(t, adapted=adapted) for t in self.tasks]
+        if asked is not None and asked not in kept:
+            raise FieldError(
+                ("soft_labels", "encoding"),
+                f"{asked} keeps a teacher's next tokens, and {teacher.version} answers with "
+                "the classes' names (`adapt: {method: none}`); leave it out or use labels, "
+                "or adapt the teacher",
+            )
 
     @property
     def softly_learned(self) -> list[AnyTask]:
@@ -167,22 +192,48 @@ class Project(Section):
         )
 
     def teacher(self, version: str) -> Teacher:
-        """The teacher of that version; `UserError` when the project file has none."""
+        """The teacher of that version; `UserError` when neither the project file nor the registry
+        has one."""
         for teacher in self.teachers:
             if teacher.version == version:
                 return teacher
+        if reason := self.with_registered()[1].get(version):
+            raise ConfigError(
+                f"teacher version {version} can't be used: {reason}", remedy="see there."
+            )
         raise UserError(
             f"{self.file}: teachers: there is no version {version!r}",
-            remedy=f"add it to the project file, or use one of "
-            f"{', '.join(t.version for t in self.teachers)}.",
+            remedy=f"use one of {', '.join(t.version for t in self.teachers)}, or add it to the "
+            f"project file; if it was mistyped in the UI, `stillhouse teachers remove {version}` "
+            "takes it out again.",
         )
 
+    @property
+    def teachers_of_file(self) -> list[Teacher]:
+        """Those that stand in the project file itself."""
+        return [t for t in self.teachers if not isinstance(t, RegisteredTeacher)]
 
-def _unique(names: list[str], section: str, field: str) -> None:
+    def with_registered(self) -> tuple[Project, dict[str, str]]:
+        """The project with the versions of the registry behind those of its file, by the time at
+        which they were found; and why others can't be used."""
+        own = self.teachers_of_file
+        found, problems = registered(self.registered)
+        more = []
+        for teacher in found:
+            try:
+                self.require_labels_of(teacher)
+            except FieldError as error:
+                problems[teacher.version] = f"{'.'.join(map(str, error.location))}: {error}"
+            else:
+                more += [teacher] if teacher.version not in {t.version for t in own} else []
+        return self.model_copy(update={"teachers": [*own, *more]}), problems
+
+
+def _unique(names: list[str], section: tuple[str, ...], field: str) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             message = f"{name!r} stands more than once; rename one"
-            raise FieldError((section, number, field), message)
+            raise FieldError((*section, number, field), message)
 
 
 def _known(names: list[str], known: set[str], location: tuple[str | int, ...]) -> None:
@@ -220,11 +271,23 @@ def find_project_file(explicit: str | Path | None = None, *, or_sample: bool = F
 
 
 def load_project(path: str | Path | None = None, *, or_sample: bool = False) -> Project:
-    """Read and check the project file, found as `find_project_file` does; raises `ConfigError`."""
+    """Read and check the project file, found as `find_project_file` does; raises `ConfigError`.
+
+    Its teachers are followed by those of the registry.
+    """
     file = find_project_file(path, or_sample=or_sample)
     values, lines = explain.read_yaml(file)
     values = renamed(values, file, lines)
     try:
-        return Project.model_validate({**values, "file": file})
+        project = Project.model_validate({**values, "file": file})
     except ValidationError as error:
         raise explain.explain(error, file, lines, Project) from None
+    whole, problems = project.with_registered()
+    for version, reason in problems.items():
+        _warn(f"Teacher version {version} is left out: {reason}")
+    return whole
+
+
+@cache
+def _warn(message: str) -> None:
+    logger.warning(message)

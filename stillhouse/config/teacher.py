@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from stillhouse.config.base import Section, Slug
+from stillhouse.config.base import FieldError, Section, Slug
 from stillhouse.config.dataset import Encoding, Task
 from stillhouse.config.training import TrainingSettings
 
 
+class AcceptedTerms(Section):
+    """Who accepted the terms of a licence, or of one teacher version, and when; a name alone
+    stands for `terms`."""
+
+    terms: str
+    by: Annotated[str, Field(min_length=1)] | None = None
+    when: date | None = None
+    note: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_a_name(cls, value: Any) -> Any:
+        return {"terms": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _by_whom_and_when(self) -> AcceptedTerms:
+        for given, lacking in (("by", "when"), ("when", "by")):
+            if getattr(self, given) and not getattr(self, lacking):
+                raise FieldError((given,), f"`{lacking}` has to stand beside `{given}`; add it")
+        return self
+
+
 class LicensePolicy(Section):
-    """Licences a teacher may have, by SPDX name; others need their terms accepted by version."""
+    """Licences a teacher may have, by SPDX name; others need their terms accepted, by the name of
+    the licence or of the teacher version.
+
+    The other fields answer the conditions that licences have: who uses what is made (`commercial`,
+    `monthly_users`), and the country of the house, by its ISO 3166 code or as "EU" (`region`).
+    """
 
     allow: list[str] = ["Apache-2.0", "MIT", "BSD-3-Clause"]
-    accepted_terms: list[str] = []
+    accepted_terms: list[AcceptedTerms] = []
+    commercial: bool | None = None
+    monthly_users: Annotated[int, Field(ge=0)] | None = None
+    region: Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")] | None = None
 
 
 class Adaptation(TrainingSettings):

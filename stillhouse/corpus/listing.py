@@ -64,6 +64,8 @@ def why_unread(unread: str, path: str) -> Unparsable:
 
 def encode_path(path: str) -> str:
     r"""A path as text, whatever bytes its names are made of: those that aren't UTF-8 as `\xff`."""
+    if path.isascii() and "\\" not in path:  # nearly all of many
+        return path
     escaped = path.replace("\\", "\\\\")
     return re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", escaped)
 
@@ -83,7 +85,7 @@ class Seen:
     could be asked for."""
 
     source: Source
-    path: Path
+    path: str
     unread: str | None = None
     size: int | None = None
     modified_ns: int | None = None
@@ -115,12 +117,14 @@ def look_through(project: Project) -> Iterator[Seen]:
                 remedy="move the files elsewhere, or name another `data_dir`.",
             )
         if is_folder:
-            yield from _look(source, base, root, data)
+            yield from _look(source, str(base), root, data)
         else:
-            yield from _look_at_file(source, base)
+            yield from _look_at_file(source, str(base))
 
 
-def _look(source: Source, folder: Path, root: Path, data: Path) -> Iterator[Seen]:
+# Paths are strings here: every tick of a sensor looks at every file, and of 100,000 files a Path
+# each would cost more than the disk does.
+def _look(source: Source, folder: str, root: Path, data: Path) -> Iterator[Seen]:
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
@@ -130,13 +134,13 @@ def _look(source: Source, folder: Path, root: Path, data: Path) -> Iterator[Seen
         yield Seen(source, folder, "unreadable_folder")
         return
     for entry in found:
-        path = folder / entry.name
+        path = entry.path
         if entry.name.startswith((".", "~$")):
             yield Seen(source, path, HIDDEN)
         elif entry.is_symlink():
             yield from _look_at_link(source, path, root, data)
         elif entry.is_dir(follow_symlinks=False):
-            if path.resolve() == data:
+            if entry.name == data.name and Path(path).resolve() == data:
                 yield Seen(source, path, DATA_DIRECTORY)
             else:
                 yield from _look(source, path, root, data)
@@ -144,9 +148,9 @@ def _look(source: Source, folder: Path, root: Path, data: Path) -> Iterator[Seen
             yield from _look_at_file(source, path)
 
 
-def _look_at_link(source: Source, path: Path, root: Path, data: Path) -> Iterator[Seen]:
+def _look_at_link(source: Source, path: str, root: Path, data: Path) -> Iterator[Seen]:
     try:
-        target = path.resolve(strict=True)
+        target = Path(path).resolve(strict=True)
     except (OSError, RuntimeError):  # nothing there, or a circle
         yield Seen(source, path, "broken_link")
         return
@@ -160,10 +164,10 @@ def _look_at_link(source: Source, path: Path, root: Path, data: Path) -> Iterato
         yield from _look_at_file(source, path)
 
 
-def _look_at_file(source: Source, path: Path) -> Iterator[Seen]:
+def _look_at_file(source: Source, path: str) -> Iterator[Seen]:
     documents = source.kind == "documents"
     suffixes = SUPPORTED_SUFFIXES if documents else RECORD_SUFFIXES
-    known = path.suffix.lower() in suffixes
+    known = os.path.splitext(path)[1].lower() in suffixes  # noqa: PTH122
     unread = None if known else DOCUMENT_KIND if documents else RECORD_KIND
     try:
         yield _with_numbers(source, path, unread)
@@ -171,9 +175,9 @@ def _look_at_file(source: Source, path: Path) -> Iterator[Seen]:
         return
 
 
-def _with_numbers(source: Source, path: Path, unread: str | None) -> Seen:
+def _with_numbers(source: Source, path: str, unread: str | None) -> Seen:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116
     except FileNotFoundError:
         raise
     except OSError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -48,7 +49,7 @@ def source_schema() -> pa.Schema:
 
 def list_files(project: Project) -> Iterator[tuple[Source, Path]]:
     """Files to read, by source and path; raises `ConfigError` for a path that isn't there."""
-    return ((seen.source, seen.path) for seen in look_through(project) if seen.unread is None)
+    return ((seen.source, Path(seen.path)) for seen in look_through(project) if seen.unread is None)
 
 
 def scan_sources(
@@ -103,11 +104,12 @@ def listing_digest(project: Project) -> str:
     Raises `ConfigError` for a source whose path isn't there.
     """
     total = hashlib.sha256()
+    root = f"{project.root}{os.sep}"
     for seen in look_through(project):
         if seen.has_row:
-            path = encode_path(_relative(seen.path, project.root))
-            numbers = (seen.unread, seen.size, seen.modified_ns)
-            total.update(digest(seen.source.name, path, *numbers).encode())
+            path = encode_path(seen.path.removeprefix(root))
+            said = (seen.source.name, path, seen.unread, seen.size, seen.modified_ns)
+            total.update(f"{said}\n".encode())
     return total.hexdigest()[:20]
 
 
@@ -127,8 +129,8 @@ def _row(project: Project, seen: Seen, position: int) -> Row:
     return {
         "source": seen.source.name,
         "kind": seen.source.kind,
-        "path": encode_path(_relative(seen.path, project.root)),
-        "label": _folder_label(seen.source, seen.path, project.root / seen.source.path),
+        "path": encode_path(seen.path.removeprefix(f"{project.root}{os.sep}")),
+        "label": _folder_label(seen.source, Path(seen.path), project.root / seen.source.path),
         "confidentiality": seen.source.confidentiality,
         "unread": seen.unread,
         "size": seen.size,
@@ -180,10 +182,6 @@ def _facts(table: Path, counted: Counter[str]) -> SourceFilesFacts:
         unread=dict(sorted({**counted, **counts(rows, t=table)}.items())),
         **figures,
     )
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _sha256(path: Path) -> str | None:

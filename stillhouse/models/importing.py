@@ -13,10 +13,10 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stillhouse.errors import UserError
 from stillhouse.models.loading import load_tokenizer
+from stillhouse.models.vetting import find_gguf, require_fitting, require_numbers, vet_folder
 from stillhouse.models.weights import (
     INDEX,
     count_parameters,
@@ -44,8 +44,6 @@ TOKENIZER_FILES = (
 VOLATILE_CONFIG = ("transformers_version", "_name_or_path", "_model_name_or_path")
 
 PIECE_BYTES = 64 * 2**20  # of a copy, between two looks at the clock
-
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,18 @@ def import_teacher(model: str, source: Path, target: Path) -> TeacherInfo:
     The tokenizer always gets a padding token, one other than the end-of-text token where there
     is a choice, so that masking the padding never masks the end.
 
-    Raises `UserError`, before anything is written, for pickled weights, models with code of their
-    own, other models than causal LMs, folders without weights, and files that are missing or cut
-    short.
+    Raises `UserError` as `vet_folder` does, before anything is written, and for weights that are
+    no numbers.
     """
-    gguf = _find_gguf(model, source)
+    gguf = find_gguf(model, source)
     if gguf is None:
         _take_over(model, source, target)
     else:
         from stillhouse.models.gguf import unpack_gguf
 
         unpack_gguf(gguf, target)
+        require_fitting(model, load_tokenizer(target), read_json(target / "config.json"))
+    require_numbers(model, target)
     _ensure_padding(target)
     info = describe(target)
     logger.info("Imported %s: %d parameters", model, info.parameters)
@@ -131,69 +130,9 @@ def tokenizer_fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _find_gguf(model: str, source: Path) -> Path | None:
-    """The one .gguf file of `source`, or None for a folder of safetensors."""
-    if source.is_file():
-        if source.suffix == ".gguf":
-            return source
-        raise UserError(
-            f"teachers[].model: {model}: {source.name} is neither a folder nor a .gguf file",
-            remedy="name the folder that holds config.json and *.safetensors.",
-        )
-    if weight_files(source) and (source / "config.json").exists():
-        return None
-    found = sorted(source.rglob("*.gguf"))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(file.name for file in found)
-        raise UserError(
-            f"teachers[].model: {model}: {source} holds several models ({names})",
-            remedy="name one of the .gguf files.",
-        )
-    if any(file for pattern in PICKLES for file in source.rglob(pattern)):
-        raise UserError(
-            f"teachers[].model: {model}: {source} has pickled weights only, which can run any "
-            "code when they are opened",
-            remedy="take the safetensors of the same model, or convert them on a machine you can "
-            "spare (`save_pretrained` writes safetensors).",
-        )
-    raise UserError(
-        f"teachers[].model: {model}: no weights in {source}",
-        remedy="name a folder with config.json and *.safetensors, or a .gguf file.",
-    )
-
-
-def _refuse_unsafe(model: str, config: dict[str, Any]) -> None:
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES:
-        raise UserError(
-            f"teachers[].model: {model}: config.json asks for Python code of the model's own "
-            "(`auto_map`), which is never run here",
-            remedy="take a model that transformers supports itself.",
-        )
-
-
-def _require_causal(model: str, config: dict[str, Any]) -> None:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    kind = config.get("model_type")
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or config.get("is_encoder_decoder"):
-        raise UserError(
-            f"teachers[].model: {model}: config.json: model_type `{kind}` is not a causal "
-            "language model that transformers knows",
-            remedy="take a decoder-only model (Llama, Qwen, Mistral, SmolLM, ...).",
-        )
-
-
 def _take_over(model: str, source: Path, folder: Path) -> None:
     """Weights copied, the rest written by transformers."""
-    config = _read_config(source / "config.json")
-    _refuse_unsafe(model, config)
-    _require_causal(model, config)
-    require_whole(source)
-    tokenizer = _read_tokenizer(model, source)
+    config, tokenizer = vet_folder(model, source)
     config.pop("auto_map", None)
     write_json(folder / "config.json", config)
     for name in ("generation_config.json", INDEX):
@@ -206,27 +145,6 @@ def _take_over(model: str, source: Path, folder: Path) -> None:
             pass
     require_whole(folder)  # the source may have changed meanwhile
     tokenizer.save_pretrained(folder)
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        config = read_json(file)
-    except ValueError:
-        config = None
-    if not isinstance(config, dict):
-        raise UserError(f"{file}: not JSON, or cut short", remedy="bring the file again.")
-    return config
-
-
-def _read_tokenizer(model: str, source: Path) -> PreTrainedTokenizerBase:
-    try:
-        return load_tokenizer(source)
-    except Exception as error:  # tokenizers raises nothing more special
-        reason = (str(error).splitlines() or [""])[0]
-        raise UserError(
-            f"teachers[].model: {model}: its tokenizer can't be read ({reason})",
-            remedy="bring tokenizer.json and tokenizer_config.json of the model again.",
-        ) from error
 
 
 def _copy(source: Path, target: Path) -> Iterator[None]:

@@ -2,17 +2,32 @@
 
 A student inherits obligations from its teacher, so a licence nobody allowed stops the run. Three
 things have to agree: what the project file declares (`license:`), what the model itself states,
-and the policy (`license_policy`).
+and the policy (`license_policy`). What a licence asks stands in the table `licence_terms.yaml`: the
+policy's answers (commercial use, monthly users, region) are held against it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stillhouse.config.teacher import AcceptedTerms
 from stillhouse.errors import UserError
 from stillhouse.models.gguf import read_metadata
+from stillhouse.models.licence_terms import (
+    VERIFY,
+    Circumstances,
+    by_spelling,
+    failing,
+    openings,
+    parts_of,
+    student_duties,
+    table,
+    unanswered,
+)
+from stillhouse.models.sources import files_of
 from stillhouse.storage.files import read_json
 
 # How model cards, package metadata and licence texts spell what SPDX has a name for, and names
@@ -37,14 +52,12 @@ SPELLINGS = {
     "ccbysa4.0": "CC-BY-SA-4.0",
     "ccbync4.0": "CC-BY-NC-4.0",
     "mozillapublic2.0": "MPL-2.0",
-    "gemma": "gemma",
-    "gemmatermsofuse": "gemma",
 }
 
-# What the opening of a licence's text says, the more particular first.
+# What the opening of a licence's text says, the more particular first; between these two stand the
+# openings of the table.
+LLAMA = (r"llama\s+(\d(?:\.\d)?)\s+community\s+license", r"llama\1")
 TEXTS = (
-    (r"llama\s+(\d(?:\.\d)?)\s+community\s+license", r"llama\1"),
-    (r"gemma\s+terms\s+of\s+use", "gemma"),
     (r"apache\s+license\s+version\s+2\.0", "Apache-2.0"),
     (r"permission is hereby granted, free of charge, to any person", "MIT"),
     (r"redistribution and use in source and binary forms.*neither the name", "BSD-3-Clause"),
@@ -66,13 +79,20 @@ class Statement:
 
 @dataclass(frozen=True)
 class LicenceRecord:
-    """What was decided, and on what grounds; kept with everything the teacher helped to make."""
+    """What was decided, and on what grounds; kept with everything the teacher helped to make.
+
+    `duties` are the student's (see `student_duties`), `accepted` who accepted the terms and when,
+    `unanswered` the fields of the policy that would decide a condition and are not set.
+    """
 
     version: str
     licence: str
     declared: str
     stated: tuple[Statement, ...]
     allowed_by: str
+    duties: tuple[str, ...] = ()
+    accepted: str | None = None
+    unanswered: tuple[str, ...] = ()
 
 
 def normalise(licence: str) -> str:
@@ -85,6 +105,8 @@ def normalise(licence: str) -> str:
     key = _key(licence)
     if key in SPELLINGS:
         return SPELLINGS[key]
+    if known := by_spelling().get(" ".join(licence.lower().split())):
+        return known
     if llama := re.fullmatch(r"(?:meta)?llama(\d(?:\.\d)?)(?:community)?(?:agreement)?", key):
         return f"llama{llama[1]}"
     try:
@@ -105,7 +127,7 @@ def stated_licences(source: Path) -> list[Statement]:
     when none of these speaks does the metadata of the package around them count: it is about the
     package's code. No weights are read.
     """
-    files = [source] if source.is_file() else sorted(f for f in source.rglob("*") if f.is_file())
+    files = files_of(source)
     about_weights = [s for f in files if ".dist-info" not in str(f.parent) for s in _read(f)]
     if about_weights:
         return about_weights
@@ -146,7 +168,7 @@ def _model_card(file: Path) -> str | None:
 def _licence_text(file: Path) -> str | None:
     opening = file.read_text(encoding="utf-8", errors="replace")[:4000].lower()
     opening = " ".join(opening.replace(",", " ,").replace(" ,", ",").split())
-    for pattern, licence in TEXTS:
+    for pattern, licence in (LLAMA, *openings(), *TEXTS):
         if match := re.search(pattern, opening.replace("license, version", "license version")):
             return match.expand(licence)
     return None
@@ -170,17 +192,20 @@ def check_licence(
     stated: list[Statement],
     *,
     allow: list[str],
-    accepted_terms: list[str],
+    accepted_terms: Sequence[AcceptedTerms],
     policy_source: str,
+    circumstances: Circumstances | None = None,
 ) -> LicenceRecord:
     """Let the teacher `version` pass, or raise `LicenceError`.
 
     It passes when what the model states agrees with `declared`, and that is in `allow`, or the
-    licence or this very teacher is in `accepted_terms`. Of alternatives ("A OR B") one has to be
-    allowed, of joint licences ("A AND B") each. A model that states nothing is taken at the
-    project file's word. `policy_source` is the project file, for the message.
+    licence or this very teacher is in `accepted_terms`, and no condition of it fails in these
+    `circumstances`. Terms that forbid to learn from outputs have to be accepted by a person, by
+    name and with a date. Of alternatives ("A OR B") one has to be allowed, of joint licences
+    ("A AND B") each. A model that states nothing is taken at the project file's word.
+    `policy_source` is the project file, for the message.
     """
-    licence = normalise(declared)
+    licence, at = normalise(declared), circumstances or Circumstances()
     for statement in stated:
         if statement.licence != licence:
             raise LicenceError(
@@ -189,20 +214,74 @@ def check_licence(
                 remedy=f"read the model's terms; if they are right, set `license: "
                 f"{statement.licence}`, else take another teacher.",
             )
-    terms = {normalise(term) for term in accepted_terms}
-    allowed = {normalise(name) for name in allow}
-    if _permitted(licence, allowed):
+    rows = [row for name in parts_of(licence) if (row := table().get(name.strip()))]
+    failed = {row.name: why for row in rows if (why := failing(row, at))}
+    answered_for = {row.name for row in rows if row.outputs == "restricted"}
+
+    names = {x.terms for x in accepted_terms}
+    people = {x.terms: x for x in accepted_terms if x.by}
+    by_person = {licence if x == version else normalise(x): who for x, who in people.items()}
+    if licence in by_person:
+        answered_for = set()
+    # Of this very teacher, or of the expression as it stands, all parts are meant.
+    whole = {licence, *(name.strip() for name in parts_of(licence))}
+    alone = {normalise(name) for name in allow}
+    terms = {licence if name == version else normalise(name) for name in names}
+    alone, terms = (x | whole if licence in x else x for x in (alone, terms))
+    closed = failed.keys() | (answered_for - by_person.keys())
+    closed |= {licence} if closed else set()
+    if _permitted(licence, alone - closed - answered_for):
         allowed_by = "license_policy.allow"
-    elif version in accepted_terms or _permitted(licence, terms | allowed):
+    elif _permitted(licence, (alone | terms) - closed):
         allowed_by = "license_policy.accepted_terms"
     else:
-        raise LicenceError(
-            f"{policy_source}: license_policy.allow [{', '.join(sorted(allowed))}] does not have "
-            f"{licence}, the licence of teacher {version}; it was not loaded",
-            remedy=f"take a teacher under one of these; or, once its terms are read and accepted, "
-            f"add `{licence}` to `license_policy.accepted_terms`.",
+        where = f"{policy_source}: license_policy"
+        raise _refused(where, version, licence, sorted(alone - whole), failed, answered_for)
+    accepted = next((x for name, x in by_person.items() if name in whole), None)
+    return LicenceRecord(
+        version,
+        licence,
+        declared,
+        tuple(stated),
+        allowed_by,
+        student_duties(licence),
+        f"{accepted.by}, {accepted.when}" if accepted and allowed_by.endswith("terms") else None,
+        tuple(dict.fromkeys(name for row in rows for name in unanswered(row, at))),
+    )
+
+
+def _refused(
+    where: str,
+    version: str,
+    licence: str,
+    allowed: list[str],
+    failed: dict[str, list[str]],
+    answered_for: set[str],
+) -> LicenceError:
+    sources = "; ".join(table()[name].verify for name in (*failed, *answered_for))
+    if failed:
+        reasons = "; ".join(f"{name}: {why}" for name, why in _flat(failed))
+        return LicenceError(
+            f"{where}: teacher {version} is not allowed: {reasons}",
+            remedy=f"take another teacher, or a licence of its maker's for this use ({sources}).",
         )
-    return LicenceRecord(version, licence, declared, tuple(stated), allowed_by)
+    if answered_for:
+        return LicenceError(
+            f"{where}: {licence}, the terms of teacher {version}, restrict what may learn from "
+            "its outputs; a person has to accept them",
+            remedy=f"let who may decide that read them, and add {{terms: {licence}, by: NAME, "
+            f"when: DATE}} to `license_policy.accepted_terms` ({sources}).",
+        )
+    return LicenceError(
+        f"{where}.allow [{', '.join(allowed)}] does not have "
+        f"{licence}, the licence of teacher {version}; it was not loaded",
+        remedy=f"take a teacher under one of these; or, once its terms are read and accepted, "
+        f"add `{licence}` to `license_policy.accepted_terms` ({VERIFY}).",
+    )
+
+
+def _flat(failed: dict[str, list[str]]) -> list[tuple[str, str]]:
+    return [(name, reason) for name, reasons in failed.items() for reason in reasons]
 
 
 def _permitted(licence: str, names: set[str]) -> bool:

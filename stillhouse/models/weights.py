@@ -22,6 +22,22 @@ MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 PACKED = ".weight_packed"
 HELPERS = (".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx")
 
+# Types of floating-point numbers: as which integers they are read, and which bits of one are all
+# set where it is infinite or no number.
+NO_NUMBERS = {
+    "F64": ("<u8", 0x7FF0_0000_0000_0000),
+    "F32": ("<u4", 0x7F80_0000),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+    "F8_E5M2": ("u1", 0x7C),
+    "F8_E4M3": ("u1", 0x7F),
+}
+PIECE_BYTES = 16 * 2**20  # read at once; whole numbers of any type
+
+
+class IncompleteError(UserError):
+    """A file of a model is missing or cut short: it may still be on its way."""
+
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files that hold the model of a Hugging Face folder, in order.
@@ -40,26 +56,46 @@ def require_whole(folder: Path) -> None:
     expected = _weight_map(folder) if (folder / INDEX).exists() else {}
     for file in weight_files(folder):
         if not file.exists():
-            raise UserError(
+            raise IncompleteError(
                 f"{file}: missing, though {INDEX} names it", remedy="bring the model again."
             )
         headers = tensor_headers(file)
         data = max((h["data_offsets"][1] for h in headers.values()), default=0)
         if file.stat().st_size != _data_start(file) + data:
-            raise UserError(f"{file}: cut short", remedy="bring the file again.")
+            raise IncompleteError(f"{file}: cut short", remedy="bring the file again.")
         absent = [n for n, name in expected.items() if name == file.name and n not in headers]
         if absent:
-            raise UserError(
+            raise IncompleteError(
                 f"{file}: has no {absent[0]}, though {INDEX} says so",
                 remedy="bring the model again: its files are not of one make.",
             )
+
+
+def no_number(file: Path) -> str | None:
+    """The first tensor of a safetensors file that has an infinite value or no number; reads all."""
+    import numpy as np
+
+    start = _data_start(file)
+    with file.open("rb") as stream:
+        for name, header in tensor_headers(file).items():
+            if header["dtype"] not in NO_NUMBERS:
+                continue
+            kind, bits = NO_NUMBERS[header["dtype"]]
+            first, last = header["data_offsets"]
+            stream.seek(start + first)
+            for at in range(first, last, PIECE_BYTES):
+                values = np.frombuffer(stream.read(min(PIECE_BYTES, last - at)), dtype=kind)
+                mask = values.dtype.type(bits)
+                if ((values & mask) == mask).any():
+                    return name
+    return None
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
     try:
         found: dict[str, str] = read_json(folder / INDEX)["weight_map"]
     except (ValueError, LookupError, TypeError):
-        raise UserError(
+        raise IncompleteError(
             f"{folder / INDEX}: not an index of weights, or cut short",
             remedy="bring the file again.",
         ) from None
@@ -78,7 +114,7 @@ def tensor_headers(file: Path) -> dict[str, dict[str, Any]]:
     try:
         found: dict[str, dict[str, Any]] = json.loads(header)
     except ValueError:
-        raise UserError(
+        raise IncompleteError(
             f"{file}: not a safetensors file, or cut short", remedy="bring the file again."
         ) from None
     found.pop("__metadata__", None)

@@ -15,7 +15,7 @@ from typing import Any
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import CALIBRATION
 from stillhouse.facts import ReleaseFacts, ReleaseGateFacts
-from stillhouse.release.duties import duties_of
+from stillhouse.models.licence_terms import student_duties
 from stillhouse.release.gates import gates_of, missed, not_measured
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.state import Artefact, State
@@ -63,7 +63,7 @@ def dossier(state: State, version: str, student: str) -> dict[str, Any]:
             "teacher": licence,
             "allowed_by": teacher.facts["license_allowed_by"],
             "stated": teacher.facts["license_stated"],
-            "duties": list(duties_of(licence)),
+            "duties": list(student_duties(licence)),
         },
         "dataset": {
             "digest": trained.dataset,

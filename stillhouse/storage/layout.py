@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,12 @@ class Layout:
     """Paths below the data directory `root`; nothing here creates them."""
 
     root: Path
+
+    # What `teacher(version)` holds of ours; a model that a mirror put there lies beside it.
+    TEACHER_PARTS: ClassVar = (
+        *("model", "adapted", "answers", "soft_labels", "predictions"),
+        "source.json",
+    )
 
     @property
     def tables(self) -> Path:
@@ -44,6 +51,14 @@ class Layout:
 
     def teacher(self, version: str) -> Path:
         return self.root / "teachers" / version
+
+    def teacher_source(self, version: str) -> Path:
+        """Digests of the files that a teacher version came in."""
+        return self.teacher(version) / "source.json"
+
+    def registered(self, version: str) -> Path:
+        """What the registry found out of a version, and what a person set of it."""
+        return self.root / "teachers" / f"{version}.yaml"
 
     def teacher_weights(self, version: str) -> Path:
         return self.teacher(version) / "model"
@@ -136,6 +151,11 @@ class Layout:
     def channel(self, student: str, channel: str) -> Path:
         """What a server reads: a link to a release."""
         return self.root / "channels" / student / channel
+
+    @property
+    def alerts(self) -> Path:
+        """Runs that failed or were overdue, where `automation.alerts.log` is on: a line each."""
+        return self.root / "alerts.jsonl"
 
     @property
     def dagster_home(self) -> Path:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from stillhouse.definitions import build_defs
+from stillhouse.sensors.source_files import PATIENCE_SECONDS
 
 SmallProject = Callable[..., Path]
 
 
 def tick(defs: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None):  # type: ignore[no-untyped-def]
     sensor = defs.resolve_sensor_def("new_source_files")
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, definitions=defs, sensor_name=sensor.name
+    )
     return sensor.evaluate_tick(context)
 
 
@@ -36,12 +42,75 @@ def test_a_new_a_changed_and_a_removed_file_each_ask_for_one_run(
             added.unlink,
         ):
             change()
-            found = tick(defs, instance, cursor)
+            arriving = tick(defs, instance, cursor)
+            assert arriving.run_requests == [] and "waiting" in arriving.skip_message
+            found = tick(defs, instance, arriving.cursor)
             (request,) = found.run_requests
             keys.add(request.run_key)
             cursor = found.cursor
             assert tick(defs, instance, cursor).run_requests == []
         assert len(keys) == 3
+
+
+def test_a_thousand_files_that_arrive_over_several_ticks_make_one_run(
+    small_project: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = small_project(tickets=5)
+    defs = build_defs(file)
+    asked = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor = tick(defs, instance, None).cursor
+        for tenth in range(10):
+            for n in range(100):
+                (file.parent / "wiki" / "billing" / f"{tenth}-{n}.md").write_text(f"# {n}")
+            found = tick(defs, instance, cursor)
+            asked += found.run_requests
+            cursor = found.cursor
+        assert asked == []
+        for _ in range(3):
+            found = tick(defs, instance, cursor)
+            asked += found.run_requests
+            cursor = found.cursor
+        assert len(asked) == 1
+        # What never stops arriving is ingested all the same.
+        (file.parent / "wiki" / "billing" / "a.md").write_text("# more")
+        cursor = tick(defs, instance, cursor).cursor
+        (file.parent / "wiki" / "billing" / "b.md").write_text("# and more")
+        monkeypatch.setattr("time.time", lambda clock=time.time: clock() + PATIENCE_SECONDS)
+        found = tick(defs, instance, cursor)
+        assert len(found.run_requests) == 1
+
+
+def test_no_second_run_is_asked_for_while_the_first_is_under_way(
+    small_project: SmallProject,
+) -> None:
+    file = small_project(tickets=5)
+    defs = build_defs(file)
+    with dg.instance_for_test() as instance:
+        cursor = tick(defs, instance, None).cursor
+        run = dg.DagsterRun(
+            "ingest",
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"dagster/sensor_name": "new_source_files"},
+        )
+        instance.add_run(run)
+        (file.parent / "wiki" / "billing" / "new.md").write_text("# Refunds")
+        cursor = tick(defs, instance, cursor).cursor
+        waiting = tick(defs, instance, cursor)
+        assert waiting.run_requests == [] and "under way" in waiting.skip_message
+        instance.report_run_failed(run)
+        assert len(tick(defs, instance, waiting.cursor).run_requests) == 1
+
+
+def test_a_cursor_of_an_earlier_release_asks_for_nothing_that_was_done(
+    small_project: SmallProject,
+) -> None:
+    file = small_project(tickets=5)
+    defs = build_defs(file)
+    with dg.DagsterInstance.ephemeral() as instance:
+        bare = json.loads(tick(defs, instance, None).cursor)["handled"]
+        found = tick(defs, instance, bare)
+        assert found.run_requests == [] and "no source file changed" in found.skip_message
 
 
 def test_a_missing_source_folder_skips_the_tick_with_the_reason(

@@ -48,6 +48,20 @@ def test_a_minimal_file_is_complete(write: Callable[[str], Path]) -> None:
         (", license: MIT", "", 7, "teachers[0].license", "required"),
         ("name: router", "name: router, init: {layers: 0}", 9, "students[0].init.layers", "0"),
         (", fields: {text: body, label: queue}", "", 3, "sources[0]", "fields"),
+        (
+            "tasks:\n",
+            "automation: {schedules: [{name: s, cron: daily}]}\ntasks:\n",
+            4,
+            "automation.schedules[0].cron",
+            "minute, hour, day",
+        ),
+        (
+            "tasks:\n",
+            "automation: {schedules: [{name: s, cron: '0 2 * * *', time_zone: Lyon}]}\ntasks:\n",
+            4,
+            "automation.schedules[0].time_zone",
+            "Europe/Berlin",
+        ),
     ],
 )
 def test_errors_name_file_line_field_and_remedy(

@@ -24,10 +24,12 @@ from stillhouse.dataset.review.filled_in import (
 from stillhouse.dataset.review.strata import ANSWER, GOLD
 
 HEADER = "reviewer,pair_id,verdict,correction,comment\n"
-PAIRS = {name: Reviewed("gist", "It rained.") for name in ("p1", "p2", "p3", "p4")}
+PAIRS = {
+    name: Reviewed("gist", "It rained all day.", "It rained.") for name in ("p1", "p2", "p3", "p4")
+}
 
 
-def corrected(task: str, said: str) -> tuple[str, str | None]:
+def corrected(pair: Reviewed, said: str) -> tuple[str, str | None]:
     if said == "?":
         raise ValueError("no answer")
     return said, None

@@ -180,6 +180,27 @@ def test_what_reviewers_say_is_what_is_learned_from(reviewing: Reviewing) -> Non
     assert reviewing.split() == before
 
 
+def test_what_reviewers_write_is_masked_but_for_what_the_masked_text_says(
+    reviewing: Reviewing,
+) -> None:
+    pairs = [*(ticket(n) for n in range(60)), *(order(n) for n in range(40))]
+    pairs[60]["input"] = "2 valves for jonas.weber@example.org, says Person-kuvora"
+    ids = reviewing.pairs(pairs)
+    written = [
+        '"{""item"": ""valve of Person-kuvora, jonas.weber@example.org"", ""count"": 2}"',
+        '"{""item"": ""valve for marta.kowalczyk@example.org"", ""count"": 7}"',
+    ]
+    reviewing.fill_in("a.csv", *(f"ada,{ids[60 + i]},correct,{w}," for i, w in enumerate(written)))
+    found = reviewing.draw()
+    assert (found.unusable, found.decided) == (0, 2)
+
+    answers = {row["response"] for row in reviewing.split().values() if row["reviewed"]}
+    assert '{"item":"valve of Person-kuvora, jonas.weber@example.org","count":2}' in answers
+    (masked,) = (answer for answer in answers if '"count":7' in answer)
+    assert "kowalczyk" not in masked
+    assert "Email-" in masked
+
+
 def test_a_correction_into_a_pair_that_there_is_leaves_one(reviewing: Reviewing) -> None:
     pairs = [*(ticket(n) for n in range(60)), *(order(n) for n in range(30))]
     twin = ticket(0, "quality", doc_id="d0")

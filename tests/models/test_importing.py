@@ -245,6 +245,47 @@ def test_a_damaged_source_is_said_before_anything_is_imported(
     assert not list(target.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(torch.bfloat16, float("nan")), (torch.float16, float("-inf"))]
+)
+def test_weights_that_are_no_numbers_are_refused(
+    source: Path, target: Path, dtype: torch.dtype, value: float
+) -> None:
+    weights = {k: v.to(dtype) for k, v in load_file(source / "model.safetensors").items()}
+    name = "model.layers.2.mlp.up_proj.weight"
+    weights[name][-1, -1] = value
+    save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=f"{name} has weights that are infinite or no numbers"):
+        import_teacher("mine", source, target)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"vocab_size": 200}, "numbers tokens up to 255, and the embedding has 200 rows"),
+        ({"eos_token_id": [2, 128001]}, "names token 128001"),
+        ({"vocab_size": 151_936}, "knows 258 tokens, and the embedding has 151936 rows"),
+    ],
+)
+def test_a_tokenizer_of_another_model_is_refused(
+    source: Path, target: Path, change: dict, reason: str
+) -> None:
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(UserError, match=reason):
+        import_teacher("mine", source, target)
+    assert not list(target.iterdir())
+
+
+def test_special_tokens_beyond_the_embedding_are_no_other_models(
+    source: Path, target: Path
+) -> None:
+    config = json.loads((source / "config.json").read_text())
+    change = {"vocab_size": 256, "bos_token_id": None, "eos_token_id": None}
+    (source / "config.json").write_text(json.dumps(config | change))
+    import_teacher("mine", source, target)
+
+
 @pytest.mark.parametrize("half_copied", ["shard", "cut shard", "index", "tensor"])
 def test_half_copied_shards_are_said_before_anything_is_imported(
     tmp_path: Path, target: Path, half_copied: str

@@ -1,11 +1,13 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillhouse.config.teacher import AcceptedTerms
 from stillhouse.models.licence import (
     LicenceError,
     LicenceRecord,
@@ -14,6 +16,7 @@ from stillhouse.models.licence import (
     normalise,
     stated_licences,
 )
+from stillhouse.models.licence_terms import Circumstances
 
 APACHE_TEXT = """
                                  Apache License
@@ -34,15 +37,17 @@ def check(
     declared: str,
     *stated: str,
     allow: tuple[str, ...] = ("Apache-2.0", "MIT"),
-    accepted: tuple[str, ...] = (),
+    accepted: tuple[Any, ...] = (),
+    **circumstances: Any,
 ) -> LicenceRecord:
     return check_licence(
         "small-1",
         declared,
         [Statement(normalise(s), "README.md") for s in stated],
         allow=list(allow),
-        accepted_terms=list(accepted),
+        accepted_terms=[AcceptedTerms.model_validate(x) for x in accepted],
         policy_source="stillhouse.yaml",
+        circumstances=Circumstances(**circumstances),
     )
 
 

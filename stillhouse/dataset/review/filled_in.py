@@ -33,6 +33,7 @@ _WORDS = {"accepted": ACCEPT, "rejected": REJECT, "corrected": CORRECT}
 # taken away when it is read (OWASP, "CSV injection"). The page does the same.
 GUARDED = re.compile(r"[\s']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 LARGEST_CELL = 1 << 20  # characters
+NOTHING_SAID = "none"
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """The pair as it was reviewed: its task, and what it answers."""
+    """The pair as it was reviewed: its task, its masked text, and what it answers."""
 
     task: str
-    response: str
+    input: str = field(repr=False)
+    response: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def reviews_digest(folder: Path, kind: str) -> str:
         if _is_of(row, kind)
     ]
     wrong = [[problem.field, problem.what] for problem in problems if kind == GOLD]
-    return digest(sorted(said), sorted(wrong)) if said or wrong else "none"
+    return digest(sorted(said), sorted(wrong)) if said or wrong else NOTHING_SAID
 
 
 def _is_of(row: Row, kind: str) -> bool:
@@ -210,9 +212,8 @@ def _row(name: str, line: int, given: Mapping[str, str]) -> Row | Problem | None
     return row
 
 
-Corrected = Callable[[str, str], tuple[str, str | None]]
-"""Response and label of a correction, from the task's name and what was written; raises
-`ValueError`."""
+Corrected = Callable[[Reviewed, str], tuple[str, str | None]]
+"""Response and label of a correction, from the pair and what was written; raises `ValueError`."""
 
 
 def settle(
@@ -261,7 +262,7 @@ def settle(
 def _decided(row: Row, pair: Reviewed, corrected: Corrected) -> Decision:
     if row.verdict != CORRECT:
         return Decision(row.verdict)
-    response, label = corrected(pair.task, row.correction)
+    response, label = corrected(pair, row.correction)
     # Who writes what stood there already has accepted it.
     return Decision(ACCEPT) if response == pair.response else Decision(CORRECT, response, label)
 

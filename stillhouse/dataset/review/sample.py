@@ -29,6 +29,7 @@ from stillhouse.dataset.review.filled_in import (
     read_reviews,
     settle,
 )
+from stillhouse.dataset.review.masked import CorrectionMasker
 from stillhouse.dataset.review.page import render_page
 from stillhouse.dataset.review.strata import GOLD, STRATA, draw
 from stillhouse.facts import ReviewFacts, ReviewSampleFacts
@@ -112,13 +113,19 @@ def settled_reviews(
     ids = {row.pair_id.rpartition("-")[2] for row in rows}
     tasks = {task.name: task for task in project.tasks}
     known = {
-        row["pair_id"]: Reviewed(row["task"], row["response"])
-        for row in _these(population, ids, "task, response")
+        row["pair_id"]: Reviewed(row["task"], row["input"], row["response"])
+        for row in _these(population, ids, "task, input, response")
         if row["task"] in tasks
     }
 
-    def corrected(task: str, said: str) -> tuple[str, str | None]:
-        return kind_of(tasks[task]).corrected(tasks[task], said, population.classes.get(task, ()))
+    masker = CorrectionMasker(project, layout)
+
+    def corrected(pair: Reviewed, said: str) -> tuple[str, str | None]:
+        task, classes = tasks[pair.task], population.classes.get(pair.task, ())
+        response, label = kind_of(task).corrected(task, said, classes)
+        if label is not None:  # one of a list, not words of the reviewer's own
+            return response, label
+        return kind_of(task).corrected(task, masker.mask(said, pair.input), classes)
 
     settled = settle(rows, known, population.kind, corrected)
     return settled, [*unread, *settled.problems]
