@@ -13,9 +13,9 @@ from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import digest, write_json
 from tests.history.test_comparison import SAME, report
-from tests.release.conftest import change, reopened, retrain, state
+from tests.release.conftest import change, finished, reopened, state
 
-__all__ = ["retrain", "state"]
+__all__ = ["finished", "state"]
 
 COMPARISON = Artefact(STEPS["version_comparison"])
 

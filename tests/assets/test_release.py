@@ -12,9 +12,9 @@ from stillhouse.release.channels import pointed
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
-from tests.release.conftest import measured, reopened, retrain, state
+from tests.release.conftest import finished, measured, reopened, state
 
-__all__ = ["retrain", "state"]
+__all__ = ["finished", "state"]
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from stillhouse.release.channels import pointed
 from stillhouse.release.dossier import dossier
 from stillhouse.release.promote import propose
 from stillhouse.state import State
-from tests.release.conftest import measured, reopened, retrain, state
+from tests.release.conftest import finished, measured, reopened, state
 
-__all__ = ["retrain", "state"]
+__all__ = ["finished", "state"]
 
 
 def ask(state: State, *arguments: str) -> Result:

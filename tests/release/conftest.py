@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,16 +92,24 @@ def reopened(root: Path) -> State:
     return State(load_project(root), outside=dict.fromkeys(OUTSIDE, _unchanged))
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> State:
-    (tmp_path / "stillhouse.yaml").write_text(PROJECT)
-    state = make_all(reopened(tmp_path))
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose students of both teachers are made; not to be written."""
+    root = tmp_path_factory.mktemp("finished")
+    (root / "stillhouse.yaml").write_text(PROJECT)
+    state = make_all(reopened(root))
     ingested(state)
     for version in ("t-1", "t-2"):
         train(state, version, f"weights of {version}")
         measured(state, version)
         current(state, version)
-    return state
+    return root
+
+
+@pytest.fixture
+def state(finished: Path, tmp_path: Path) -> State:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return reopened(tmp_path)
 
 
 def _unchanged(*_: Any) -> str:
