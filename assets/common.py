@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +46,16 @@ def asset_key(step: Step, student: str | None = None) -> dg.AssetKey:
 
 
 def asset_of(
-    name: str, student: Student | None = None, *, checks: Mapping[str, str] | None = None
+    name: str,
+    student: Student | None = None,
+    *,
+    checks: Mapping[str, str] | None = None,
+    students: Sequence[Student] = (),
 ) -> AssetDecorator:
     """`dg.asset` with all that the step's row says: deps, partitions, group, code version ...
 
-    `checks` are those that its function reports itself, with their descriptions.
+    `checks` are those that its function reports itself, with their descriptions; `students` all
+    those of the project, for a step that gathers what was made of them.
     """
     step, owner = STEPS[name], student.name if student else None
     key, partitions = asset_key(step, owner), None if step.scope == "project" else teacher_versions
@@ -66,7 +71,8 @@ def asset_of(
         deps=[
             asset_key(STEPS[read], owner if STEPS[read].scope == "student" else None)
             for read in step.reads
-        ],
+        ]
+        + [asset_key(STEPS[read], s.name) for read in step.gathers for s in students],
         check_specs=[
             dg.AssetCheckSpec(
                 check,

@@ -23,7 +23,10 @@ Shown = dict[str, Any]
 
 PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
-HIDDEN = {"digest", "digests", "history", "headers", "figures", "gates", "scores"}
+HIDDEN = {
+    *("digest", "digests", "history", "headers", "figures", "gates", "scores"),
+    *("manifest", "held_by", "grown", "remedies"),
+}
 
 
 def describe(
@@ -154,6 +157,42 @@ def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
     }
 
 
+def _comparison(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.history.shown import leaderboard, plot_of, said, slices_of, table_of
+    from stillhouse.storage.tables import read_table
+
+    rows = read_table(state.layout.table(artefact.step.name)).to_pylist()
+    gates = {}
+    for report, record in state.gathered("evaluation_report"):
+        missed = [gate["name"] for gate in record.facts["gates"] if not gate["passed"]]
+        kept = len(record.facts["gates"]) - len(missed)
+        gates[str(report.student), str(report.version)] = (kept, missed)
+    found = {
+        "grown_gaps": said(facts.remedies) or "none",
+        "plot": plot_of(rows),
+        "versions_compared": table_of(rows),
+        "leaderboard": leaderboard(rows, gates),
+        "fallen_most": slices_of(rows),
+    }
+    return {name: dg.MetadataValue.md(text) for name, text in found.items() if text}
+
+
+def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.release.card import gates_table
+    from stillhouse.report.assemble import PAGE
+
+    root = state.layout.root
+    held = facts.held_by
+    shown = {
+        "verdict": f"released as {facts.release}" if facts.release else f"held: {', '.join(held)}",
+        "gates": dg.MetadataValue.md(gates_table(facts.gates)),
+        "report": dg.MetadataValue.path(_relative(state.folder(artefact).parent / PAGE, state)),
+    }
+    if facts.manifest:
+        shown["manifest"] = dg.MetadataValue.path(_relative(root / facts.manifest, state))
+    return shown
+
+
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "masked_documents": _masked,
     "pii_quality": _quality,
@@ -165,4 +204,6 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "adapted_teacher": _trained,
     "checkpoint": _trained,
     "evaluation_report": _report,
+    "release": _release,
+    "version_comparison": _comparison,
 }

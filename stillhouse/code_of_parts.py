@@ -51,6 +51,8 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "quantization": (1, ("quantize",)),
     "evaluation": (4, ("evaluate", "metrics")),
     "report": (3, ("report",)),
+    "release": (1, ("release",)),
+    "history": (1, ("history",)),
 }
 
 

@@ -27,6 +27,8 @@ warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.Prev
 from stillhouse.assets import confidentiality, corpus, dataset, teacher  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
+from stillhouse.assets.history import build_comparison_asset  # noqa: E402
+from stillhouse.assets.release import build_release_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
@@ -52,9 +54,11 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
         *(a for s in project.students for a in build_report_asset(s)),
+        *(a for s in project.students for a in build_release_asset(s)),
+        *build_comparison_asset(project.students),
     ]
     ingestion = dg.AssetSelection.assets(
-        *(asset_key(step) for step in STEPS.values() if step.scope == "project")
+        *(asset_key(s) for s in STEPS.values() if s.scope == "project" and not s.gathers)
     )
     ingest = dg.define_asset_job(
         "ingest", selection=ingestion, description="From source files to splits."

@@ -172,6 +172,13 @@ def evaluation(at: Where) -> dict[str, Any]:
     }
 
 
+def release(at: Where) -> dict[str, Any]:
+    """Limits that the report knows nothing of."""
+    limits = ("train_up_to", "min_recall", "max_unique", "max_below_5")
+    found = {**only(at.project.privacy, *limits), **only(at.project.gates, "max_reject_rate")}
+    return {**found, "require": sorted(at.project.release.require)}
+
+
 def temperatures(project: Project) -> list[float]:
     """The students' temperatures: what the soft labels have to serve."""
     return sorted({s.distillation.temperature for s in project.students})

@@ -17,6 +17,7 @@ from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.shapes import Where
 from stillhouse.steps import STEPS, Step
+from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive
 from stillhouse.storage.provenance import (
@@ -83,7 +84,7 @@ class State:
     def artefacts(self, versions: list[str] | None = None) -> Iterator[Artefact]:
         """Every artefact of the project (of these teacher versions), inputs before outputs."""
         for step in STEPS.values():
-            if step.scope == "project":
+            if step.scope == "project" and not step.gathers:
                 yield Artefact(step)
         for version in versions or [t.version for t in self.project.teachers]:
             for step in STEPS.values():
@@ -93,6 +94,19 @@ class State:
                 for step in STEPS.values():
                     if step.scope == "student":
                         yield Artefact(step, version, student.name)
+        yield from (Artefact(step) for step in STEPS.values() if step.gathers)
+
+    def gathered(self, name: str) -> list[tuple[Artefact, Provenance]]:
+        """What a step of students has made, of all students and teacher versions there are: also of
+        those that the project file no longer has, which come first."""
+        versions = [teacher.version for teacher in self.project.teachers]
+        found = []
+        for folder in self.layout.student("x", "y").parents[2].glob("[!.]*/[!.]*/"):
+            artefact = Artefact(STEPS[name], folder.name, folder.parent.name)
+            if (record := self.record(artefact)) is not None:
+                place = versions.index(folder.name) if folder.name in versions else -1
+                found.append((folder.parent.name, place, folder.name, artefact, record))
+        return [(artefact, record) for *_, artefact, record in sorted(found, key=lambda x: x[:3])]
 
     def where(self, artefact: Artefact) -> Where:
         return Where(self.project, artefact.version, artefact.student)
@@ -147,6 +161,9 @@ class State:
         for upstream in self.upstream(artefact):
             counted = step.reads[upstream.step.name](self.facts(upstream), where)
             inputs |= {f"{upstream.step.name}{part}": found for part, found in counted.items()}
+        for name in step.gathers:
+            all_there = [(str(a), record.facts["digest"]) for a, record in self.gathered(name)]
+            inputs[name] = digest(all_there)
         return Recipe(
             inputs, step.settings(where), step.versions, library_versions(step.libraries(where))
         )

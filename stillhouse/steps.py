@@ -24,34 +24,17 @@ from stillhouse.code_of_parts import (
     code_version,
 )
 from stillhouse.config.base import settings_of
+from stillhouse.counted import at_temperature as _at_temperature
+from stillhouse.counted import content as _content
+from stillhouse.counted import figures as _figures
+from stillhouse.counted import gate as _gate
+from stillhouse.counted import reviewed as _reviewed
+from stillhouse.counted import splits as _splits
+from stillhouse.counted import unread as _unread
 from stillhouse.shapes import Where
 from stillhouse.storage.layout import Layout
 
 Scope = Literal["project", "teacher", "student"]
-
-
-def _content(found: Any, _: Where) -> dict[str, str]:
-    return {"": found.digest}
-
-
-def _gate(*_: Any) -> dict[str, str]:
-    """Nothing of it counts: it comes first, so that its check can stop what follows."""
-    return {}
-
-
-def _splits(*names: str) -> Callable[[Any, Where], dict[str, str]]:
-    """Only these splits: a new test pair leaves what was trained on the others as it is."""
-
-    def parts(found: facts.DatasetSplitsFacts, _: Where) -> dict[str, str]:
-        return {f".{name}": found.digests[name] for name in names}
-
-    return parts
-
-
-def _at_temperature(found: facts.SoftLabelsFacts, where: Where) -> dict[str, str]:
-    """What this student decodes: another student's temperature is none of its business."""
-    temperature = str(where.student.distillation.temperature)
-    return {"": found.digests.get(temperature, "not kept for this temperature yet")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +44,8 @@ class Step:
     `reads` names the steps that this one reads, and what of their facts counts; `settings` are
     the settings that shape its result; `libraries` those whose upgrade makes it anew. `folder` is
     where its artefact and its record lie, which is `replaced` whole or changed in place. `heavy`
-    steps run a model: they take turns. `outside` are inputs that no step makes.
+    steps run a model: they take turns. `outside` are inputs that no step makes. Of the steps that
+    it `gathers`, one reads whatever there is, of all students and teacher versions.
     """
 
     name: str
@@ -78,6 +62,7 @@ class Step:
     unfinished: Callable[[Any], str | None] = lambda _: None
     replaced: bool = False
     heavy: bool = False
+    gathers: tuple[str, ...] = ()
 
     @property
     def versions(self) -> dict[str, int]:
@@ -102,12 +87,6 @@ def _of_student(below: str) -> Callable[[Layout, Where], Path]:
 
 def _none(_: Where) -> dict[str, Any]:
     return {}
-
-
-def _unread(found: facts.ParsedDocumentsFacts) -> str | None:
-    """A read error may pass: a share that hung, a file that was being written."""
-    files = found.quarantined_by_category.get("unreadable")
-    return f"{files} files could not be read and are tried again" if files else None
 
 
 _ROWS = (
@@ -290,6 +269,27 @@ _ROWS = (
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
         folder=_of_student(""), heavy=True,
+    ),
+    Step(
+        "release", "release", "student",
+        reads={
+            **dict.fromkeys(("teacher_model", "adapted_teacher", "checkpoint"), _content),
+            **dict.fromkeys(("quantized_model", "evaluation_report"), _content),
+            "document_confidentiality": _content,
+            **dict.fromkeys(("pii_quality", "reidentification_risk"), _figures),
+            **dict.fromkeys(("review_sample", "teacher_answers"), _reviewed),
+        },
+        settings=shapes.release,
+        facts=facts.ReleaseFacts,
+        code=("release",), kinds=("python",), folder=_of_student("release"), replaced=True,
+        unfinished=lambda found: found.stale and "its student was stale when it was looked at",
+    ),
+    Step(
+        "version_comparison", "monitoring", "project",
+        reads={}, gathers=("evaluation_report",),
+        settings=_none,
+        facts=facts.VersionComparisonFacts,
+        code=("history",), kinds=("python", "parquet"), folder=_table("version_comparison"),
     ),
 )  # fmt: skip
 

@@ -19,7 +19,13 @@ def table_of_steps() -> str:
     lines = ["| step | one for each | reads | code that shapes it |", "| --- | --- | --- | --- |"]
     scopes = {"project": "project", "teacher": "teacher version", "student": "student and version"}
     for step in STEPS.values():
-        reads = ", ".join([*step.reads, *(f"({name})" for name in step.outside)])
+        reads = ", ".join(
+            [
+                *step.reads,
+                *(f"every {name}" for name in step.gathers),
+                *(f"({name})" for name in step.outside),
+            ]
+        )
         cells = (f"`{step.name}`", scopes[step.scope], reads, ", ".join(step.code))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -55,4 +55,6 @@ def _print_learned(found: Found) -> None:
     typer.echo("Learned from them, and to be distilled again:")
     for learned in found.learned:
         of = f", {learned.alike} of them from near-duplicates that stay" if learned.alike else ""
-        typer.echo(f"  {learned.student} [{learned.version}]: {learned.pairs} pairs{of}")
+        typer.echo(f"  {learned}: {learned.pairs} pairs{of}")
+    if any(learned.release for learned in found.learned):
+        typer.echo("Release the new student, then `stillhouse releases remove` the old ones.")

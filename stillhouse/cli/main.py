@@ -18,7 +18,7 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, pii, teachers  # noqa: E402
+from stillhouse.cli import corpus, pii, releasing, teachers  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -34,6 +34,9 @@ app = typer.Typer(
 app.add_typer(teachers.app, name="teachers")
 app.add_typer(pii.app, name="pii")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(releasing.app, name="releases")
+app.command()(releasing.release)
+app.command()(releasing.rollback)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from stillhouse.config.corpus import (
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.registry import RegisteredTeacher, registered
 from stillhouse.config.renamed import renamed
-from stillhouse.config.student import Gates, Student
+from stillhouse.config.student import Gates, Release, Student
 from stillhouse.config.teacher import LicensePolicy, SoftLabels, Teacher
 from stillhouse.errors import UserError
 
@@ -64,6 +64,7 @@ class Project(Section):
     soft_labels: SoftLabels = SoftLabels()
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
+    release: Release = Release()
     caches: Caches = Caches()
     automation: Automation = Automation()
 

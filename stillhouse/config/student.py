@@ -79,3 +79,26 @@ class Gates(Section):
         own = getattr(self.tasks[task], name) if task in self.tasks else None
         found: float = getattr(self, name) if own is None else own
         return found
+
+
+Measurable = Literal[
+    "student_within_gate",
+    "quantized_within_gate",
+    "calibrated",
+    "beats_baseline",
+    "pii_quality",
+    "reidentification_unique",
+    "reidentification_below_5",
+    "confidentiality",
+    "reject_rate",
+    "answers_reject_rate",
+    "leak_audit",
+    "latency",
+]
+
+
+class Release(Section):
+    """What has to be measured, and proven, before a student is released: a gate that is not named
+    here holds nothing back as long as nobody measured it."""
+
+    require: list[Measurable] = []

@@ -22,6 +22,8 @@ from stillhouse.corpus.parsed import forget_listed
 from stillhouse.dataset.lineage import LEARNED_FROM
 from stillhouse.erasure.sweep import clear_tables, sweep
 from stillhouse.errors import UserError
+from stillhouse.release.channels import channels_of
+from stillhouse.release.published import releases_of, students_with_releases
 from stillhouse.storage.files import atomic_file
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.log import append_line, user_name
@@ -36,12 +38,21 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Learned:
     """A student that learned from so many pairs of what is forgotten; `alike` of them from a
-    near-duplicate, which stays."""
+    near-duplicate, which stays. `release` is the id of one that was released, and `channels` lead
+    to it."""
 
     student: str
     version: str
     pairs: int
     alike: int
+    release: str | None = None
+    channels: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.release is None:
+            return f"{self.student} [{self.version}]"
+        led = f" ({', '.join(self.channels)})" if self.channels else ""
+        return f"{self.student}, release {self.release}{led}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ def forget(layout: Layout, found: Found, asked: str) -> Iterator[str]:
                 "user": user_name(),
                 "asked": open_list(layout).sealed(asked)[:16],
                 "documents": found.documents,
-                "learned": [f"{s.student} [{s.version}]" for s in found.learned],
+                "learned": [str(learned) for learned in found.learned],
             },
         )
         yield "the list of what must not come back"
@@ -183,12 +194,24 @@ def _files(layout: Layout, documents: pa.Table) -> Iterator[tuple[str, str, list
 def _learned(layout: Layout, documents: pa.Table, alike: pa.Table) -> Iterator[Learned]:
     sql = """SELECT count(*) FILTER (doc_id IN (FROM chosen)),
                     count(*) FILTER (doc_id IN (FROM alike)) FROM learned"""
-    for file in sorted(_students(layout).glob(f"*/*/current/checkpoint/{LEARNED_FROM}")):
+
+    def counted(file: Path) -> tuple[int, int]:
         with connected({"learned": file, "chosen": documents, "alike": alike}) as db:
             own, others = db.sql(sql).fetchall()[0]
-        if own or others:
-            student, version = file.parts[-5], file.parts[-4]
-            yield Learned(student, version, own + others, others)
+        return own + others, others
+
+    for file in sorted(_students(layout).glob(f"*/*/current/checkpoint/{LEARNED_FROM}")):
+        pairs, others = counted(file)
+        if pairs:
+            yield Learned(file.parts[-5], file.parts[-4], pairs, others)
+    for student in students_with_releases(layout):
+        for release in releases_of(layout, student):
+            file = layout.release_learned_from(student, release)
+            pairs, others = counted(file) if file.exists() else (0, 0)
+            if pairs:
+                led = tuple(channels_of(layout, student, release))
+                version = release.rpartition("-")[0]
+                yield Learned(student, version, pairs, others, release, led)
 
 
 def _students(layout: Layout) -> Path:

@@ -22,6 +22,7 @@ from stillhouse.facts.dataset import (
     ReviewFacts,
     ReviewSampleFacts,
 )
+from stillhouse.facts.history import GrownGapFacts, VersionComparisonFacts
 from stillhouse.facts.models import (
     AdaptedTeacherFacts,
     CheckpointFacts,
@@ -34,6 +35,7 @@ from stillhouse.facts.models import (
     TeacherModelFacts,
     TrainedFacts,
 )
+from stillhouse.facts.release import ReleaseFacts, ReleaseGateFacts
 
 __all__ = [
     "AdaptedTeacherFacts",
@@ -44,12 +46,15 @@ __all__ = [
     "Epoch",
     "EvaluationReportFacts",
     "GateFacts",
+    "GrownGapFacts",
     "InstructionPairsFacts",
     "MaskedDocumentsFacts",
     "ParsedDocumentsFacts",
     "PiiQualityFacts",
     "QuantizedModelFacts",
     "ReidentificationRiskFacts",
+    "ReleaseFacts",
+    "ReleaseGateFacts",
     "ReviewFacts",
     "ReviewSampleFacts",
     "SoftLabelsFacts",
@@ -58,4 +63,5 @@ __all__ = [
     "TeacherModelFacts",
     "TrainedFacts",
     "UniqueDocumentsFacts",
+    "VersionComparisonFacts",
 ]

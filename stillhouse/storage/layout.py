@@ -132,6 +132,27 @@ class Layout:
         return self.root / "erasures.jsonl"
 
     @property
+    def releases(self) -> Path:
+        """Below it, by student, a folder a release, which never changes once it is there."""
+        return self.root / "releases"
+
+    def release(self, student: str, release: str) -> Path:
+        return self.releases / student / release
+
+    def release_learned_from(self, student: str, release: str) -> Path:
+        """Which documents a release learned from; beside it, as no server needs to know."""
+        return self.releases / student / f"{release}.learned_from.parquet"
+
+    @property
+    def release_history(self) -> Path:
+        """Who moved which channel, when and why: a JSON line each time, never removed."""
+        return self.releases / "history.jsonl"
+
+    def channel(self, student: str, channel: str) -> Path:
+        """What a server reads: a link to a release."""
+        return self.root / "channels" / student / channel
+
+    @property
     def alerts(self) -> Path:
         """Runs that failed or were overdue, where `automation.alerts.log` is on: a line each."""
         return self.root / "alerts.jsonl"

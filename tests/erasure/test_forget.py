@@ -273,6 +273,23 @@ def test_the_students_that_learned_from_it_are_named(corpus: Corpus) -> None:
     assert isinstance(unknown.exception, UserError)
 
 
+def test_releases_that_learned_from_it_are_named_with_their_channel(corpus: Corpus) -> None:
+    """Also one whose student was distilled again since."""
+    layout, row = corpus.layout, corpus.forgotten()
+    learned = layout.student("router", "new-1") / "checkpoint" / LEARNED_FROM
+    layout.release("router", "new-1-abc").mkdir(parents=True)
+    shutil.move(learned, layout.release_learned_from("router", "new-1-abc"))
+    link = layout.channel("router", "production")
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../releases/router/new-1-abc")
+    done = CliRunner().invoke(app, ["forget", row["doc_id"], "-p", str(corpus.root)])
+    assert done.exit_code == 0, done.output
+    assert "router, release new-1-abc (production): 1 pairs" in done.output
+    assert "stillhouse releases remove" in done.output
+    (said,) = json.loads(layout.erasures.read_text())["learned"]
+    assert said == "router, release new-1-abc (production)"
+
+
 @pytest.mark.parametrize("steps", [2, 3])
 def test_what_was_interrupted_is_taken_up(corpus: Corpus, steps: int) -> None:
     asked = corpus.forgotten()["doc_id"]
