@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from stillhouse.dataset.lineage import LEARNED_FROM
 from stillhouse.dataset.moved import Moved, moved_since
+from stillhouse.release.channels import PRODUCTION, pointed
+from stillhouse.release.published import read_manifest
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.teacher.answers import TABLE
@@ -56,9 +58,20 @@ def _made_at(state: State, student: str, version: str) -> datetime:
 
 
 def version_in_use(state: State) -> str | None:
-    """The newest teacher version that has a student; None where there is no student at all."""
-    for teacher in reversed(state.project.teachers):
-        for student in state.project.students:
+    """The teacher version of what is released into production, the newest where students differ;
+    before there is such a release, the newest version that has a student; else None.
+
+    Raises `UserError` for a release that was edited.
+    """
+    released, distilled = set(), set()
+    for student in state.project.students:
+        if release := pointed(state.layout, student.name, PRODUCTION):
+            released.add(read_manifest(state.layout, student.name, release)["teacher"]["version"])
+        for teacher in state.project.teachers:
             if state.record(Artefact(STEPS["checkpoint"], teacher.version, student.name)):
+                distilled.add(teacher.version)
+    for chosen in (released, distilled):
+        for teacher in reversed(state.project.teachers):
+            if teacher.version in chosen:
                 return teacher.version
     return None

@@ -13,6 +13,8 @@ from stillhouse.config.base import is_slug
 from stillhouse.config.project import Project, load_project
 from stillhouse.config.registry import RegisteredTeacher
 from stillhouse.errors import UserError
+from stillhouse.release.channels import CHANNELS, pointed
+from stillhouse.release.published import read_manifest, students_with_releases
 from stillhouse.storage.layout import Layout
 from stillhouse.wording import human_bytes, plain
 
@@ -149,6 +151,7 @@ def remove_teacher(
             f"{settings.file}: teachers: {version} stands there",
             remedy="take it out of the project file first.",
         )
+    _refuse_released(settings, version)
     made = results_of(settings, version)
     if made and not yes:
         typer.echo("This goes, and can't be made again without the teacher:")
@@ -168,6 +171,21 @@ def remove_teacher(
     typer.echo(f"Removed {plain(version)}: {len(made)} folders, {runs} runs.")
     if registered:
         typer.echo("Its files in the registry stay; `stillhouse teachers add` brings it back.")
+
+
+def _refuse_released(settings: Project, version: str) -> None:
+    """What a channel leads to must stay explicable: where it came from would be gone."""
+    layout = Layout(settings.data_path)
+    for student in students_with_releases(layout):
+        for channel in CHANNELS:
+            release = pointed(layout, student, channel)
+            if not release:
+                continue
+            if read_manifest(layout, student, release)["teacher"]["version"] == version:
+                raise UserError(
+                    f"teacher version {version}: {student}'s {channel}, {release}, learned from it",
+                    remedy=f"release another student, or `stillhouse rollback {student}`, first.",
+                )
 
 
 def _of_file(settings: Project) -> set[str]:

@@ -10,9 +10,11 @@ from typing import Any, get_args
 
 import pytest
 
+from stillhouse.cli.teachers import _refuse_released
 from stillhouse.config.project import load_project
 from stillhouse.config.student import Measurable
 from stillhouse.errors import UserError
+from stillhouse.moved import version_in_use
 from stillhouse.release.channels import history, note, pointed, previous
 from stillhouse.release.dossier import dossier, facts_of, held_by
 from stillhouse.release.promote import Asked, propose, release, remove, rollback
@@ -119,6 +121,16 @@ def test_the_candidate_goes_to_production_and_the_manifest_says_what_it_is(state
     assert not [text for text in said if "what documents say" in text]
     (entry,) = [m for m in history(state.layout) if m.channel == "production"]
     assert (entry.after, entry.before, entry.reason) == (name, None, WHY.reason)
+
+
+def test_the_version_in_use_is_that_of_production_and_is_not_taken_out(state: State) -> None:
+    assert version_in_use(state) == "t-2"  # the newest that has a student
+    proposed(state, "t-1")
+    release(state, "router", asked=WHY)
+    assert version_in_use(state) == "t-1"
+    with pytest.raises(UserError, match="router's candidate"):
+        _refuse_released(state.project, "t-1")
+    _refuse_released(state.project, "t-2")
 
 
 def test_the_same_student_is_the_same_release_for_ever(state: State, retrain: Retrain) -> None:
