@@ -17,7 +17,13 @@ from functools import cached_property
 from stillhouse.corpus.pii.agreement import agreed
 from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.keyed import normal
-from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
+from stillhouse.corpus.pii.names import (
+    beside,
+    like_a_name,
+    lines_of,
+    names_in_addresses,
+    repeated_names,
+)
 from stillhouse.corpus.pii.operators import Operators, in_force, stands_for_one, untouchable
 from stillhouse.corpus.pii.parts import find_apart
 from stillhouse.corpus.pii.recognizers import listed_pattern
@@ -171,7 +177,8 @@ class Masker:
 
     def _masked(self, text: str, findings: list[Finding]) -> Masked:
         ours = [match.span() for match in self._untouched.finditer(text)]
-        by_line = [part for finding in findings for part in lines_of(text, finding)]
+        left = (part for finding in findings for part in beside(finding, ours))
+        by_line = [part for finding in left for part in lines_of(text, finding)]
         wanted = [f for f in by_line if self._counts(text, f)]
         if "PERSON" in self.settings.entities:
             wanted += [f for f in names_in_addresses(text, wanted) if self._counts(text, f)]
