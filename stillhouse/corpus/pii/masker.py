@@ -129,7 +129,8 @@ class Masker:
         in all of them stand pseudonyms.
 
         A recognizer of names reads a text otherwise once its neighbours are pseudonyms. It may
-        then find what it missed, or take a harmless word for part of a name; both are masked.
+        then find what it missed, or take a harmless word for part of a name; both are masked, if
+        what is found beside a pseudonym looks like a name by itself.
         """
         texts = list(texts)
         left = self._mask_block([text.text for text in texts])
