@@ -26,7 +26,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "cleansing": (1, ("corpus/cleansed.py", "corpus/cleanse")),
-    "masking": (5, ("corpus/masked.py", "corpus/pii")),
+    "masking": (6, ("corpus/masked.py", "corpus/pii")),
     "confidentiality": (
         1,
         ("corpus/document_confidentiality.py", "corpus/confidentiality"),

@@ -9,8 +9,10 @@ times as fast (the transition system: spacy/pipeline/_parser_internals/ner.pyx; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from stillhouse.corpus.pii.token_vectors import remembering
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +37,10 @@ def use_at_once(nlp: Language) -> None:
 
         @Language.factory(NAME)  # type: ignore[untyped-decorator]
         def made(nlp: Language, name: str) -> AtOnce:  # noqa: ARG001 - spaCy's names
-            return AtOnce(nlp.get_pipe("ner"))
+            recognizer: Any = nlp.get_pipe("ner")
+            vectors = recognizer.model.get_ref("tok2vec").predict
+            reads = nlp.config["components"]["ner"]["model"]["tok2vec"]
+            return AtOnce(recognizer, remembering(vectors, reads))
 
     nlp.add_pipe(NAME)
     nlp.disable_pipe("ner")
@@ -59,11 +64,12 @@ def _of_known_kind(nlp: Language) -> bool:
 
 
 class AtOnce:
-    """A component that sets the entities which `recognizer`, a spaCy NER, would set."""
+    """A component that sets the entities which `recognizer`, a spaCy NER, would set; `vectors`
+    gives those of its tokens."""
 
-    def __init__(self, recognizer: Any) -> None:
+    def __init__(self, recognizer: Any, vectors: Callable[[list[Doc]], Array]) -> None:
         lower, upper = (recognizer.model.get_ref(name) for name in ("lower", "upper"))
-        self._vectors = recognizer.model.get_ref("tok2vec").predict
+        self._vectors = vectors
         self._weights, self._bias = lower.get_param("W"), lower.get_param("b")
         self._padding = lower.get_param("pad")[0]
         self._upper, self._upper_bias = upper.get_param("W"), upper.get_param("b")
@@ -108,9 +114,9 @@ class AtOnce:
         scores[:, ~allowed] = -np.inf
         ends = np.cumsum([len(doc) for doc in docs if len(doc)]) - 1
         scores[ends[:, None], begins] = -np.inf
-        spaces = np.array([token.is_space for doc in docs for token in doc])
+        spaces = np.concatenate([doc.to_array(["IS_SPACE"]) for doc in docs if len(doc)])
         best = scores.argmax(axis=1)
-        best[spaces] = self._out
+        best[spaces != 0] = self._out
         found: list[int] = best.tolist()
         return found
 

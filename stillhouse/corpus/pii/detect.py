@@ -221,8 +221,7 @@ def lower_case_as_lemmas(nlp: Any) -> None:
 
         @Language.component(name)  # type: ignore[untyped-decorator]
         def lower(doc: Doc) -> Doc:
-            for token in doc:
-                token.lemma_ = token.lower_
-            return doc
+            found: Doc = doc.from_array(["LEMMA"], doc.to_array(["LOWER"]))
+            return found
 
     nlp.add_pipe(name)

@@ -17,7 +17,13 @@ from functools import cached_property
 from stillhouse.corpus.pii.agreement import agreed
 from stillhouse.corpus.pii.detect import Detector
 from stillhouse.corpus.pii.keyed import normal
-from stillhouse.corpus.pii.names import like_a_name, lines_of, names_in_addresses, repeated_names
+from stillhouse.corpus.pii.names import (
+    beside,
+    like_a_name,
+    lines_of,
+    names_in_addresses,
+    repeated_names,
+)
 from stillhouse.corpus.pii.operators import Operators, in_force, stands_for_one, untouchable
 from stillhouse.corpus.pii.parts import find_apart
 from stillhouse.corpus.pii.recognizers import listed_pattern
@@ -123,7 +129,8 @@ class Masker:
         in all of them stand pseudonyms.
 
         A recognizer of names reads a text otherwise once its neighbours are pseudonyms. It may
-        then find what it missed, or take a harmless word for part of a name; both are masked.
+        then find what it missed, or take a harmless word for part of a name; both are masked, if
+        what is found beside a pseudonym looks like a name by itself.
         """
         texts = list(texts)
         left = self._mask_block([text.text for text in texts])
@@ -171,7 +178,8 @@ class Masker:
 
     def _masked(self, text: str, findings: list[Finding]) -> Masked:
         ours = [match.span() for match in self._untouched.finditer(text)]
-        by_line = [part for finding in findings for part in lines_of(text, finding)]
+        left = (part for finding in findings for part in beside(finding, ours))
+        by_line = [part for finding in left for part in lines_of(text, finding)]
         wanted = [f for f in by_line if self._counts(text, f)]
         if "PERSON" in self.settings.entities:
             wanted += [f for f in names_in_addresses(text, wanted) if self._counts(text, f)]

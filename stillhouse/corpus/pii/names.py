@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from stillhouse.corpus.pii.not_names import ACRONYMS, NOT_NAMES
 from stillhouse.corpus.pii.spans import Finding
@@ -21,6 +22,23 @@ def lines_of(text: str, finding: Finding) -> Iterator[Finding]:
         if line.strip():
             yield Finding(finding.kind, start, start + len(line), finding.score)
         start += len(line) + 1
+
+
+def beside(finding: Finding, taken: Iterable[tuple[int, int]]) -> Iterator[Finding]:
+    """What is left of a name without the spans that are `taken`: beside a pseudonym, a recognizer
+    takes it for part of a name together with any word before it, and that word has to look like a
+    name by itself."""
+    if finding.kind != "PERSON":
+        yield finding
+        return
+    start = finding.start
+    for first, last in sorted(taken):
+        if first < finding.end and start < last:
+            if start < first:
+                yield replace(finding, start=start, end=first)
+            start = last
+    if start < finding.end:
+        yield replace(finding, start=start)
 
 
 def names_in_addresses(text: str, findings: list[Finding]) -> list[Finding]:

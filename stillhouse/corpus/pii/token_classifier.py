@@ -106,13 +106,14 @@ def _weights(folder: Path) -> Path:
 
 
 class TokenClassifier:
-    """The model in a folder.
+    """The model in a folder. Masking runs in as many processes as there are cores, so one thread
+    is enough; 0 are as many as onnxruntime takes.
 
     Raises:
         UserError: its files are not those of a token classifier.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 1) -> None:
         from tokenizers import Tokenizer
 
         weights = _weights(folder)
@@ -120,8 +121,8 @@ class TokenClassifier:
             config = json.loads((folder / "config.json").read_text("utf-8"))
             self.names = [config["id2label"][str(n)] for n in range(len(config["id2label"]))]
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            load = _onnx if weights.suffix == ".onnx" else _safetensors
-            self._run = load(weights)
+            onnx = weights.suffix == ".onnx"
+            self._run = _onnx(weights, threads) if onnx else _safetensors(weights)
         except Exception as error:
             raise UserError(
                 f"privacy.recognizer: {folder} doesn't load as a token classifier: {error}",
@@ -169,12 +170,11 @@ class TokenClassifier:
         return shares
 
 
-def _onnx(weights: Path) -> Run:
+def _onnx(weights: Path, threads: int) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Masking runs in as many processes as there are cores.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(
         eight_bit(weights), options, providers=["CPUExecutionProvider"]
     )

@@ -152,6 +152,16 @@ def hand_masked(text: str, pseudonyms: dict[str, str]) -> Masked:
     return Masked(text, entities)
 
 
+def test_a_word_before_a_pseudonym_is_masked_only_if_it_looks_like_a_name(masker: Masker) -> None:
+    # The recognizer of names takes both for one name, in English and beside a pseudonym.
+    anna = masker.pseudonym("PERSON", "Anna Schmidt")
+    for before, after in (("Am 18/4 hieß es, der", "werde kommen."), ("¿Ha firmado ya", "?")):
+        text = f"{before} {anna} {after}"
+        assert masker.mask(text).text == text
+    text = f"Saludos cordiales\nCándido {anna}\n"
+    assert [text[e.start : e.end] for e in masker.mask(text).entities] == ["Cándido"]
+
+
 def test_residual_finds_what_was_left(masker: Masker) -> None:
     (left,) = masker.residual("Person-kuvora wrote to maria@acme.test")
     assert (left.kind, left.start) == ("EMAIL_ADDRESS", 23)
