@@ -29,7 +29,8 @@ def forget_asked(
         for step in forget(layout, found, asked):
             typer.echo(f"Clearing {step}")
     verb = "would be forgotten" if dry_run else "forgotten"
-    typer.echo(f"{found.documents} documents {verb}.")
+    what = "document" if found.documents == 1 else "documents"
+    typer.echo(f"{found.documents} {what} {verb}.")
     _print_files("Still in your files, which are yours to clean:", found.files)
     _print_files("Near-duplicates of them stay, in:", found.alike)
     _print_learned(found)

@@ -256,7 +256,7 @@ def test_the_students_that_learned_from_it_are_named(corpus: Corpus) -> None:
     project = ["-p", str(corpus.root)]
     tried = runner.invoke(app, ["forget", "--person", PSEUDONYM, "--dry-run", *project])
     assert tried.exit_code == 0, tried.output
-    assert "1 documents would be forgotten" in tried.output
+    assert "1 document would be forgotten" in tried.output
     assert "tickets/log.jsonl, line 8" in tried.output and "router [new-1]: 1 pairs" in tried.output
     assert "old-1" not in tried.output
     assert corpus.holding() and not corpus.layout.erasures.exists()

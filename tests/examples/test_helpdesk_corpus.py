@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 from statistics import median, quantiles
@@ -12,6 +13,7 @@ from statistics import median, quantiles
 import docx
 import numpy as np
 import pytest
+from PIL import Image
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
@@ -59,8 +61,9 @@ def planted() -> dict:
 
 def made_files(root: Path) -> dict[str, Path]:
     """The generated files: build/, the README and what a run writes are not among them."""
-    found = [p for part in ("handbook", "wiki") for p in (root / part).rglob("*") if p.is_file()]
-    found += [root / "tickets.jsonl", root / "planted.json"]
+    folders = ("handbook", "wiki", "office")
+    found = [p for part in folders for p in (root / part).rglob("*") if p.is_file()]
+    found += [root / "tickets.jsonl", root / "planted.json", root / "office-password.txt"]
     return {p.relative_to(root).as_posix(): p for p in found}
 
 
@@ -71,7 +74,10 @@ def content(path: Path) -> object:
     python-docx, Pillow and zlib; the text, the number of pages and their size do not.
     """
     if path.suffix == ".pdf" and path.name != "gauge-register.pdf":
-        pages = PdfReader(path).pages
+        reader = PdfReader(path)
+        if reader.is_encrypted:
+            reader.decrypt((HELPDESK / "office-password.txt").read_text())
+        pages = reader.pages
         return [(page.extract_text(), page.mediabox, len(page.images)) for page in pages]
     if path.suffix == ".docx":
         document = docx.Document(str(path))
@@ -79,6 +85,11 @@ def content(path: Path) -> object:
         return [p.text for p in document.paragraphs], cells, document.core_properties.title
     if path.name == "gauge-register.pdf":
         return len(path.read_bytes())
+    if path.suffix == ".png":
+        return Image.open(path).convert("L").tobytes()
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist(), archive.read("delivery-addresses.csv")
     return path.read_bytes()
 
 
@@ -118,6 +129,12 @@ def test_documents_by_kind(planted: dict) -> None:
         ("handbook", ".docx"): 2,
         ("wiki", ".html"): 13,
         ("wiki", ".md"): 8,
+        ("office", ".docx"): 3,
+        ("office", ".pdf"): 1,
+        ("office", ".png"): 1,
+        ("office", ".csv"): 1,
+        ("office", ".mbox"): 1,
+        ("office", ".zip"): 1,
     }
     for source in ("handbook", "wiki"):
         assert {p.name for p in (HELPDESK / source).iterdir()} == DEPARTMENTS
@@ -133,7 +150,8 @@ def test_documents_by_kind(planted: dict) -> None:
 
 def test_pdfs_have_headers_and_footers_that_repeat(planted: dict) -> None:
     odd = {*planted["scans"], *planted["corrupt"]}
-    texts = [n for n in made_files(HELPDESK) if n.endswith(".pdf") and n not in odd]
+    files = [n for n in made_files(HELPDESK) if n.startswith("handbook/") and n not in odd]
+    texts = [n for n in files if n.endswith(".pdf")]
     assert len(texts) == 14
     for name in texts:
         pages = [page.extract_text() for page in PdfReader(HELPDESK / name).pages]

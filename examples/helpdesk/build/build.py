@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from copies import with_copies
+from office import build_office
 from pages import WRITERS, Page, html
 from scans import corrupt, scan
 from slots import TEXTS
@@ -71,7 +72,7 @@ def records(tickets: list[Ticket]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def planted(tickets: list[Ticket]) -> str:
+def planted(tickets: list[Ticket], office: dict[str, list[str]]) -> str:
     """planted.json: what a run over the corpus ought to find."""
     pii = Counter(slot for t in tickets for slot in t.pii)
     scans = [
@@ -94,8 +95,9 @@ def planted(tickets: list[Ticket]) -> str:
         "empty": [EMPTY],
         "tickets_with_pii": dict(sorted(pii.items())),
         "situations": {t.ticket_id: t.situation for t in tickets},
+        "office": office,
     }
-    return json.dumps(found, indent=1) + "\n"
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
@@ -106,7 +108,9 @@ def main() -> None:
     tickets = build_tickets()
     files = build_pages()
     files["tickets.jsonl"] = records(tickets).encode()
-    files["planted.json"] = planted(tickets).encode()
+    office, invented = build_office(PER_QUEUE)
+    files |= office
+    files["planted.json"] = planted(tickets, invented).encode()
     for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Writes the hand-written pages as PDF, Word, HTML and Markdown, as an intranet would hold them.
 
-A page is a dict {file, title, number, blocks}; a block is one of {h: text}, {p: text},
+A page is a dict {file, title, number, blocks}, of some with the `marking` in their footer or the
+`password` that a PDF is encrypted with; a block is one of {h: text}, {p: text},
 {list: [text]}, {table: rows of cells, the first being the head}.
 """
 
@@ -51,7 +52,7 @@ def pdf(page: Page, department: str) -> bytes:
         canvas.drawString(15 * mm, height - 10 * mm, f"{COMPANY} - Handbook")
         canvas.drawRightString(width - 15 * mm, height - 10 * mm, page["title"])
         canvas.line(15 * mm, height - 12 * mm, width - 15 * mm, height - 12 * mm)
-        canvas.drawString(15 * mm, 8 * mm, f"{page['number']}   Revision 4   For internal use")
+        canvas.drawString(15 * mm, 8 * mm, _footer(page))
         canvas.drawRightString(width - 15 * mm, 8 * mm, f"Page {doc.page} of {total}")
 
     # The footer names the number of pages, so the first pass only counts them.
@@ -66,11 +67,16 @@ def pdf(page: Page, department: str) -> bytes:
             bottomMargin=16 * mm,
             title=page["title"],
             author=f"{COMPANY}, {department_name(department)}",
+            encrypt=page.get("password"),
             invariant=1,
         )
         doc.build(_flowables(page), onFirstPage=draw_furniture, onLaterPages=draw_furniture)
         total = doc.page
     return buffer.getvalue()
+
+
+def _footer(page: Page) -> str:
+    return f"{page['number']}   Revision 4   {page.get('marking', 'For internal use')}"
 
 
 def _flowables(page: Page) -> list[Flowable]:
@@ -110,7 +116,7 @@ def word(page: Page, department: str) -> bytes:
     section = document.sections[0]
     section.left_margin = section.right_margin = Cm(2.5)
     section.header.paragraphs[0].text = f"{COMPANY} - Handbook\t\t{page['title']}"
-    section.footer.paragraphs[0].text = f"{page['number']}   Revision 4   For internal use"
+    section.footer.paragraphs[0].text = _footer(page)
     core = document.core_properties
     core.title, core.author = page["title"], f"{COMPANY}, {department_name(department)}"
     core.created = core.modified = EPOCH

@@ -34,6 +34,19 @@ def scan(page: Page, rng: random.Random) -> bytes:
     return buffer.getvalue()
 
 
+def letter(text: str, rng: random.Random) -> bytes:
+    """A letter as an office scanner sends it: a grey PNG of one A5 page."""
+    image = Image.new("L", (WIDTH, HEIGHT), PAPER)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(28)
+    for number, line in enumerate(text.splitlines()):
+        draw.text((90, 90 + 40 * number), line, INK, font)
+    buffer = io.BytesIO()
+    # Few greys, as scanners of black and white have them: a sixth of the bytes.
+    picture = image.rotate(rng.uniform(0.3, 0.8), Image.Resampling.BICUBIC, fillcolor=PAPER)
+    picture.quantize(8).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def _typeset(page: Page, paragraphs: list[str], number: int, total: int) -> Image.Image:
     image = Image.new("L", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(image)
