@@ -1,4 +1,4 @@
-"""Lines of record files as columns and cells: JSON Lines, CSV and Parquet.
+"""Lines of record files as columns and cells: JSON Lines, CSV, Parquet and workbooks.
 
 Each comes with a digest of all that it says, before it is taken apart: a line that was read before
 need not be read again.
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.corpus.parse.encodings import SAMPLE_BYTES, encoding_of
+from stillhouse.corpus.parse.sheets import SHEET_SUFFIXES, sheet_rows
 from stillhouse.corpus.parse.unparsable import Unparsable
 
-RECORD_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+RECORD_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", *SHEET_SUFFIXES)
 MAX_CELL_CHARACTERS = 16 * 1024 * 1024
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -40,8 +41,8 @@ class Bad(Exception):  # noqa: N818 - a state of a record
 
 
 Row = tuple[int, Mapping[str, Any]]
-# The number of a line (in Parquet, of a row) from 1, a digest of what it says, and the line as
-# `RecordFile.cells` takes it.
+# The number of a line (of a row, in Parquet and workbooks) from 1, a digest of what it says, and
+# the line as `RecordFile.cells` takes it.
 Line = tuple[int, str, Any]
 DIGEST_BYTES = 16
 
@@ -62,12 +63,13 @@ class RecordFile:
         return BadRecord(number, cells, digest) if isinstance(cells, str) else (number, cells)
 
 
-def open_records(path: Path, mapped: Sequence[str]) -> RecordFile:
-    """The lines of a file that hold anything; `mapped` are the columns asked for.
+def open_records(path: Path, mapped: Sequence[str], needed: Sequence[str] = ()) -> RecordFile:
+    """The lines of a file that hold anything; `mapped` are the columns asked for, `needed` those
+    by which a workbook's sheets of records are known.
 
     Raises:
         OSError: the file can't be read.
-        Unparsable: it is of an unknown kind, or no whole Parquet file.
+        Unparsable: it is of an unknown kind, or no whole Parquet file or workbook.
     """
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
@@ -76,11 +78,14 @@ def open_records(path: Path, mapped: Sequence[str]) -> RecordFile:
         return RecordFile(_csv_lines(path, "\t" if suffix == ".tsv" else None), _as_it_is)
     if suffix == ".parquet":
         return RecordFile(_parquet_lines(path, mapped), _as_it_is)
+    if suffix in SHEET_SUFFIXES:
+        rows = sheet_rows(path, needed)
+        return RecordFile((_told(number, cells) for number, cells in rows), _as_it_is)
     raise no_record_file()
 
 
 def rows_of_file(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord]:
-    """Line (in Parquet, row) numbers from 1 and their cells; raises what `open_records` does."""
+    """Line or row numbers from 1 and their cells; raises what `open_records` does."""
     file = open_records(path, mapped)
     return map(file.row, file.lines)
 

@@ -440,7 +440,7 @@ def _pictures() -> Iterator[Hostile]:
     bitmap += struct.pack("<LllHHL", 40, 200_000, -200_000, 1, 24, 0) + bytes(200)
     yield "huge.bmp", bitmap, {"too_large", "corrupt"}
     yield "bad.webp", b"RIFF\xff\xff\xff\x7fWEBPVP8 " + bytes(range(256)), {"corrupt"}
-    yield "film.gif", b"GIF89a" + bytes(200), {"unsupported"}
+    yield "film.gif", b"GIF89a" + bytes(200), {"corrupt"}
 
 
 def _texts() -> Iterator[Hostile]:
