@@ -22,6 +22,8 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 
 RECORD_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", *SHEET_SUFFIXES)
 MAX_CELL_CHARACTERS = 16 * 1024 * 1024
+# Of a line, which is in memory several times while it is taken apart.
+MAX_LINE_CHARACTERS = 4 * MAX_CELL_CHARACTERS
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -39,6 +41,8 @@ class Bad(Exception):  # noqa: N818 - a state of a record
         super().__init__(reason)
         self.reason = reason
 
+
+TOO_LONG = f"a line of more than {MAX_LINE_CHARACTERS >> 20} million characters"
 
 Row = tuple[int, Mapping[str, Any]]
 # The number of a line (of a row, in Parquet and workbooks) from 1, a digest of what it says, and
@@ -116,6 +120,8 @@ def _json_lines(path: Path) -> Iterator[Line]:
 
 
 def _json_cells(line: str) -> Mapping[str, Any] | str:
+    if len(line) > MAX_LINE_CHARACTERS:
+        return TOO_LONG
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
@@ -133,7 +139,12 @@ def _csv_lines(path: Path, delimiter: str | None) -> Iterator[Line]:
         return
     delimiter = delimiter or max(",;\t|", key=header.count)
     rows = csv.reader(itertools.chain([header], lines), delimiter=delimiter)
-    names = [name.strip() for name in next(rows)]
+    try:
+        names = [name.strip() for name in next(rows)]
+    except csv.Error:
+        raise Unparsable(
+            "corrupt", "not CSV: its header is broken, or too long", remedy="export it again."
+        ) from None
     while True:
         number = rows.line_num + 1
         try:
@@ -159,14 +170,20 @@ def _told(number: int, content: dict[str, Any] | str) -> Line:
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 or UTF-16 file, with or without byte order mark.
 
-    Bytes that aren't UTF-8 become lone surrogates, which only spoil the field they are in.
+    Bytes that aren't UTF-8 become lone surrogates, which only spoil the field they are in. A line
+    that is too long is cut where that shows, and the rest of it passed over.
     """
     with path.open("rb") as raw:
         encoding = encoding_of(raw.read(SAMPLE_BYTES))
     errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
     # newline="" would leave "\r" inside quoted cells alone, but also lone "\r" as line ends.
     with path.open(encoding=encoding, errors=errors, newline="\n") as stream:
-        yield from stream
+        while line := stream.readline(MAX_LINE_CHARACTERS + 1):
+            yield line
+            while len(line) > MAX_LINE_CHARACTERS and line[-1] != "\n":
+                line = stream.readline(MAX_LINE_CHARACTERS + 1)
+                if not line:
+                    break
 
 
 def _parquet_lines(path: Path, mapped: Sequence[str]) -> Iterator[Line]:

@@ -51,6 +51,10 @@ def edited(path: Path, part: str, old: str, new: str) -> Path:
 
 
 def old_workbook(rows: Iterable[Sequence[str | float | None]], *, sealed: bool = False) -> bytes:
+    return compound_file({"Workbook": old_stream(rows, sealed=sealed)})
+
+
+def old_stream(rows: Iterable[Sequence[str | float | None]], *, sealed: bool = False) -> bytes:
     """A sheet of texts and numbers in the format of Excel 97 ([MS-XLS]): no more than that."""
 
     def record(kind: int, data: bytes) -> bytes:
@@ -75,7 +79,7 @@ def old_workbook(rows: Iterable[Sequence[str | float | None]], *, sealed: bool =
     start = len(head) + len(font) + len(style) + 4 + 9 + len(end)
     sheet = record(0x85, struct.pack("<IBBBB", start, 0, 0, 1, 0) + b"S")
     stream = head + font + style + sheet + end + begin(0x10) + cells + end
-    return compound_file({"Workbook": stream.ljust(4096, b"\0")})
+    return stream.ljust(4096, b"\0")
 
 
 def told(records: Iterable[Any]) -> list[tuple[Any, ...]]:
