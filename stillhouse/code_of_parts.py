@@ -5,8 +5,8 @@ from __future__ import annotations
 # Libraries whose upgrade makes other documents of the same files, or masks other things.
 PARSING_LIBRARIES = (
     *("unstructured", "pdfminer.six", "pypdf", "beautifulsoup4", "lxml", "Markdown"),
-    *("python-docx", "python-pptx", "openpyxl", "python-oxmsg", "olefile"),
-    *("pypdfium2", "rapidocr", "pillow"),
+    *("python-docx", "python-pptx", "openpyxl", "python-oxmsg", "olefile", "xlrd"),
+    *("pypdfium2", "rapidocr", "pillow", "pi_heif", "docutils"),
 )
 CLEANSING_LIBRARIES = ("ftfy", "py3langid")
 MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime", "tokenizers")
@@ -19,7 +19,7 @@ _COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
     "parsing": (
-        6,
+        7,
         (
             *("corpus/parsed.py", "corpus/parse", "corpus/clean", "corpus/nlp.py"),
             "corpus/missing_columns.py",

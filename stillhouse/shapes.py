@@ -50,6 +50,7 @@ def parsing(at: Where) -> dict[str, Any]:
         "nlp_model": at.project.privacy.nlp_model,
         "ocr": settings_of(at.project.ocr),
         "passwords": [settings_of(password) for password in at.project.passwords],
+        "programs": settings_of(at.project.programs),
     }
 
 

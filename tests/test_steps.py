@@ -65,6 +65,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("ocr.min_confidence", 0.9, {PARSED}),
     ("ocr.dpi", 150, {PARSED}),
     ("passwords", [{"env": "HANDBOOK_PASSWORD"}], {PARSED}),
+    ("programs.libreoffice", "/opt/libreoffice/program/soffice", {PARSED}),
     ("cleansing.enabled", False, {CLEANSED}),
     ("cleansing.min_documents", 9, {CLEANSED}),
     ("cleansing.min_share", 0.3, {CLEANSED}),

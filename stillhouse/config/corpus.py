@@ -90,6 +90,14 @@ class Password(Section):
         return self
 
 
+class Programs(Section):
+    """Programs that are no part of this one, and that some kinds of files need."""
+
+    libreoffice: Path | None = Field(
+        None, description="LibreOffice's `soffice`, which reads .doc and .ppt; else that on PATH"
+    )
+
+
 Country = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 # Without a letter or digit it would stand for any text.
 Listed = Annotated[str, Field(pattern=r"[^\W_]", max_length=200)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,30 @@ from stillhouse.config.base import ConfigError, FieldError
 Location = tuple[str | int, ...]
 
 
+# No project file comes near to that; a few lines of aliases to aliases come to any number.
+MAX_DEPTH, MAX_FIELDS = 50, 100_000
+# What PyYAML raises for a scalar that isn't what its tag or its form says: a thirteenth month.
+SCALAR_ERRORS = (ValueError, KeyError, AttributeError, TypeError, OverflowError)
+
+
 def read_yaml(file: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     """The mapping in `file`, and the line of each of its fields; raises `ConfigError`."""
-    text = file.read_text(encoding="utf-8")
+    node: yaml.Node | None = None
+    lines: dict[Location, int] = {}
     try:
+        text = file.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _collect_lines(node, (), lines, file)
         values = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{file}: it can't be read: {error.strerror}", remedy="let this user read it."
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{file}: this is no text in UTF-8", remedy="save it in that encoding."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
@@ -27,26 +46,70 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], dict[Location, int]]:
             f"{where}: this is not YAML: {getattr(error, 'problem', None) or error}",
             remedy="look at the indentation and the brackets on that line and the one before.",
         ) from None
+    except RecursionError:
+        raise _too_much(file, 1) from None
+    except SCALAR_ERRORS:
+        raise _no_such_value(node, lines, file) from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"{file}: the file holds no fields",
             remedy="start from the commented file that `stillhouse init DIR` writes.",
         )
-    lines: dict[Location, int] = {}
-    if node is not None:
-        _collect_lines(node, (), lines)
     return values, lines
 
 
-def _collect_lines(node: yaml.Node, path: Location, lines: dict[Location, int]) -> None:
+def _collect_lines(node: yaml.Node, path: Location, lines: dict[Location, int], file: Path) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > MAX_DEPTH or len(lines) > MAX_FIELDS:
+        raise _too_much(file, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            lines[(*path, key.value)] = key.start_mark.line + 1
-            _collect_lines(value, (*path, key.value), lines)
+            # A key that is no scalar is an error to whoever reads the values.
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            lines[(*path, name)] = key.start_mark.line + 1
+            _collect_lines(value, (*path, name), lines, file)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _collect_lines(value, (*path, index), lines)
+            _collect_lines(value, (*path, index), lines, file)
+
+
+def _too_much(file: Path, line: int) -> ConfigError:
+    return ConfigError(
+        f"{file}:{line}: fields within fields, or aliases, without end",
+        remedy="write out what it says, or take it out.",
+    )
+
+
+def _no_such_value(node: yaml.Node | None, lines: dict[Location, int], file: Path) -> ConfigError:
+    """Which value it is, by reading each by itself."""
+    found = _scalars(node, ()) if node is not None else []
+    location = next((place for place, scalar in found if not _is_a_value(scalar)), ())
+    field = _field_name(location)
+    return ConfigError(
+        f"{file}:{_line_of(location, lines)}: {field}{': ' if field else ''}there is no such value",
+        remedy="correct it, or put it in quotes if it is a text.",
+    )
+
+
+def _is_a_value(scalar: yaml.Node) -> bool:
+    try:
+        yaml.constructor.SafeConstructor().construct_object(scalar, deep=True)
+    except SCALAR_ERRORS:
+        return False
+    return True
+
+
+def _scalars(node: yaml.Node, path: Location) -> Iterator[tuple[Location, yaml.Node]]:
+    if isinstance(node, yaml.ScalarNode):
+        yield path, node
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            yield from _scalars(key, (*path, name))
+            yield from _scalars(value, (*path, name))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _scalars(value, (*path, index))
 
 
 def explain(

@@ -25,6 +25,7 @@ from stillhouse.config.corpus import (
     Ocr,
     Password,
     Privacy,
+    Programs,
     Source,
 )
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
@@ -52,6 +53,7 @@ class Project(Section):
     sources: list[Source] = Field(min_length=1)
     ocr: Ocr = OCR_DEFAULTS
     passwords: list[Password] = []
+    programs: Programs = Programs()
     cleansing: Cleansing = Cleansing()
     privacy: Privacy = Privacy()
     dedup: Dedup = Dedup()

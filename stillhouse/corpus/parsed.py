@@ -23,6 +23,7 @@ from stillhouse.corpus.listing import decode_path, why_unread
 from stillhouse.corpus.missing_columns import refuse_missing_columns
 from stillhouse.corpus.parse.forgotten import SAID, open_list, places
 from stillhouse.corpus.parse.inputs import INPUT_COLUMNS, fits, row_version, write_inputs
+from stillhouse.corpus.parse.libreoffice import find_libreoffice
 from stillhouse.corpus.parse.passwords import look_up
 from stillhouse.corpus.parse.pool import Limits, read_files
 from stillhouse.corpus.parse.rows import (
@@ -87,7 +88,7 @@ def parse_sources(
     Raises:
         UserError: no file gave a document, none of a source's has the columns that its `fields`
             name, or no record says anything in a column that a task names; table and quarantine are
-            written all the same. Or a library is missing, or a password that is to be there.
+            written all the same. Or a library is missing, or a password or program that is named.
     """
     table = layout.table("parsed_documents")
     workshop = layout.staging("parse")
@@ -96,7 +97,8 @@ def parse_sources(
         look_up(password, project.root)
     if layout.forgetting.exists():
         forget_listed(layout)
-    _forget_passing(table, locked=bool(project.passwords))
+    office = find_libreoffice(project.programs, project.root)
+    _forget_passing(table, locked=bool(project.passwords), office=office is not None)
     inputs = write_inputs(project, layout, table, workshop / "inputs.parquet")
     increment = update_table(
         table,
@@ -105,7 +107,7 @@ def parse_sources(
         key="input_id",
         version=row_code(),
         inputs=Inputs(inputs, tuple(INPUT_COLUMNS), order="position"),
-        compute=lambda files: _read(project, layout, files, workshop, limits or Limits()),
+        compute=lambda files: _read(project, layout, files, workshop, limits or Limits(), office),
         description="Parsing",
     )
     shutil.rmtree(workshop, ignore_errors=True)
@@ -116,16 +118,19 @@ def parse_sources(
     return facts
 
 
-def _forget_passing(table: Path, *, locked: bool) -> None:
+def _forget_passing(table: Path, *, locked: bool, office: bool) -> None:
     """Take out what could not be read: a row that is there would count as done.
 
-    With passwords also files that hold a PDF which asks for one (`locked`)."""
+    With passwords also files that hold a PDF which asks for one (`locked`), with LibreOffice those
+    that hold what only `office` reads."""
     if not fits(table):
         return
     schema = document_schema()
     which = f"category = '{PASSING}'"
     if locked:
         which += " OR category = 'encrypted' AND suffix = '.pdf'"
+    if office:
+        which += " OR category = 'program'"
     if one_row(f"SELECT count(*) AS n FROM t WHERE {which}", t=table)["n"]:  # noqa: S608
         kept = rows_in_batches(
             f"SELECT * FROM t WHERE input_id NOT IN (SELECT input_id FROM t WHERE {which})",  # noqa: S608
@@ -137,11 +142,17 @@ def _forget_passing(table: Path, *, locked: bool) -> None:
 
 
 def _read(
-    project: Project, layout: Layout, files: Iterable[Row], workshop: Path, limits: Limits
+    project: Project,
+    layout: Layout,
+    files: Iterable[Row],
+    workshop: Path,
+    limits: Limits,
+    office: str | None,
 ) -> Iterator[Finished]:
     """What is no file to read is said at once; the others go through the readers' processes."""
     unread: list[Finished] = []
     always = {"table": str(layout.table("parsed_documents")), "forgotten": places(layout)}
+    always["office"] = office
 
     def jobs() -> Iterator[Row]:
         for file in files:

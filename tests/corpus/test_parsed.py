@@ -12,6 +12,7 @@ from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus import parsed
 from stillhouse.corpus.parse import records, rows
+from stillhouse.corpus.parse.libreoffice import not_installed
 from stillhouse.corpus.parse.pool import Limits
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.corpus.parsed import parse_sources, quarantine_schema, row_version
@@ -286,6 +287,44 @@ def test_a_locked_pdf_is_tried_again_when_a_password_is_named(
     assert (facts.computed, facts.quarantined) == (1, 0)
     written = [p.read_bytes() for p in corpus.root.rglob("*") if p.is_file()]
     assert not [data for data in written if secret.encode() in data]
+
+
+def test_what_a_program_reads_is_tried_again_when_there_is_one(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def old(job: dict[str, Any]) -> Any:
+        return {"text": "Gate two."} if job["office"] else not_installed(".doc")
+
+    monkeypatch.setattr(parsed, "read_files", read_here({"a.doc": old, "b.doc": old}))
+    monkeypatch.setattr(parsed, "find_libreoffice", lambda *_: None)
+    corpus.settings = PROJECT
+    for name in "ab":
+        corpus.write(f"wiki/{name}.doc", "x")
+    assert corpus.ingest().quarantined_by_category == {"program": 2}
+    assert corpus.ingest().computed == 0
+    monkeypatch.setattr(parsed, "find_libreoffice", lambda *_: "/usr/bin/soffice")
+    facts = corpus.ingest()
+    assert (facts.computed, facts.quarantined) == (2, 0)
+
+
+def test_a_workbook_of_records_that_grows(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in (["id", "body"], ["x-1", "Order 1."], ["x-2", "Order 2."], ["x-3", "Order 3."]):
+        book.active.append(row)
+    book.save(corpus.root / "tickets" / "orders.xlsx")
+    assert corpus.ingest().documents == 6
+    lines: list[int] = []
+    made = records._record
+    monkeypatch.setattr(parsed, "read_files", read_here({}))
+    monkeypatch.setattr(
+        records, "_record", lambda line, *others: lines.append(line) or made(line, *others)
+    )
+    book.active.append(["x-4", "Order 4."])
+    book.save(corpus.root / "tickets" / "orders.xlsx")
+    assert corpus.ingest().documents == 7
+    assert lines == [5]
 
 
 def test_files_replaced_by_garbage_and_restored(corpus: Corpus) -> None:

@@ -250,7 +250,7 @@ def test_what_is_held_out_is_never_learned_from(dealing: Dealing) -> None:
     ("name", "content", "said"),
     [
         ("eval.jsonl", None, "eval.jsonl: No such file"),
-        ("eval.txt", "text", "eval.txt: is no JSON Lines, CSV or Parquet file"),
+        ("eval.txt", "text", "eval.txt: is no file of records"),
         ("eval.jsonl", '{"body": "secret"}\n', "eval.jsonl: fields.text: the file has no column"),
         ("eval.jsonl", '{"text": "a"}\nsecret\n', "eval.jsonl:2: "),
         ("eval.jsonl", "", "eval.jsonl: the file holds no record"),

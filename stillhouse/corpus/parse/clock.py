@@ -1,17 +1,25 @@
-"""A page that takes seconds to read tells whoever watches the time that it begins."""
+"""What takes seconds tells whoever watches time and memory that it begins: a page, a program."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-_watchers: list[Callable[[], None]] = []
+_of_pages: list[Callable[[], None]] = []
+_of_programs: list[Callable[[], None]] = []
 
 
-def watch_pages(watcher: Callable[[], None]) -> None:
-    """Have `watcher` called in this process before each page that is read off a picture."""
-    _watchers.append(watcher)
+def watch(page: Callable[[], None], program: Callable[[], None]) -> None:
+    """Have `page` called in this process before each page that is read off a picture, `program`
+    before each program that is started to read a file."""
+    _of_pages.append(page)
+    _of_programs.append(program)
 
 
 def page_begins() -> None:
-    for watcher in _watchers:
+    for watcher in _of_pages:
+        watcher()
+
+
+def program_begins() -> None:
+    for watcher in _of_programs:
         watcher()

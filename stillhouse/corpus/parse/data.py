@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, AnyStr
 
 from stillhouse.corpus.parse.elements import Element, ParsedFile, assemble
 from stillhouse.corpus.parse.encodings import SAMPLE_BYTES, decoded, encoding_of
@@ -91,17 +91,25 @@ def _said(value: Any) -> str:
 
 
 def jsonl_parts(holder: Holder) -> Iterator[Part]:
-    """Each line as a file of JSON."""
-    lines: Iterator[bytes]
+    """Each line as a file of JSON; one that is too long costs itself alone."""
+    lines: Iterator[bytes | None]
     encoding = encoding_of(holder.stream.read(SAMPLE_BYTES))
     holder.stream.seek(0)
     if encoding.startswith("utf-16"):
         text = io.TextIOWrapper(holder.stream, encoding, errors="replace", newline="\n")
-        lines = (line.encode() for line in text)
+        lines = (None if line is None else line.encode() for line in _bounded(text.readline, "\n"))
     else:
-        lines = iter(lambda: holder.stream.readline(MAX_PART_BYTES + 1), b"")
+        lines = _bounded(holder.stream.readline, b"\n")
     for line in lines:
-        if len(line) > MAX_PART_BYTES:
-            raise too_large()
-        if line.strip():
+        if line is None:
+            yield too_large()
+        elif line.strip():
             yield Member("line.json", line)
+
+
+def _bounded(readline: Callable[[int], AnyStr], end: AnyStr) -> Iterator[AnyStr | None]:
+    """The lines; None for one that is longer than a part may be."""
+    while line := readline(MAX_PART_BYTES + 1):
+        yield line if len(line) <= MAX_PART_BYTES else None
+        while len(line) > MAX_PART_BYTES and not line.endswith(end):
+            line = readline(MAX_PART_BYTES + 1)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from stillhouse.config.corpus import OCR_DEFAULTS, Ocr, Password
@@ -29,6 +30,8 @@ class How:
 
     ocr: Ocr = OCR_DEFAULTS
     passwords: tuple[Password, ...] = ()
+    office: str | None = None  # LibreOffice, where there is one
+    workshop: Path | None = None  # for its files; where all temporary ones lie by default
 
 
 AS_USUAL = How()

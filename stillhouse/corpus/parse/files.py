@@ -6,6 +6,7 @@ and navigation, and joined. A file that gives no text is an `Unparsable`, never 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,8 @@ from stillhouse.storage.provenance import library_versions
 __all__ = ["PARSERS", "SEEING", "Element", "ParsedFile", "Unparsable", "parse_data", "parse_file"]
 __all__ += ["parse_fingerprint", "refuse_blank"]
 
+# Word, PowerPoint and Excel of before 2007, whatever they hold.
+OLD_OFFICE = (".doc", ".ppt", ".xls")
 OFFICE = (".docx", ".pptx", ".xlsx", ".xlsm")
 
 
@@ -128,6 +131,24 @@ def _latex(data: bytes) -> ParsedFile:
     return parse_latex(decoded(data))
 
 
+def _rtf(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.rtf import parse_rtf
+
+    return parse_rtf(data)
+
+
+def _rst(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.rst import parse_rst
+
+    return parse_rst(decoded(data))
+
+
+def _org(data: bytes) -> ParsedFile:
+    from stillhouse.corpus.parse.org import parse_org
+
+    return parse_org(decoded(data))
+
+
 def _asciidoc(data: bytes) -> ParsedFile:
     from stillhouse.corpus.parse.asciidoc import parse_asciidoc
 
@@ -166,6 +187,28 @@ def _xlsx(data: bytes) -> ParsedFile:
     return assemble(convert(partition_xlsx(file=file, languages=WITHOUT_DETECTION)))
 
 
+def _xls(data: bytes) -> ParsedFile:
+    from unstructured.partition.xlsx import partition_xlsx
+
+    from stillhouse.corpus.parse.legacy import open_workbook
+
+    open_workbook(data).release_resources()  # says what is wrong with it
+    return assemble(convert(partition_xlsx(file=io.BytesIO(data), languages=WITHOUT_DETECTION)))
+
+
+def _old_office(kind: str) -> Callable[[bytes, How], ParsedFile]:
+    def parse(data: bytes, how: How) -> ParsedFile:
+        from stillhouse.corpus.parse.legacy import as_new
+
+        new, content = as_new(data, kind, how)
+        if new == ".xls":
+            return _xls(content)
+        parsed = PARSERS[new](content)
+        return replace(parsed, said=office_said(content)) if new in OFFICE else parsed
+
+    return parse
+
+
 def _epub(data: bytes) -> ParsedFile:
     from stillhouse.corpus.parse.epub import parse_epub
 
@@ -199,10 +242,11 @@ def _json(data: bytes) -> ParsedFile:
     return parse_json(data)
 
 
-# What may have to be read off pictures, and what never has.
+# What may ask for more than its content: character recognition, a password, another program.
 SEEING: dict[str, Callable[[bytes, How], ParsedFile]] = {
     ".pdf": _pdf,
     **dict.fromkeys(IMAGES, _image),
+    **{kind: _old_office(kind) for kind in OLD_OFFICE},
 }
 PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".html": _html,
@@ -214,6 +258,9 @@ PARSERS: dict[str, Callable[[bytes], ParsedFile]] = {
     ".latex": _latex,
     ".adoc": _asciidoc,
     ".asciidoc": _asciidoc,
+    ".rtf": _rtf,
+    ".rst": _rst,
+    ".org": _org,
     ".docx": _docx,
     ".pptx": _pptx,
     ".xlsx": _xlsx,

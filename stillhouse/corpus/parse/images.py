@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # By content, whatever the suffix says. JPEG is also what phones write, with two pictures in it.
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "HEIF")
+# Whose other pictures are pages, or photographs beside the first: not those of a film.
+OF_PAGES = ("TIFF", "HEIF")
 # An A3 page at 600 dots an inch has 70 million; each takes up to 4 bytes, twice while converted.
 MAX_PIXELS = 80_000_000
 # What a file says of its resolution counts where it may be that of a page.
@@ -29,13 +31,15 @@ USUAL_INCHES = 8.27
 
 
 def parse_image(data: bytes, ocr: Ocr) -> ParsedFile:
-    """The text of each picture in the file: of a TIFF all pages, of any other its first.
+    """The text of each picture in the file: of TIFF and HEIF all, of any other the first.
 
     Raises:
         Unparsable: it is no picture, too large, or holds no text that can be read.
     """
+    from pi_heif import register_heif_opener  # type: ignore[import-untyped]
     from PIL import Image
 
+    register_heif_opener(thumbnails=False)
     pictures = Pictures(ocr)
     blocks = []
     with warnings.catch_warnings():
@@ -44,9 +48,10 @@ def parse_image(data: bytes, ocr: Ocr) -> ParsedFile:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise _too_large() from error
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, RuntimeError) as error:
             raise _damaged(error) from error
-        pages = min(getattr(image, "n_frames", 1), MAX_PAGES + 1) if image.format == "TIFF" else 1
+        several = image.format in OF_PAGES
+        pages = min(getattr(image, "n_frames", 1), MAX_PAGES + 1) if several else 1
         if not ocr.enabled:
             raise turned_off(pages)
         for number, frame in enumerate(_frames(image, pages), start=1):
@@ -64,7 +69,7 @@ def _frames(image: Any, pages: int) -> Iterator[Any]:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large()
             image.load()
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
+        except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as error:
             raise _damaged(error) from error
         yield image
 

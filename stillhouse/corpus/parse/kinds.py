@@ -8,10 +8,14 @@ from pathlib import PurePath
 from stillhouse.corpus.parse.unparsable import Unparsable
 
 # What gives one document, and what holds others (read by files.py and by documents.py).
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+IMAGES = (
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"),
+    *(".heic", ".heif", ".avif"),
+)
 SINGLE = (
     *(".pdf", ".html", ".htm", ".md", ".markdown", ".docx", ".pptx", ".xlsx", ".txt", ".text"),
-    *(".epub", ".tex", ".latex", ".adoc", ".asciidoc"),
+    *(".doc", ".ppt", ".xls"),
+    *(".epub", ".tex", ".latex", ".adoc", ".asciidoc", ".rtf", ".rst", ".org"),
     *(".xlsm", ".odt", ".ods", ".odp", ".csv", ".tsv", ".json"),
     *IMAGES,
 )
@@ -22,9 +26,10 @@ SUPPORTED_SUFFIXES = (*SINGLE, *HOLDING)
 # What may hold pages that are pictures.
 MAYBE_PICTURES = (".pdf", *IMAGES, *HOLDING_FILES)
 
-LEGACY = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
-CONVERTIBLE = {".rtf": ".docx", ".rst": ".md", ".org": ".md"}
-OTHER_IMAGES = {".heic", ".heif", ".avif", ".gif", ".jp2", ".svg", ".jxl"}
+# Formats of programs that are gone, or that no library reads: what to save them as.
+CONVERTIBLE = {".xlsb": ".xlsx", ".wpd": ".docx", ".pages": ".docx", ".numbers": ".xlsx"}
+CONVERTIBLE |= {".key": ".pptx", ".pub": ".pdf", ".vsd": ".pdf", ".vsdx": ".pdf", ".one": ".pdf"}
+OTHER_IMAGES = {".jp2", ".svg", ".jxl"}
 PACKED = {".7z", ".rar", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz", ".cab", ".jar"}
 OUTLOOK_STORES = {".pst", ".ost"}
 
@@ -40,10 +45,9 @@ def unsupported(suffix: str) -> Unparsable:
 
     A suffix that nobody knows may be part of a name ("letter.john_smith"): it is not repeated.
     """
-    if suffix in LEGACY:
-        problem, remedy = "the old Office format", f"save it as {LEGACY[suffix]}."
-    elif suffix in CONVERTIBLE:
-        problem, remedy = "not read directly", f"convert it to {CONVERTIBLE[suffix]} (pandoc does)."
+    if suffix in CONVERTIBLE:
+        problem = "a format of one program alone"
+        remedy = f"save it in that program as {CONVERTIBLE[suffix]}."
     elif suffix in OTHER_IMAGES:
         problem = "a picture in a format that is not read"
         remedy = "save it as .png or .jpg: then it is read by character recognition (OCR)."
@@ -61,7 +65,7 @@ def unsupported(suffix: str) -> Unparsable:
 def known_suffix(suffix: str) -> str:
     """`suffix` where it names a format, else "": it may be part of somebody's name."""
     suffix = suffix.lower()
-    ours = (SUPPORTED_SUFFIXES, LEGACY, CONVERTIBLE, OTHER_IMAGES, PACKED, OUTLOOK_STORES)
+    ours = (SUPPORTED_SUFFIXES, CONVERTIBLE, OTHER_IMAGES, PACKED, OUTLOOK_STORES)
     return suffix if any(suffix in kinds for kinds in ours) or suffix in _formats() else ""
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 
 from stillhouse.corpus.parse.unparsable import Unparsable
-from stillhouse.corpus.parse.worker import PAGE, READY
+from stillhouse.corpus.parse.worker import PAGE, PROGRAM, READY
 from stillhouse.errors import UserError
 
 Job = dict[str, Any]
@@ -45,7 +45,8 @@ ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may take; `seconds` begin anew with each page that is read off a picture.
+    """What one file may take; `seconds` begin anew with each page that is read off a picture, and
+    with each file in it that another program reads. `memory` is that of such a program, too.
 
     A process that holds half of `memory` after a file is replaced.
     """
@@ -135,12 +136,14 @@ class _Worker:
                 [*command, str(theirs.fileno()), handler],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # with the programs that it starts
                 # One process a core: threads of theirs would wait for each other.
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
             )
         self.usage = psutil.Process(self.process.pid)
         self.job: Job | None = None
         self.ready, self.alive, self.files = False, True, 0
+        self.has_program = False
         self.deadline = self.started = 0.0
 
     def give(self, job: Job) -> None:
@@ -190,11 +193,12 @@ class _Worker:
             self.ready = True
             self._start_clock()
             return None
-        if words == PAGE:
+        if words in (PAGE, PROGRAM):
+            self.has_program |= words == PROGRAM
             self.deadline = max(self.deadline, time.monotonic() + self.limits.seconds)
             return None
         answer = json.loads(words)
-        self.job = None
+        self.job, self.has_program = None, False
         if "user_error" in answer:
             message, remedy = answer["user_error"]
             raise UserError(message, remedy=remedy)
@@ -229,18 +233,23 @@ class _Worker:
         return Unparsable(category, reason, remedy=remedy)
 
     def _memory(self) -> int:
-        try:
-            return int(self.usage.memory_info().rss)
-        except psutil.Error:
-            return 0
+        """Bytes that the process occupies, and the programs that it has started."""
+        held = 0
+        with suppress(psutil.Error):
+            held = int(self.usage.memory_info().rss)
+            for other in self.usage.children(recursive=True) if self.has_program else ():
+                with suppress(psutil.Error):
+                    held += int(other.memory_info().rss)
+        return held
 
     def end(self, patience: float = 0.0) -> None:
-        """Kill the process, unless it ends by itself in time: it has nothing to tidy up."""
+        """Kill the process, unless it ends by itself in time, and all that it started."""
         self.alive = False
         self.connection.close()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(patience)
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         # What reads from a share that is dead can't even be killed: it is left to itself.
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STUCK_SECONDS)

@@ -1,4 +1,4 @@
-"""Lines of record files as columns and cells: JSON Lines, CSV and Parquet.
+"""Lines of record files as columns and cells: JSON Lines, CSV, Parquet and workbooks.
 
 Each comes with a digest of all that it says, before it is taken apart: a line that was read before
 need not be read again.
@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.corpus.parse.encodings import SAMPLE_BYTES, encoding_of
+from stillhouse.corpus.parse.sheets import SHEET_SUFFIXES, sheet_rows
 from stillhouse.corpus.parse.unparsable import Unparsable
 
-RECORD_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+RECORD_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", *SHEET_SUFFIXES)
 MAX_CELL_CHARACTERS = 16 * 1024 * 1024
+# Of a line, which is in memory several times while it is taken apart.
+MAX_LINE_CHARACTERS = 4 * MAX_CELL_CHARACTERS
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -39,9 +42,11 @@ class Bad(Exception):  # noqa: N818 - a state of a record
         self.reason = reason
 
 
+TOO_LONG = f"a line of more than {MAX_LINE_CHARACTERS >> 20} million characters"
+
 Row = tuple[int, Mapping[str, Any]]
-# The number of a line (in Parquet, of a row) from 1, a digest of what it says, and the line as
-# `RecordFile.cells` takes it.
+# The number of a line (of a row, in Parquet and workbooks) from 1, a digest of what it says, and
+# the line as `RecordFile.cells` takes it.
 Line = tuple[int, str, Any]
 DIGEST_BYTES = 16
 
@@ -62,12 +67,13 @@ class RecordFile:
         return BadRecord(number, cells, digest) if isinstance(cells, str) else (number, cells)
 
 
-def open_records(path: Path, mapped: Sequence[str]) -> RecordFile:
-    """The lines of a file that hold anything; `mapped` are the columns asked for.
+def open_records(path: Path, mapped: Sequence[str], needed: Sequence[str] = ()) -> RecordFile:
+    """The lines of a file that hold anything; `mapped` are the columns asked for, `needed` those
+    by which a workbook's sheets of records are known.
 
     Raises:
         OSError: the file can't be read.
-        Unparsable: it is of an unknown kind, or no whole Parquet file.
+        Unparsable: it is of an unknown kind, or no whole Parquet file or workbook.
     """
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
@@ -76,11 +82,14 @@ def open_records(path: Path, mapped: Sequence[str]) -> RecordFile:
         return RecordFile(_csv_lines(path, "\t" if suffix == ".tsv" else None), _as_it_is)
     if suffix == ".parquet":
         return RecordFile(_parquet_lines(path, mapped), _as_it_is)
+    if suffix in SHEET_SUFFIXES:
+        rows = sheet_rows(path, needed)
+        return RecordFile((_told(number, cells) for number, cells in rows), _as_it_is)
     raise no_record_file()
 
 
 def rows_of_file(path: Path, mapped: Sequence[str]) -> Iterator[Row | BadRecord]:
-    """Line (in Parquet, row) numbers from 1 and their cells; raises what `open_records` does."""
+    """Line or row numbers from 1 and their cells; raises what `open_records` does."""
     file = open_records(path, mapped)
     return map(file.row, file.lines)
 
@@ -111,6 +120,8 @@ def _json_lines(path: Path) -> Iterator[Line]:
 
 
 def _json_cells(line: str) -> Mapping[str, Any] | str:
+    if len(line) > MAX_LINE_CHARACTERS:
+        return TOO_LONG
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
@@ -128,7 +139,12 @@ def _csv_lines(path: Path, delimiter: str | None) -> Iterator[Line]:
         return
     delimiter = delimiter or max(",;\t|", key=header.count)
     rows = csv.reader(itertools.chain([header], lines), delimiter=delimiter)
-    names = [name.strip() for name in next(rows)]
+    try:
+        names = [name.strip() for name in next(rows)]
+    except csv.Error:
+        raise Unparsable(
+            "corrupt", "not CSV: its header is broken, or too long", remedy="export it again."
+        ) from None
     while True:
         number = rows.line_num + 1
         try:
@@ -154,14 +170,20 @@ def _told(number: int, content: dict[str, Any] | str) -> Line:
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 or UTF-16 file, with or without byte order mark.
 
-    Bytes that aren't UTF-8 become lone surrogates, which only spoil the field they are in.
+    Bytes that aren't UTF-8 become lone surrogates, which only spoil the field they are in. A line
+    that is too long is cut where that shows, and the rest of it passed over.
     """
     with path.open("rb") as raw:
         encoding = encoding_of(raw.read(SAMPLE_BYTES))
     errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
     # newline="" would leave "\r" inside quoted cells alone, but also lone "\r" as line ends.
     with path.open(encoding=encoding, errors=errors, newline="\n") as stream:
-        yield from stream
+        while line := stream.readline(MAX_LINE_CHARACTERS + 1):
+            yield line
+            while len(line) > MAX_LINE_CHARACTERS and line[-1] != "\n":
+                line = stream.readline(MAX_LINE_CHARACTERS + 1)
+                if not line:
+                    break
 
 
 def _parquet_lines(path: Path, mapped: Sequence[str]) -> Iterator[Line]:

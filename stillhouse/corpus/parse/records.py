@@ -1,4 +1,4 @@
-"""Records (tickets, messages, cases) from JSON Lines, CSV and Parquet files.
+"""Records (tickets, messages, cases) from JSON Lines, CSV and Parquet files, and workbooks.
 
 A bad line never stops the others: it comes out as a `BadRecord` that says what is wrong with it,
 by the names of columns and never by what stands in them. Only what is wrong with the whole file is
@@ -44,7 +44,7 @@ MADE_ID = 16
 
 @dataclass(frozen=True)
 class Record:
-    """One record; `created_at` is ISO 8601 in UTC, `line` its line (or row, in Parquet) from 1.
+    """One record; `created_at` is ISO 8601 in UTC, `line` its line (or row) from 1.
 
     `columns` is what it says in the columns that tasks read, as JSON values by column; `digest`
     that of its line.
@@ -88,7 +88,9 @@ def read_records(
     """
     try:
         mapped = [n for n in (fields.id, *_text_names(fields), fields.label, fields.created) if n]
-        file = open_records(path, [*mapped, *(column.name for column in columns)])
+        file = open_records(
+            path, [*mapped, *(column.name for column in columns)], _text_names(fields)
+        )
         head = list(itertools.islice(file.lines, LOOK_AHEAD))
         if not head:
             raise Unparsable(

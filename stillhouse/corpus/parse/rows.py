@@ -86,10 +86,11 @@ def read_file(job: Job) -> list[Row] | Path:
     """The rows of a file; those of a large one in a Parquet file at `job["part"]`.
 
     `job` is plain JSON: the columns of `base` below, `file` (where it lies), `part`, `nlp_model`,
-    `ocr`, `passwords` (where they are to be had), and for records `fields` and `strip_quotes` of
-    its source, and `columns`, those of `Column` each. `before`, if not null, is the `input_id`
-    under which `table` holds the rows of the same file, read alike, before it changed. Where there
-    is a list of documents that were `forgotten`, none of them is given. Has at least one row.
+    `ocr`, `passwords` (where they are to be had), `office` (LibreOffice, or null), and for records
+    `fields` and `strip_quotes` of its source, and `columns`, those of `Column` each. `before`, if
+    not null, is the `input_id` under which `table` holds the rows of the same file, read alike,
+    before it changed. Where there is a list of documents that were `forgotten`, none of them is
+    given. Has at least one row.
 
     Raises:
         UserError: the spaCy model or a library is missing.
@@ -98,7 +99,10 @@ def read_file(job: Job) -> list[Row] | Path:
     path, forgotten = Path(job["file"]), forgotten_by(job)
     try:
         if job["kind"] == "documents":
-            how = How(Ocr(**job["ocr"]), tuple(Password(**p) for p in job["passwords"]))
+            passwords = tuple(Password(**p) for p in job["passwords"])
+            office = job.get("office")
+            workshop = Path(job["part"]).parent if office else None
+            how = How(Ocr(**job["ocr"]), passwords, office, workshop)
             found = documents_of(path, nlp_model=job["nlp_model"], how=how)
             rows = _but(forgotten, _document_rows(base, found))
         else:

@@ -14,6 +14,7 @@ class Unparsable(Exception):  # noqa: N818 - a state of a file, as much as an er
     CATEGORIES = (
         *("empty", "corrupt", "encrypted", "scan", "unsupported", "columns", "outside"),
         *("unreadable", "unreachable", "too_large", "too_slow", "crashed", "forgotten"),
+        "program",
     )
 
     def __init__(self, category: str, reason: str, *, remedy: str) -> None:

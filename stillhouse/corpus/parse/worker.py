@@ -18,13 +18,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from stillhouse.corpus.parse.clock import watch_pages
+from stillhouse.corpus.parse.clock import watch
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 from stillhouse.offline import go_offline
 from stillhouse.progress import silence_bars
 
-READY, PAGE = b"ready", b"page"
+READY, PAGE, PROGRAM = b"ready", b"page", b"program"
 
 
 def main(descriptor: str, handler: str) -> None:
@@ -38,7 +38,7 @@ def main(descriptor: str, handler: str) -> None:
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
     connection.send_bytes(READY)
-    watch_pages(lambda: connection.send_bytes(PAGE))
+    watch(lambda: connection.send_bytes(PAGE), lambda: connection.send_bytes(PROGRAM))
     # From here on, what is printed may be a library's words about a document.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -54,6 +54,8 @@ def _listen(connection: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
         try:
             jobs.put(connection.recv_bytes())
         except (EOFError, OSError):
+            if os.getpgrp() == os.getpid():  # with the programs that it started
+                os.killpg(0, signal.SIGKILL)
             os._exit(1)
 
 

@@ -108,7 +108,7 @@ def _texts(project: Project, path: Path) -> list[str]:
     named = project.splits.held_out
     assert named is not None  # noqa: S101
     if path.suffix.lower() not in RECORD_SUFFIXES:
-        raise _unreadable(named.path, "is no JSON Lines, CSV or Parquet file")
+        raise _unreadable(named.path, "is no file of records")
     texts, bad = [], []
     try:
         for record in read_records(path, RecordFields(text=named.text)):
@@ -136,6 +136,6 @@ def _texts(project: Project, path: Path) -> list[str]:
 def _unreadable(path: Path, why: str) -> UserError:
     return UserError(
         f"splits.held_out: {path}: {why}",
-        remedy="name a JSON Lines, CSV or Parquet file that this user may read, relative to the "
-        "project file; or leave held_out out.",
+        remedy="name a JSON Lines, CSV or Parquet file, or a workbook, that this user may read, "
+        "relative to the project file; or leave held_out out.",
     )

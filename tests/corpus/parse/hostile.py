@@ -16,7 +16,9 @@ import zlib
 from collections.abc import Iterator
 from functools import cache
 
+from tests.corpus.parse.test_sheets import old_stream
 from tests.documents import odf
+from tests.heic import heic, heic_claiming
 from tests.mails import compound_file
 
 # What a parser would fetch, or what it would find on this machine: the test watches for both.
@@ -38,6 +40,7 @@ def hostile_files(secret: str) -> Iterator[Hostile]:
     yield from _pictures()
     yield from _texts()
     yield from _mails()
+    yield from _old_and_light(secret)
     yield from _under_wrong_suffixes()
 
 
@@ -440,7 +443,7 @@ def _pictures() -> Iterator[Hostile]:
     bitmap += struct.pack("<LllHHL", 40, 200_000, -200_000, 1, 24, 0) + bytes(200)
     yield "huge.bmp", bitmap, {"too_large", "corrupt"}
     yield "bad.webp", b"RIFF\xff\xff\xff\x7fWEBPVP8 " + bytes(range(256)), {"corrupt"}
-    yield "film.gif", b"GIF89a" + bytes(200), {"unsupported"}
+    yield "film.gif", b"GIF89a" + bytes(200), {"corrupt"}
 
 
 def _texts() -> Iterator[Hostile]:
@@ -469,6 +472,54 @@ def _texts() -> Iterator[Hostile]:
     yield "nulls.csv", b"a,b\n" + b"\0" * 3_000, {"corrupt"}
     formula = b'name,sum\n=HYPERLINK("' + ELSEWHERE.encode() + b'"),@SUM(1)\n'
     yield "formula.csv", formula, {"parsed"}
+
+
+def _old_and_light(secret: str) -> Iterator[Hostile]:
+    sheet = {"Workbook": old_stream([["Part", WORDS]])}
+    macros = {"_VBA_PROJECT_CUR": {"VBA": {"dir": bytes(90), "ThisWorkbook": bytes(90)}}}
+    yield "macros.xls", compound_file(sheet | macros), {"parsed"}
+    book = compound_file(sheet)
+    yield "cut.xls", book[:1500], {"corrupt"}
+    around = bytearray(book)
+    around[512:1024] = struct.pack("<L", 0) * 128
+    yield "around.xls", bytes(around), {"corrupt", "empty"}
+    for n, at in enumerate((0, 20, 60, 110, 170)):
+        twisted = sheet["Workbook"][:at] + b"\xff\x7f\xff\xff" + sheet["Workbook"][at + 4 :]
+        yield (
+            f"twisted {n}.xls",
+            compound_file({"Workbook": twisted}),
+            {"parsed", "corrupt", "empty"},
+        )
+    word = {"WordDocument": b"\xec\xa5\xc1\0" + bytes(5000)}
+    yield "macros.doc", compound_file(word | {"Macros": macros}), {"program"}
+    yield "slides.ppt", compound_file({"PowerPoint Document": bytes(5000)}), {"program"}
+    yield "sealed.doc", compound_file({"EncryptedPackage": bytes(5000)}), {"encrypted"}
+    rich = r"{\rtf1 " + WORDS
+    objects = r"{\object\objemb{\*\objclass Package}{\*\objdata " + "0105" * 50_000 + "}}"
+    yield "object.rtf", f"{rich}{objects}}}".encode(), {"parsed"}
+    fields = rf'{{\field{{\*\fldinst INCLUDETEXT "{secret}"}}{{\fldrslt x}}}}'
+    template = rf"{{\*\template {ELSEWHERE}}}{{\field{{\*\fldinst INCLUDEPICTURE {ELSEWHERE}}}}}"
+    yield "fields.rtf", f"{rich}{fields}{template}}}".encode(), {"parsed"}
+    yield "deep.rtf", f"{rich}{'{' * 50_000}".encode(), {"parsed"}
+    yield "control.rtf", f"{rich}\\{'a' * 200_000}9".encode(), {"parsed"}
+    yield "binary.rtf", rich.encode() + b"{\\pict\\bin999999999 " + bytes(900), {"parsed"}
+    directives = ("include", "literalinclude", "csv-table", "image", "figure", "raw")
+    named = "".join(f"\n\n.. {d}:: {secret}\n   :file: {secret}\n" for d in directives)
+    yield "reads.rst", f"{WORDS}{named}".encode(), {"parsed"}
+    yield (
+        "deep.rst",
+        "".join(" " * n + f"- {WORDS}\n\n" for n in range(0, 800, 2)).encode(),
+        {
+            *("parsed", "corrupt"),
+        },
+    )
+    yield "marks.rst", f"{WORDS} {'`*|_' * 3_000}".encode(), {"parsed"}
+    org = f"{WORDS}\n#+INCLUDE: {secret}\n#+BEGIN_SRC sh :results output\ncat {secret}\n#+END_SRC\n"
+    yield "runs.org", org.encode(), {"parsed"}
+    yield "open.org", f"{WORDS}\n{'#+BEGIN_SRC' * 9}\n{'[[' * 50_000}".encode(), {"parsed"}
+    yield "huge.heic", heic_claiming(60_000, 60_000), {"too_large"}
+    yield "cut.heic", heic()[:800], {"corrupt"}
+    yield "text.heic", WORDS.encode(), {"corrupt"}
 
 
 def _mails() -> Iterator[Hostile]:

@@ -190,7 +190,7 @@ def test_empty_files(tmp_path: Path, suffix: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        *(("a.doc", ".docx"), ("a.rst", "pandoc"), ("a.heic", ".png"), ("a.xyz", ".pdf")),
+        *(("a.xlsb", ".xlsx"), ("a.key", ".pptx"), ("a.svg", ".png"), ("a.xyz", ".pdf")),
         *(("a", ".pdf"), ("a.7z", ".zip"), ("a.tar.bz2", ".zip"), ("a.pst", ".mbox")),
     ],
 )

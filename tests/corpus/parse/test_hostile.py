@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from stillhouse.config.project import load_project
+from stillhouse.corpus import parsed
 from stillhouse.corpus.parse.pool import Limits
 from stillhouse.corpus.parsed import parse_sources
 from stillhouse.corpus.sources import scan_sources
@@ -110,6 +111,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         for variable in ("TMPDIR", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
             patch.setenv(variable, str(temporary))
         before = snapshot(folder)
+        patch.setattr(parsed, "find_libreoffice", lambda *_: None)  # it is a program
         scan_sources(project, layout)
         facts = parse_sources(project, layout, limits=Limits())
         after = snapshot(folder)

