@@ -78,14 +78,19 @@ class Parts:
         db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} WHERE false")
 
     def add(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Add rows in a file of their own; none where there are none."""
+        """Add rows, which are not there yet, in a file of their own; none where there are none."""
+        self._write(batches, self._new_file())
+
+    def _new_file(self) -> Path:
+        return self.folder / f"{self.name}-{self.settings}-{secrets.token_hex(8)}.parquet"
+
+    def _write(self, batches: Iterable[pa.RecordBatch], target: Path) -> None:
         import pyarrow as pa
 
         rows = (batch for batch in batches if batch.num_rows)
         first = next(rows, None)
         if first is None:
             return
-        target = self.folder / f"{self.name}-{self.settings}-{secrets.token_hex(8)}.parquet"
         with atomic_file(target) as temporary, self._writer(temporary) as writer:
             waiting: list[Any] = []
 
@@ -113,7 +118,7 @@ class Parts:
         Where there are just as many rows as are `wanted`, all of them are.
         """
         present = self.files
-        for file in self.folder.glob(f"{self.name}-*.parquet"):
+        for file in self.folder.glob(f"{self.name}-*"):
             if file not in present:
                 file.unlink()
         if len(present) <= FILES and self.rows == wanted:
@@ -122,12 +127,19 @@ class Parts:
         merged = small if len(present) > FILES else []
         for file in (f for f in present if f not in merged):
             if not self._all_kept(db, file, where):
-                self.add(self._kept(db, [file], where))
-                file.unlink()
+                self._replace(db, [file], where)
         if merged:
-            self.add(self._kept(db, merged, where))
-            for file in merged:
-                file.unlink()
+            self._replace(db, merged, where)
+
+    def _replace(self, db: duckdb.DuckDBPyConnection, files: list[Path], where: str) -> None:
+        """Killed in between, it loses rows: twice the same would be worse."""
+        target = self._new_file()
+        waiting = target.with_suffix(".new")
+        self._write(self._kept(db, files, where), waiting)
+        for file in files:
+            file.unlink()
+        if waiting.exists():
+            waiting.rename(target)
 
     def _all_kept(self, db: duckdb.DuckDBPyConnection, file: Path, where: str) -> bool:
         gone = f"SELECT count(*) FROM (FROM read_parquet(?) WHERE NOT ({where}))"
