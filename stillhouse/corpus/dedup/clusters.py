@@ -165,10 +165,14 @@ def _cluster(
     store = memory.signatures if memory else None
     db.execute(f"CREATE TABLE signatures (id BIGINT, signature UINTEGER[{settings.permutations}])")
 
-    def take(ids: str) -> int:
-        """Create `texts` of these ids, and have their signatures; how many were computed."""
-        db.execute(f"CREATE OR REPLACE TABLE texts AS SELECT * FROM known WHERE id IN ({ids})")
-        read_texts(db, bodies, read)
+    def take(ids: str | None = None) -> int:
+        """Make `texts` those of these ids, or all, and have their signatures; how many were
+        computed."""
+        read_texts(db, bodies, ids or "SELECT id FROM known", read)
+        if ids is None:
+            db.execute("CREATE VIEW texts AS FROM known")
+        else:
+            db.execute(f"CREATE OR REPLACE TABLE texts AS SELECT * FROM known WHERE id IN ({ids})")
         load_signatures(db, store, settings.permutations)
         hashed = compute_signatures(db, bodies, sign, threads)
         if store is not None:
@@ -177,8 +181,8 @@ def _cluster(
 
     recall(db, memory)
     if find_new(db):
-        db.execute("CREATE TABLE chosen AS SELECT id FROM known")
-        hashed = take("FROM chosen")
+        db.execute("CREATE VIEW chosen AS SELECT id FROM known")
+        hashed = take()
     else:
         hashed = take("FROM new")
         if memory is not None:

@@ -98,22 +98,20 @@ def _complete(
         db.execute(f"DROP TABLE {table}")
 
 
-def read_texts(db: duckdb.DuckDBPyConnection, bodies: Bodies, read: Read | None) -> None:
-    """Read what `texts` lack a place of, each from its most preferred document."""
-    missing = db.sql(
-        "SELECT doc_id FROM texts JOIN documents ON rank = id WHERE texts.place IS NULL"
-    ).to_arrow_table()
-    if read is None or not missing.num_rows:
+def read_texts(db: duckdb.DuckDBPyConnection, bodies: Bodies, ids: str, read: Read | None) -> None:
+    """Read what `known` lacks a place of, among `ids`, each from its most preferred document."""
+    if read is None:
         return
-    _read(db, bodies, missing, read)
-    db.execute(
-        """UPDATE texts SET place = fresh.place FROM fresh JOIN documents USING (doc_id)
-           WHERE texts.id = documents.rank"""
-    )
-    db.execute(
-        """UPDATE known SET place = texts.place FROM texts
-           WHERE known.id = texts.id AND known.place IS NULL"""
-    )
+    missing = db.sql(
+        f"""SELECT doc_id FROM known JOIN documents ON rank = id
+            WHERE known.place IS NULL AND id IN ({ids})"""
+    ).to_arrow_table()
+    if missing.num_rows:
+        _read(db, bodies, missing, read)
+        db.execute(
+            """UPDATE known SET place = fresh.place FROM fresh JOIN documents USING (doc_id)
+               WHERE known.id = documents.rank"""
+        )
 
 
 def _read(db: duckdb.DuckDBPyConnection, bodies: Bodies, doc_ids: pa.Table, read: Read) -> None:
