@@ -163,6 +163,12 @@ def parsed_documents(project: Project, layout: Layout) -> None:
     parse_sources(project, layout)
 
 
+def cleansed_documents(project: Project, layout: Layout) -> None:
+    from stillhouse.corpus.cleansed import cleanse_documents
+
+    cleanse_documents(project.cleansing, layout)
+
+
 def masked_documents(project: Project, layout: Layout) -> None:
     from stillhouse.corpus.masked import mask_documents
 
@@ -174,15 +180,15 @@ def unmasked(_: Project, layout: Layout) -> None:
     from stillhouse.corpus.masked import masked_schema
     from stillhouse.storage.tables import Finished, Inputs, update_table
 
-    said = ["doc_id", "title", "text", "columns"]
+    said = ["doc_id", "content_id", "title", "text", "columns"]
     nothing: dict[str, Any] = {"version": "none", "entities": [], "residual": []}
     update_table(
         layout.table("masked_documents"),
         layout.staging("masked_documents"),
         masked_schema(),
-        key="doc_id",
+        key="content_id",
         version="none",
-        inputs=Inputs(layout.table("parsed_documents"), said, "status = 'parsed'"),
+        inputs=Inputs(layout.table("cleansed_documents"), said, "status = 'kept'"),
         compute=lambda rows: (Finished(1, [{**row, **nothing}]) for row in rows),
         description="Not masking",
         batch_rows=8192,
@@ -218,6 +224,7 @@ STEPS: dict[str, Callable[[Project, Layout], None]] = {
     for function in (
         source_files,
         parsed_documents,
+        cleansed_documents,
         document_confidentiality,
         masked_documents,
         unique_documents,

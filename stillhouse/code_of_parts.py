@@ -32,7 +32,10 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ("corpus/document_confidentiality.py", "corpus/confidentiality"),
     ),
     "measuring": (1, ("corpus/pii_quality.py", "corpus/pii_gold.py", "metrics/spans.py")),
-    "deduplication": (4, ("corpus/unique.py", "corpus/dedup", *_COMPARED)),
+    "deduplication": (
+        4,
+        ("corpus/unique.py", "corpus/unique_inputs.py", "corpus/dedup", *_COMPARED),
+    ),
     "risk": (1, ("corpus/reidentification_risk.py", "corpus/risk")),
     "tasks": (4, ("tasks", "dataset/pairs.py")),
     "splits": (

@@ -53,40 +53,55 @@ def asked_key(texts: str) -> str:
     return f"CASE WHEN len({texts}) > 0 THEN md5(lower(nfc_normalize(trim({plain})))) ELSE '' END"
 
 
-def create_compared(db: duckdb.DuckDBPyConnection) -> None:
-    """Create compared(doc_id, text) of the relation documents(doc_id, source, read).
+def create_paragraphs(db: duckdb.DuckDBPyConnection) -> None:
+    """Create paragraphs(doc_id, source, text, parts, ends) of the relation read_documents(doc_id,
+    source, read).
 
-    Left out is boilerplate: a letterhead, greeting or disclaimer on every twentieth document of a
-    source would make its short documents near-duplicates of each other. Paragraphs end at blank
-    lines; in a text that has none, lines are taken. A text of nothing else is compared whole.
+    Paragraphs end at blank lines; in a text that has none, lines are taken. `ends` are digests of
+    those that may be boilerplate, null for a text of one paragraph.
     """
     blank = "chr(10) || chr(10)"
     db.execute(
         f"""CREATE VIEW paragraphs AS
-        SELECT doc_id, source, text, blank,
-               string_split(text, CASE WHEN blank THEN {blank} ELSE chr(10) END) AS parts
-        FROM (SELECT doc_id, source, {without_pseudonyms("read")} AS text,
-                     contains(read, {blank}) AS blank FROM documents)"""
+        SELECT doc_id, source, text, parts,
+               CASE WHEN len(parts) > 1 THEN list_distinct(list_transform(
+                   list_concat(parts[:{ENDS}], parts[-{ENDS}:]), lambda p: {_same("p")}
+               )) END AS ends
+        FROM (
+            SELECT doc_id, source, text,
+                   string_split(text, CASE WHEN blank THEN {blank} ELSE chr(10) END) AS parts
+            FROM (SELECT doc_id, source, {without_pseudonyms("read")} AS text,
+                         contains(read, {blank}) AS blank FROM read_documents))"""
     )
+
+
+def create_boilerplate(db: duckdb.DuckDBPyConnection) -> None:
+    """Create boilerplate(source, known, version) of the relation ended(source, ends): a row for
+    each document, with the `ends` of its paragraphs. `version` is a digest of `known`."""
     db.execute(
         f"""CREATE TABLE boilerplate AS
-        SELECT source, list(part ORDER BY part) AS known FROM (
-            SELECT source, part FROM (
-                SELECT source, unnest(list_distinct(list_transform(
-                    list_concat(parts[:{ENDS}], parts[-{ENDS}:]), lambda p: {_same("p")}
-                ))) AS part
-                FROM paragraphs WHERE len(parts) > 1
-            )
-            JOIN (SELECT source, count(*) AS size FROM documents GROUP BY source) USING (source)
+        SELECT source, list(part ORDER BY part) AS known, md5(known::VARCHAR) AS version FROM (
+            SELECT source, part FROM (SELECT source, unnest(ends) AS part FROM ended)
+            JOIN (SELECT source, count(*) AS size FROM ended GROUP BY source) USING (source)
             GROUP BY source, part
             HAVING count(*) >= greatest({REPEATED_DOCUMENTS}, {REPEATED_SHARE} * any_value(size))
         ) GROUP BY source"""
     )
+
+
+def create_compared(db: duckdb.DuckDBPyConnection) -> None:
+    """Create compared(doc_id, text) of the relations paragraphs and boilerplate.
+
+    Left out is boilerplate: a letterhead, greeting or disclaimer on every twentieth document of a
+    source would make its short documents near-duplicates of each other. A text of nothing else is
+    compared whole.
+    """
     own = f"list_filter(parts, lambda p: NOT list_contains(known, {_same('p')}))"
     db.execute(
         f"""CREATE VIEW compared AS
         SELECT doc_id, CASE WHEN known IS NULL OR len(parts) = 1 THEN text
-            ELSE coalesce(nullif(trim(array_to_string({own}, {blank})), ''), text) END AS text
+            ELSE coalesce(nullif(trim(array_to_string({own}, chr(10) || chr(10))), ''), text)
+            END AS text
         FROM paragraphs LEFT JOIN boilerplate USING (source)"""
     )
 

@@ -10,28 +10,20 @@ order) goes on. Paths and the sources' own ids stay behind.
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stillhouse.config.corpus import CONFIDENTIALITY_ORDER, Confidentiality, Dedup
-from stillhouse.corpus.comparing import (
-    asked_key,
-    content_key,
-    create_compared,
-    without_pseudonyms,
-)
-from stillhouse.errors import UserError
+from stillhouse.corpus.unique_inputs import memory_of, open_documents, read_compared
 from stillhouse.facts import UniqueDocumentsFacts
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.query import connected
 from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import duckdb
     import pyarrow as pa
+
+    from stillhouse.corpus.dedup.settings import DedupSettings
 
 # Not `position`, which every new file moves: it orders rows and says nothing of them.
 CONTENT = (
@@ -75,7 +67,8 @@ def unique_documents(
     """Cluster the masked documents; write `unique_documents` and `duplicate_clusters`.
 
     Texts are compared without boilerplate and whoever is named in them (corpus/comparing.py). Only
-    texts not seen before are hashed. What has a label or an answer is kept before what has none; of
+    texts not seen before are read and hashed, and only those that they may be near to are compared
+    again (corpus/dedup/memory.py). What has a label or an answer is kept before what has none; of
     a cluster whose members carry different ones the representative's stays.
 
     What is more confidential than `train_up_to` ends here: of a cluster with such a document in it
@@ -90,29 +83,34 @@ def unique_documents(
 
     Raises `UserError` when `dedup.memory_limit` is too little, or no size.
     """
-    # Only a killed call leaves texts there.
-    shutil.rmtree(layout.cache("dedup"), ignore_errors=True)
-    clusters = _clusters(dedup, layout, group)
-    with _documents(dedup, layout, group) as db:
-        db.register("clusters", clusters)
+    from stillhouse.corpus.dedup.clusters import DedupSettings
+
+    # Settings are checked before anything is read.
+    settings = DedupSettings(dedup.threshold, keep=dedup.keep, memory_limit=dedup.memory_limit)
+    # Only a killed call leaves texts in the one, and an older release signatures in the other.
+    for old in ("dedup", "signatures"):
+        shutil.rmtree(layout.cache(old), ignore_errors=True)
+    with open_documents(dedup, layout, group) as db:
+        db.register("clusters", _clusters(settings, layout, db))
         _write(
             layout,
             "duplicate_clusters",
             db,
             cluster_schema(),
-            f"""SELECT c.*, {content_key("d.read")} AS content
-                FROM clusters c JOIN documents d USING (doc_id) ORDER BY doc_id""",
+            "SELECT c.*, d.content FROM clusters c JOIN documents d USING (doc_id) ORDER BY doc_id",
         )
         _write(
             layout,
             "unique_documents",
             db,
             unique_schema(),
-            f"""SELECT d.* REPLACE ({_LEVELS}[n.level] AS confidentiality), c.family_id, n.copies
+            f"""SELECT d.* REPLACE ({_LEVELS}[n.level] AS confidentiality), c.family_id, n.copies,
+                       m.title, m.text, m.columns
                FROM documents d JOIN clusters c USING (doc_id)
                JOIN (SELECT cluster_id, count(*) AS copies, max({_NUMBER}) AS level
                      FROM clusters JOIN documents USING (doc_id) GROUP BY 1) n
                    USING (cluster_id)
+               JOIN masked_documents m USING (doc_id)
                WHERE c.is_representative
                    AND n.level <= {CONFIDENTIALITY_ORDER.index(train_up_to) + 1}
                ORDER BY d.position, d.doc_id""",
@@ -120,98 +118,25 @@ def unique_documents(
         return _facts(layout, db)
 
 
+def _clusters(settings: DedupSettings, layout: Layout, db: duckdb.DuckDBPyConnection) -> pa.Table:
+    from stillhouse.corpus.dedup.clusters import cluster_documents
+
+    documents = db.cursor().sql(
+        """SELECT doc_id, version, created_at, position, apart,
+                  (label IS NOT NULL)::INT + (answers IS NOT NULL)::INT AS labels
+           FROM documents"""
+    )
+    return cluster_documents(
+        documents.to_arrow_reader(BATCH_ROWS),
+        settings,
+        memory=memory_of(layout),
+        read=lambda doc_ids: read_compared(db, doc_ids),
+        work_dir=layout.cache("dedup"),
+    )
+
+
 _LEVELS = f"{list(CONFIDENTIALITY_ORDER)}"
 _NUMBER = f"list_position({_LEVELS}, confidentiality)"
-
-
-@contextmanager
-def _documents(
-    dedup: Dedup, layout: Layout, group: str | None
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees documents(doc_id, title, text, columns, source, ...).
-
-    Of each also `read`, the text that is compared; `asked`, texts that set it apart from others of
-    the same; and `answers`, null where there is none.
-
-    Raises `UserError` when `dedup.memory_limit` is no size, or too little for what is done there.
-    """
-    import duckdb
-
-    documents = [f"{name}_documents" for name in ("parsed", "cleansed", "masked")]
-    assets = ("source_files", *documents, "document_confidentiality")
-    tables = {asset: layout.table(asset) for asset in assets}
-    work = layout.cache("dedup")
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        with connected(tables, memory_limit=dedup.memory_limit, spill=work) as db:
-            db.execute(
-                f"""CREATE VIEW documents AS
-                SELECT *, coalesce(passage, text, '') AS read,
-                       CASE WHEN passage IS NULL OR passage = text THEN questions
-                            ELSE list_prepend(coalesce(text, ''), questions) END AS asked
-                FROM (
-                    SELECT m.doc_id, m.title, m.text, m.columns, p.source, p.kind, e.language,
-                           coalesce(p.label, f.label) AS label, c.level AS confidentiality,
-                           p.created_at,
-                           (f.position << 32) + p.position AS position,
-                           {_said("p.asks")} AS questions,
-                           nullif(array_to_string({_said("p.reads")}, chr(10)), '') AS passage,
-                           nullif({_answers(group)}, []) AS answers
-                    FROM masked_documents m
-                    JOIN parsed_documents p USING (doc_id)
-                    JOIN document_confidentiality c USING (doc_id)
-                    JOIN cleansed_documents e USING (doc_id)
-                    JOIN source_files f USING (file_id))"""
-            )
-            yield db
-    except (duckdb.OutOfMemoryException, duckdb.ParserException) as error:
-        raise UserError(
-            f"dedup.memory_limit: {dedup.memory_limit!r} is no size, or too little for these "
-            "documents",
-            remedy="give a size such as 2GB.",
-        ) from error
-
-
-def _said(names: str) -> str:
-    """SQL for what a document says in those columns, as a list of texts."""
-    return f"list_transform(coalesce({names}, []), lambda n: m.columns ->> {_POINTER})"
-
-
-def _answers(group: str | None) -> str:
-    """SQL for what it says in the others."""
-    given = "list_concat(coalesce(p.asks, []), coalesce(p.reads, []))"
-    if group is not None:
-        named = group.replace("'", "''")
-        given = f"list_append({given}, '{named}')"
-    names = f"list_filter(json_keys(m.columns), lambda n: NOT list_contains({given}, n))"
-    return f"list_transform({names}, lambda n: n || '=' || (m.columns -> {_POINTER}))"
-
-
-# To the column `n`, whatever its name (RFC 6901).
-_POINTER = "('/' || replace(replace(n, '~', '~0'), '/', '~1'))"
-
-
-def _clusters(dedup: Dedup, layout: Layout, group: str | None) -> pa.Table:
-    from stillhouse.corpus.dedup.clusters import DedupSettings, cluster_documents
-
-    # Settings are checked before anything is read.
-    settings = DedupSettings(dedup.threshold, keep=dedup.keep, memory_limit=dedup.memory_limit)
-    with _documents(dedup, layout, group) as db:
-        create_compared(db)
-        texts = db.sql(
-            f"""SELECT c.doc_id, c.text, d.created_at, d.position, d.labels, d.apart
-               FROM compared c JOIN (
-                   SELECT doc_id, created_at, position, {asked_key("asked")} AS apart,
-                          (label IS NOT NULL)::INT + (answers IS NOT NULL)::INT AS labels
-                   FROM documents
-               ) d USING (doc_id)"""
-        )
-        return cluster_documents(
-            texts.to_arrow_reader(BATCH_ROWS),
-            settings,
-            signatures=layout.cache("signatures") / "signatures.parquet",
-            work_dir=layout.cache("dedup"),
-        )
 
 
 def _write(
@@ -228,14 +153,14 @@ def _facts(layout: Layout, db: duckdb.DuckDBPyConnection) -> UniqueDocumentsFact
     unique, clusters = (layout.table(a) for a in ("unique_documents", "duplicate_clusters"))
     db.read_parquet(str(unique)).create_view("kept")
     documents, kept, exact, near, conflicts = db.sql(
-        f"""SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
+        """SELECT count(*), count(*) FILTER (is_representative), count(*) FILTER (kind = 'exact'),
                   count(*) FILTER (kind = 'near'),
                   (SELECT count(*) FROM (
                       SELECT 1 FROM (
                           FROM clusters QUALIFY count(*) OVER (PARTITION BY cluster_id) > 1
                       ) JOIN documents USING (doc_id)
                       GROUP BY cluster_id HAVING count(DISTINCT label) > 1
-                          OR count(DISTINCT {without_pseudonyms("answers::VARCHAR")}) > 1))
+                          OR count(DISTINCT answers) > 1))
            FROM clusters"""
     ).fetchall()[0]
     labels = (

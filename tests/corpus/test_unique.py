@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,41 @@ def test_what_splits_keep_together_by_is_no_answer(layout: Layout, find: Find) -
     facts = find({"a": text, "b": text}, group="cu'st", columns=said)
     assert (facts.unique, facts.label_conflicts) == (1, 0)
     assert find({"a": text, "b": text}, columns=said).label_conflicts == 1
+
+
+def test_a_later_run_gives_what_a_first_one_would(layout: Layout, find: Find) -> None:
+    """Whatever changed: texts, what a source repeats, labels, levels, answers, what is left."""
+    notice = words(0, 100) + "\n\n"
+    texts: dict[str, str | None] = {f"d{i:02}": notice + words(i, 8) for i in range(1, 25)}
+    texts |= {"copy": words(3, 60), "near": words(3, 60) + " more"}
+    fewer = dict(list(texts.items())[8:])
+    edited = fewer | {"d20": words(20, 9), "near": "something else"}
+    asked = asking(*["Who?", "When?"] * 9, answers=["gold", None] * 9)
+    levels = {"level": ["public", "restricted"] * 13, "train_up_to": "internal"}
+    states: list[tuple[dict[str, str | None], dict[str, Any]]] = [
+        (texts, {}),
+        (texts, {"label": ["x", "y"] * 13, **levels}),
+        (fewer, {}),
+        (edited, {}),
+        (edited, {**asked, "group": "a"}),
+    ]
+    found = []
+    for said, more in states:
+        facts = find(said, **more)
+        results = [facts, rows(layout), rows(layout, "duplicate_clusters")]
+        shutil.rmtree(layout.root.parent / "kept", ignore_errors=True)
+        layout.cache("").rename(layout.root.parent / "kept")
+        facts = find(said, **more)
+        assert results == [facts, rows(layout), rows(layout, "duplicate_clusters")]
+        shutil.rmtree(layout.cache(""))
+        (layout.root.parent / "kept").rename(layout.cache(""))
+        found.append(facts)
+    assert found[0].unique == 25 and found[2].near_duplicates > 10
+
+
+def test_nothing_is_kept_of_what_has_left(layout: Layout, find: Find) -> None:
+    find({"a": words(1, 60), "b": words(2, 60), "c": words(2, 60) + " more"})
+    find({"b": words(2, 60)})
+    memory = layout.cache("near_duplicates") / "corpus"
+    kept = {file.name.split("-")[0]: read_table(file).num_rows for file in memory.iterdir()}
+    assert kept == dict.fromkeys(("told", "documents", "signatures", "clusters"), 1)

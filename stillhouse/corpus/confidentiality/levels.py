@@ -42,6 +42,9 @@ GRAM = 8
 LEGEND = 3  # so many levels in one place explain levels, and are none
 
 
+_LABELS = tuple(LABEL_KEYS)
+
+
 @dataclass(frozen=True)
 class Lookup:
     """What markings mean, by `key`; `own` are those that a project names itself."""
@@ -126,6 +129,8 @@ def _labelled(line: str, cells: list[str], lookup: Lookup) -> Confidentiality | 
     if not found:
         for cell in cells:
             squeezed = key(cell)
+            if not squeezed.startswith(_LABELS):  # as nearly all: no need to look at each
+                continue
             found += [
                 lookup.get(squeezed.removeprefix(label))
                 for label in LABEL_KEYS

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from stillhouse.config.corpus import Confidentiality
 
@@ -137,12 +138,25 @@ degré de confidentialité, niveau de diffusion, mention de protection,
 """
 
 
+class _Kept(dict[int, str]):
+    """What `str.translate` puts for a code point: letters, marks and numbers themselves, a space
+    for others; filled as characters are met."""
+
+    def __missing__(self, point: int) -> str:
+        character = chr(point)
+        self[point] = character if unicodedata.category(character)[0] in "LMN" else " "
+        return self[point]
+
+
+_KEPT = _Kept()
+
+
+@lru_cache(maxsize=4096)  # a line is asked for several times, as a whole and in parts
 def key(text: str) -> str:
     """What all ways of writing a marking have alike: "V E R T R A U L I C H", "vertraulich"."""
     folded = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     folded = unicodedata.normalize("NFKC", folded)
-    kept = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded)
-    return "".join(word for word in kept.split() if word not in CONNECTING)
+    return "".join(word for word in folded.translate(_KEPT).split() if word not in CONNECTING)
 
 
 def _keys(phrases: str) -> list[str]:

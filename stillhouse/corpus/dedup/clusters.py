@@ -42,22 +42,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.dedup import minhash, texts
+from stillhouse.corpus.dedup.documents import load_documents, read_texts
 from stillhouse.corpus.dedup.graph import Graph
-from stillhouse.corpus.dedup.settings import PREFERENCE, DedupSettings, candidate_probability
+from stillhouse.corpus.dedup.memory import (
+    Memory,
+    choose,
+    find_new,
+    near_in_store,
+    recall,
+    settle,
+)
+from stillhouse.corpus.dedup.settings import DedupSettings, candidate_probability
 from stillhouse.corpus.dedup.signatures import (
+    add_signatures,
     compute_signatures,
     fill_bands,
+    keys_of_texts,
     load_signatures,
-    save_signatures,
 )
-from stillhouse.corpus.dedup.tables import count, fill
+from stillhouse.corpus.dedup.tables import count
 from stillhouse.corpus.dedup.texts import normalise
 from stillhouse.errors import UserError
-from stillhouse.progress import track
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from stillhouse.corpus.dedup.documents import Documents, Read
 
 __all__ = ["DedupSettings", "candidate_probability", "cluster_documents", "normalise"]
 
@@ -65,10 +76,11 @@ logger = logging.getLogger("stillhouse")
 
 
 def cluster_documents(
-    documents: pa.Table | pa.RecordBatchReader | Path,
+    documents: Documents,
     settings: DedupSettings,
     *,
-    signatures: Path | None = None,
+    memory: Path | None = None,
+    read: Read | None = None,
     work_dir: Path | None = None,
 ) -> pa.Table:
     """Cluster documents that say the same; see the module's text for what is promised.
@@ -79,9 +91,15 @@ def cluster_documents(
     whatever `settings.keep` says); nulls in these come last. Documents of different values in a
     column `apart` (string) are set apart.
 
-    `signatures` is a Parquet file: signatures found there are not computed again, and it is
-    replaced by those of the present documents. Temporary files go to a new folder in `work_dir`
-    (default: the system's) and take about the size of the texts plus 700 bytes a document.
+    `memory` is a folder, in which a run keeps what it knows of these documents for the next one:
+    that compares only what new and vanished texts may change, with the same result (see `memory`).
+    Where what is kept is lost or of other settings, it is made again. With `read`, which gives the
+    texts (doc_id, text) of the documents of a table (doc_id), `documents` is a table or stream that
+    has no column text but one `version` (string), which is another one when the text is: only
+    texts that are not known are then read.
+
+    Temporary files go to a new folder in `work_dir` (default: the system's) and take about the size
+    of the texts that are read plus 700 bytes a document.
 
     Returns one row per document, ordered by doc_id:
 
@@ -92,11 +110,11 @@ def cluster_documents(
     - similarity: exact Jaccard similarity to the representative; 1.0 for unique and exact
     - family_id: doc_id of the most preferred document of the connected component
 
-    The schema's metadata carry the counts `hashed` and `reused` of signatures. Empty texts are
-    exact duplicates of each other and near to nothing.
+    The schema's metadata carry the counts of texts whose signatures were `hashed` and `reused`, and
+    of those `compared`. Empty texts are exact duplicates of each other and near to nothing.
 
     Raises `UserError` for missing columns, a doc_id that is null or comes twice, dates that can't
-    be read, and a signature store that is none.
+    be read, and a memory that is none.
     """
     import duckdb
 
@@ -106,7 +124,9 @@ def cluster_documents(
         bodies = texts.Bodies(Path(folder) / "texts")
         db = _connect(Path(folder), settings)
         try:
-            return _cluster(db, bodies, documents, settings, signatures)
+            kept = Memory(memory, settings) if memory else None
+            load_documents(db, bodies, documents, settings, kept, read)
+            return _cluster(db, bodies, settings, kept, read)
         except duckdb.OutOfMemoryException as error:
             raise UserError(
                 f"dedup.memory_limit: {settings.memory_limit!r} is too little for these documents"
@@ -121,11 +141,12 @@ def cluster_documents(
 def _cluster(
     db: duckdb.DuckDBPyConnection,
     bodies: texts.Bodies,
-    documents: pa.Table | pa.RecordBatchReader | Path,
     settings: DedupSettings,
-    store: Path | None,
+    memory: Memory | None,
+    read: Read | None,
 ) -> pa.Table:
     threads = settings.threads or os.cpu_count() or 1
+    bands, rows = settings.banding
     shingling: dict[str, Any] = {
         "words": settings.shingle_words,
         "chars": settings.shingle_chars,
@@ -141,24 +162,51 @@ def _cluster(
     def compare(left: pa.Array, right: pa.Array) -> Any:
         return minhash.jaccard(left, right, **shingling)
 
-    _load_documents(db, bodies, documents, settings)
-    reused = load_signatures(db, store, settings.fingerprint, settings.permutations)
-    hashed = compute_signatures(db, bodies, sign, threads)
-    if store is not None:
-        save_signatures(db, store, settings.fingerprint)
+    store = memory.signatures if memory else None
+    db.execute(f"CREATE TABLE signatures (id BIGINT, signature UINTEGER[{settings.permutations}])")
 
-    bands, rows = settings.banding
+    def take(ids: str | None = None) -> int:
+        """Make `texts` those of these ids, or all, and have their signatures; how many were
+        computed."""
+        read_texts(db, bodies, ids or "SELECT id FROM known", read)
+        if ids is None:
+            db.execute("CREATE VIEW texts AS FROM known")
+        else:
+            db.execute(f"CREATE OR REPLACE TABLE texts AS SELECT * FROM known WHERE id IN ({ids})")
+        load_signatures(db, store, settings.permutations)
+        hashed = compute_signatures(db, bodies, sign, threads)
+        if store is not None:
+            add_signatures(db, store)
+        return hashed
+
+    recall(db, memory)
+    if find_new(db):
+        db.execute("CREATE VIEW chosen AS SELECT id FROM known")
+        hashed = take()
+    else:
+        hashed = take("FROM new")
+        if memory is not None:
+            keys = keys_of_texts(db, bands, rows)
+            db.register("near", near_in_store(memory.signatures, keys, bands, rows))
+            choose(db)
+            take("FROM chosen")
     fill_bands(db, bands, rows)
     graph = Graph(db, bodies, compare, settings.threshold, settings.permutations, threads)
     graph.form(bands)
+    settle(db)
+    if memory is not None:
+        memory.save(db)
 
-    result = _result(db).replace_schema_metadata({"hashed": str(hashed), "reused": str(reused)})
+    texts_in_all, compared = count(db, "known"), count(db, "chosen")
+    result = _result(db).replace_schema_metadata(
+        {"hashed": str(hashed), "reused": str(texts_in_all - hashed), "compared": str(compared)}
+    )
     logger.info(
-        "Near-duplicates: %d documents, %d texts (%d hashed, %d signatures reused), %d kept",
+        "Near-duplicates: %d documents, %d texts (%d hashed, %d compared anew), %d kept",
         result.num_rows,
-        hashed + reused,
+        texts_in_all,
         hashed,
-        reused,
+        compared,
         result["is_representative"].to_numpy().sum(),
     )
     return result
@@ -187,43 +235,6 @@ def _connect(folder: Path, settings: DedupSettings) -> duckdb.DuckDBPyConnection
         ) from error
 
 
-def _load_documents(
-    db: duckdb.DuckDBPyConnection,
-    bodies: texts.Bodies,
-    documents: pa.Table | pa.RecordBatchReader | Path,
-    settings: DedupSettings,
-) -> None:
-    """Create documents(rank, doc_id, digest, apart, ...) and texts(id, digest, apart, place, size).
-
-    `rank` numbers documents by preference. A text is numbered by its most preferred document; the
-    same text is another one for documents that are set apart.
-    """
-    db.execute(
-        """CREATE TABLE arrived (doc_id VARCHAR, digest BLOB, place BIGINT, size BIGINT,
-           length BIGINT, created BIGINT, position BIGINT, labels BIGINT, apart VARCHAR)"""
-    )
-    batches = texts.document_batches(documents, bodies)
-    batches = track(batches, "Reading documents", unit=f"x {texts.BATCH_ROWS}")
-    fill(db, "arrived", batches)
-    twice = db.sql("SELECT doc_id FROM arrived GROUP BY 1 HAVING count(*) > 1 LIMIT 1")
-    if twice.fetchall():
-        raise UserError("a doc_id comes twice", remedy="give every document its own id")
-    db.execute(
-        f"""CREATE TABLE documents AS
-        SELECT doc_id, digest, coalesce(apart, '') AS apart, place, size,
-               row_number() OVER (
-                   ORDER BY labels DESC NULLS LAST, {PREFERENCE[settings.keep]}) AS rank
-        FROM arrived"""
-    )
-    db.execute("DROP TABLE arrived")
-    db.execute(
-        """CREATE TABLE texts AS
-        SELECT min(rank) AS id, digest, apart, min(place) AS place, min(size) AS size
-        FROM documents GROUP BY digest, apart"""
-    )
-    logger.debug("%d documents, %d texts", count(db, "documents"), count(db, "texts"))
-
-
 def _result(db: duckdb.DuckDBPyConnection) -> pa.Table:
     """Join documents to texts, texts to leaders, leaders to their most preferred documents."""
     return db.sql(
@@ -234,14 +245,12 @@ def _result(db: duckdb.DuckDBPyConnection) -> pa.Table:
             CASE WHEN d.rank = kept.rank THEN 'unique'
                  WHEN t.id = kept.rank THEN 'exact'
                  ELSE 'near' END AS kind,
-            coalesce(l.similarity, 1.0) AS similarity,
+            coalesce(o.similarity, 1.0) AS similarity,
             eldest.doc_id AS family_id
         FROM documents d
-        JOIN texts t USING (digest, apart)
-        LEFT JOIN clusters c ON c.id = t.id
-        LEFT JOIN links l ON l.a = c.leader AND l.b = c.id
-        LEFT JOIN families f ON f.id = t.id
-        JOIN documents kept ON kept.rank = coalesce(c.leader, t.id)
-        JOIN documents eldest ON eldest.rank = coalesce(f.family, t.id)
+        JOIN known t USING (digest, apart)
+        LEFT JOIN outcome o ON o.id = t.id
+        JOIN documents kept ON kept.rank = coalesce(o.leader, t.id)
+        JOIN documents eldest ON eldest.rank = coalesce(o.family, t.id)
         ORDER BY d.doc_id"""
     ).to_arrow_table()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from stillhouse.corpus.dedup.texts import Bodies
 
+# Changes when other clusters come of the same texts: those that are kept are then stale.
+VERSION = 1
+
 # So many texts of a bucket, the most preferred, are compared with all the others in it: a bucket
 # of up to 17 pair by pair, and one of a million with 16 million comparisons.
 PIVOTS = 16
@@ -42,8 +45,8 @@ class Graph:
 
     Tables: texts(id, apart, place, size, ...), signatures(id, signature) and bands(id, b0, ...) are
     given. compared(a, b) are the pairs looked at; links(a, b, similarity, exact) those that reach
-    the threshold; clusters(id, leader) and families(id, family) are the results, for linked texts.
-    Always a < b, leader < id.
+    the threshold; clusters(id, leader) and families(id, family) are the results, for linked texts,
+    and groups(id, part) the texts whose results depend on each other. Always a < b, leader < id.
 
     `jaccard` takes two string arrays of n texts to their n exact similarities.
     """
@@ -66,10 +69,15 @@ class Graph:
         db.execute("CREATE TABLE compared (a BIGINT, b BIGINT)")
         db.execute("CREATE TABLE links (a BIGINT, b BIGINT, similarity DOUBLE, exact BOOLEAN)")
         db.execute("CREATE TABLE pairs (a BIGINT, b BIGINT, similarity DOUBLE)")
+        db.execute("CREATE TABLE ties (a BIGINT, b BIGINT)")
+        if count(db, "bands") < 2:  # nobody to meet
+            bands = 0
         for band in track(range(bands), "Comparing texts", unit="bands"):
             self._compare(f"SELECT id, b{band} AS key FROM bands", PIVOTS)
+            self._tie(PIVOTS + 1)
         self._verify()
-        self._find_families()
+        self._find("families", "family", "SELECT a, b FROM links")
+        self._find("groups", "part", "SELECT a, b FROM links UNION FROM ties")
         self._choose_leaders()
         while True:
             self._compare(
@@ -131,23 +139,33 @@ class Graph:
         self.db.execute("TRUNCATE pairs")
         return count(self.db, "links") - before
 
-    def _find_families(self) -> None:
+    def _tie(self, most: int) -> None:
+        """Add to ties(a, b) the texts of buckets of more than so many: who else is in one decides
+        which of its pairs are compared."""
+        self.db.execute(
+            f"""INSERT INTO ties SELECT one.id, m.id
+            FROM members m JOIN members one ON one.key = m.key AND one.place = 1
+            WHERE m.place > 1 AND m.key IN (SELECT key FROM members WHERE place = {most + 1})"""
+        )
+
+    def _find(self, table: str, column: str, pairs: str) -> None:
         """Connected components: each text takes the smallest id that has reached it."""
         self.db.execute(
-            """CREATE TABLE families AS
+            f"""CREATE TABLE {table} AS
             WITH RECURSIVE
-            edges AS MATERIALIZED (SELECT a, b FROM links UNION ALL SELECT b, a FROM links),
-            reached(id, family) USING KEY (id) AS (
+            pairs AS MATERIALIZED ({pairs}),
+            edges AS MATERIALIZED (SELECT a, b FROM pairs UNION ALL SELECT b, a FROM pairs),
+            reached(id, {column}) USING KEY (id) AS (
                 SELECT a, least(a, min(b)) FROM edges GROUP BY a
                 UNION
-                (SELECT edges.b, min(news.family)
+                (SELECT edges.b, min(news.{column})
                  FROM reached news
                  JOIN edges ON edges.a = news.id
                  JOIN recurring.reached known ON known.id = edges.b
-                 WHERE news.family < known.family
+                 WHERE news.{column} < known.{column}
                  GROUP BY edges.b)
             )
-            SELECT id, family FROM reached"""
+            SELECT id, {column} FROM reached"""
         )
 
     def _choose_leaders(self) -> None:

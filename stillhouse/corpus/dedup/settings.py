@@ -82,6 +82,11 @@ class DedupSettings:
         return self.permutations, 1
 
     @property
+    def normalised(self) -> str:
+        """What the digest of a normalised text depends on, beside the text."""
+        return digest(texts.VERSION)
+
+    @property
     def fingerprint(self) -> str:
         """What a stored signature depends on, beside the text."""
         return digest(

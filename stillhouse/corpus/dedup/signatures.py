@@ -1,16 +1,15 @@
 """Signatures of the unique texts: taken from a store where known, computed where not."""
 
-# Queries are composed of names and numbers of our own; what users give goes in as parameters,
-# but for the file that COPY writes, whose quotes are doubled.
-# ruff: noqa: S608
+# Queries are composed of names and numbers of our own; what users give goes in as parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.corpus.dedup import minhash
+from stillhouse.corpus.dedup.memory import as_matrix
 from stillhouse.corpus.dedup.tables import (
     by_bytes,
     count,
@@ -19,9 +18,8 @@ from stillhouse.corpus.dedup.tables import (
     ordered_map,
     stream,
 )
-from stillhouse.errors import UserError
 from stillhouse.progress import track
-from stillhouse.storage.files import atomic_file
+from stillhouse.storage.parts import Parts
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,32 +28,43 @@ if TYPE_CHECKING:
     from stillhouse.corpus.dedup.texts import Bodies
 
 
-def load_signatures(
-    db: duckdb.DuckDBPyConnection, store: Path | None, fingerprint: str, permutations: int
-) -> int:
-    """Create signatures(id, signature) with what the store knows of `texts`; return how many.
+def load_signatures(db: duckdb.DuckDBPyConnection, store: Parts | None, permutations: int) -> None:
+    """Add to signatures(id, signature) what the store knows of `texts` and is not there yet."""
+    if store is None:
+        return
+    for file in store.files:
+        fill(db, "signatures", _of_texts(db, file, permutations))
 
-    The store is a Parquet file of (settings, digest, signature); rows of other settings are left
-    aside. Raises `UserError` when the file can't be read.
-    """
-    import duckdb
 
-    db.execute(f"CREATE TABLE signatures (id BIGINT, signature UINTEGER[{permutations}])")
-    if store is None or not store.exists():
-        return 0
-    try:
-        db.execute(
-            f"""INSERT INTO signatures
-            SELECT t.id, s.signature::UINTEGER[{permutations}]
-            FROM read_parquet(?) s JOIN texts t USING (digest) WHERE s.settings = ?""",
-            [str(store), fingerprint],
-        )
-    except duckdb.Error as error:
-        raise UserError(
-            f"{store}: not a store of signatures ({str(error).splitlines()[0]})",
-            remedy="delete the file: the signatures are computed anew",
-        ) from error
-    return count(db, "signatures")
+def _of_texts(db: duckdb.DuckDBPyConnection, file: Path, permutations: int) -> Iterator[pa.Table]:
+    """Signatures from a file, by the ids of texts: only groups of rows that hold any are read."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    wanted = db.sql(
+        """SELECT s.file_row_number AS place, t.id
+           FROM read_parquet($file, file_row_number = true) s JOIN texts t USING (digest)
+           WHERE t.id NOT IN (SELECT id FROM signatures) ORDER BY place""",
+        params={"file": str(file)},
+    ).to_arrow_table()
+    places, ids = wanted["place"].to_numpy(), wanted["id"].to_numpy()
+    with pq.ParquetFile(file) as opened:
+        start = 0
+        for group in range(opened.num_row_groups):
+            end = start + opened.metadata.row_group(group).num_rows
+            first, last = np.searchsorted(places, [start, end])
+            if first < last:
+                column = opened.read_row_group(group, ["signature"])["signature"]
+                signed = as_matrix(column.combine_chunks())[places[first:last] - start]
+                yield _signed(ids[first:last], signed, permutations)
+            start = end
+
+
+def _signed(ids: Any, signed: Any, permutations: int) -> pa.Table:
+    import pyarrow as pa
+
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(signed.reshape(-1)), permutations)
+    return pa.table({"id": ids, "signature": lists})
 
 
 def compute_signatures(
@@ -69,12 +78,10 @@ def compute_signatures(
 
     `sign` takes a string array of n texts to their (n, permutations) uint32 matrix.
     """
-    import pyarrow as pa
 
     def work(batch: pa.RecordBatch) -> pa.Table:
         signed = sign(bodies.read(batch["place"].to_pylist(), batch["size"].to_pylist()))
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(signed.reshape(-1)), signed.shape[1])
-        return pa.table({"id": batch["id"], "signature": lists})
+        return _signed(batch["id"], signed, signed.shape[1])
 
     db.execute(
         """CREATE TABLE missing AS SELECT min(id) AS id, min(place) AS place, min(size) AS size
@@ -93,19 +100,23 @@ def compute_signatures(
     return computed
 
 
-def save_signatures(db: duckdb.DuckDBPyConnection, store: Path, fingerprint: str) -> None:
-    """Write the store: exactly the present texts under the present settings, by digest.
+def add_signatures(db: duckdb.DuckDBPyConnection, store: Parts) -> None:
+    """Add to the store the signatures of `texts` that it lacks, once each."""
+    store.create_view(db, "stored")
+    lacking = """SELECT t.digest, s.signature FROM signatures s JOIN texts t USING (id)
+                 WHERE id IN (SELECT min(id) FROM texts GROUP BY digest)
+                 AND digest NOT IN (SELECT digest FROM stored)"""
+    store.add(map(_as_stored, stream(db, lacking)))
 
-    What has left the corpus leaves the store too.
-    """
-    with atomic_file(store) as temporary:
-        target = str(temporary).replace("'", "''")
-        db.execute(
-            f"""COPY (SELECT '{fingerprint}' AS settings, digest, signature
-                      FROM signatures JOIN texts USING (id)
-                      WHERE id IN (SELECT min(id) FROM texts GROUP BY digest) ORDER BY digest)
-                TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 65536)"""
-        )
+
+def _as_stored(batch: pa.RecordBatch) -> pa.RecordBatch:
+    import numpy as np
+    import pyarrow as pa
+
+    signed = np.ascontiguousarray(matrix(batch["signature"]), "<u4")
+    width = pa.binary(4 * signed.shape[1])
+    column = pa.Array.from_buffers(width, len(batch), [None, pa.py_buffer(signed)])
+    return pa.record_batch({"digest": batch["digest"].cast(pa.binary(32)), "signature": column})
 
 
 def fill_bands(db: duckdb.DuckDBPyConnection, bands: int, rows: int) -> None:
@@ -115,12 +126,22 @@ def fill_bands(db: duckdb.DuckDBPyConnection, bands: int, rows: int) -> None:
 
     columns = ", ".join(f"b{band} UBIGINT" for band in range(bands))
     db.execute(f"CREATE TABLE bands (id BIGINT, {columns})")
-    # The empty text has no shingle to share with another.
-    query = "SELECT s.id, s.signature FROM signatures s JOIN texts t USING (id) WHERE t.size > 0"
 
     def keyed(batch: pa.RecordBatch) -> pa.Table:
         keys = minhash.band_keys(matrix(batch["signature"]), bands, rows)
         by_band = {f"b{band}": np.ascontiguousarray(keys[:, band]) for band in range(bands)}
         return pa.table({"id": batch["id"], **by_band})
 
-    fill(db, "bands", map(keyed, stream(db, query)))
+    fill(db, "bands", map(keyed, stream(db, _SIGNED)))
+
+
+def keys_of_texts(db: duckdb.DuckDBPyConnection, bands: int, rows: int) -> Any:
+    """Band keys of all `texts`, of shape (n, bands)."""
+    import numpy as np
+
+    found = [minhash.band_keys(matrix(b["signature"]), bands, rows) for b in stream(db, _SIGNED)]
+    return np.concatenate([np.zeros((0, bands), np.uint64), *found])
+
+
+# The empty text has no shingle to share with another.
+_SIGNED = "SELECT s.id, s.signature FROM signatures s JOIN texts t USING (id) WHERE t.size > 0"

@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -132,12 +133,11 @@ def document_batches(
     import pyarrow as pa
 
     for raw in _raw_batches(documents):
-        names, doc_ids = raw.schema.names, raw["doc_id"].cast(pa.string())
+        doc_ids = raw["doc_id"].cast(pa.string())
         if doc_ids.null_count:
             raise UserError("a document has no doc_id", remedy="give every document a doc_id")
         texts = [text or "" for text in raw["text"].to_pylist()]
         plain = [normalise(text).encode() for text in texts]
-        nothing = pa.nulls(len(raw), pa.int64())
         yield pa.record_batch(
             {
                 "doc_id": doc_ids,
@@ -145,13 +145,32 @@ def document_batches(
                 "place": pa.array(bodies.append(plain), pa.int64()),
                 "size": pa.array([len(text) for text in plain], pa.int64()),
                 "length": pa.array([len(text) for text in texts], pa.int64()),
-                "created": _instants(raw["created_at"]) if "created_at" in names else nothing,
-                "position": raw["position"].cast(pa.int64()) if "position" in names else nothing,
-                "labels": raw["labels"].cast(pa.int64()) if "labels" in names else nothing,
-                "apart": raw["apart"] if "apart" in names else pa.nulls(len(raw), pa.string()),
+                **_order(raw),
             }
         )
     bodies.flush()
+
+
+def described(documents: pa.Table | pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """What is known of documents whose texts are not read: their doc_id and version; created,
+    position, labels and apart as `document_batches` gives them."""
+    import pyarrow as pa
+
+    batches = documents.to_batches() if isinstance(documents, pa.Table) else documents
+    for raw in batches:
+        yield pa.record_batch({"doc_id": raw["doc_id"], "version": raw["version"], **_order(raw)})
+
+
+def _order(raw: pa.RecordBatch) -> dict[str, pa.Array]:
+    import pyarrow as pa
+
+    names, nothing = raw.schema.names, pa.nulls(len(raw), pa.int64())
+    return {
+        "created": _instants(raw["created_at"]) if "created_at" in names else nothing,
+        "position": raw["position"].cast(pa.int64()) if "position" in names else nothing,
+        "labels": raw["labels"].cast(pa.int64()) if "labels" in names else nothing,
+        "apart": raw["apart"] if "apart" in names else pa.nulls(len(raw), pa.string()),
+    }
 
 
 def _raw_batches(documents: pa.Table | pa.RecordBatchReader | Path) -> Iterator[pa.RecordBatch]:
@@ -192,6 +211,8 @@ def _instants(column: pa.Array) -> pa.Array:
 
     if pa.types.is_temporal(column.type):
         return column.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64())
+    with suppress(pa.ArrowInvalid):  # all with their zone, as ours are: no need to look at each
+        return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
     return pa.array([_instant(value) for value in column.to_pylist()], pa.int64())
 
 

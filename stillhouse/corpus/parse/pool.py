@@ -39,6 +39,13 @@ FILES_WORTH_A_PROCESS = 50
 LONG_SECONDS = 20.0
 START_SECONDS = 120.0
 STUCK_SECONDS = 5.0
+# What a process takes at first, with its parsers.
+START_BYTES = 384 << 20
+# Of the memory for all, this much may be taken before one of them makes room: it is measured ten
+# times a second, and grows in between.
+TAKEN = 0.9
+# Of its share, what a process may hold after a file without being replaced: the next needs more.
+HELD = 0.8
 # A crash may be chance (somebody else filled the memory): a file that does it twice is at fault.
 ATTEMPTS = 2
 
@@ -48,13 +55,16 @@ class Limits:
     """What one file may take; `seconds` begin anew with each page that is read off a picture, and
     with each file in it that another program reads. `memory` is that of such a program, too.
 
-    A process that holds half of `memory` after a file is replaced.
+    `total` is for all processes together with the one that started them; by default a gigabyte for
+    each, at least two. A process that keeps most of its share after a file is replaced. Where there
+    is no room for all, the file that began last gives way and is read again later.
     """
 
-    memory: int = 2 << 30
+    memory: int = 3 << 29
     seconds: float = 180.0
     seconds_a_megabyte: float = 60.0
     files_a_process: int = 1000
+    total: int | None = None
 
     def allowed(self, size: int) -> float:
         return self.seconds + self.seconds_a_megabyte * size / 1e6
@@ -78,6 +88,7 @@ def read_files(
         RuntimeError: a process doesn't even start.
     """
     processes = processes or processes_here(limits)
+    room_for_all = _Room(limits.total or max(2, processes) << 30, processes)
     jobs = iter(jobs)
     head = list(itertools.islice(jobs, processes * FILES_WORTH_A_PROCESS))
     wanted = -(-len(head) // FILES_WORTH_A_PROCESS)
@@ -93,10 +104,13 @@ def read_files(
                     worker.give(job)
             taking_long = sum(worker.takes_long() for worker in workers)
             room = min(processes, wanted + taking_long) - len(workers)
-            while room > 0 and (job := _next(again, waiting)) is not None:
+            while room > 0 and room_for_all.for_one_more(workers):
+                if (job := _next(again, waiting)) is None:
+                    break
                 room -= 1
                 workers.append(_Worker(handler, limits))
                 workers[-1].give(job)
+            again.extend(room_for_all.made(workers))
             busy = [worker for worker in workers if worker.job is not None]
             if not busy:
                 return
@@ -106,6 +120,8 @@ def read_files(
                 result = worker.look(worker.connection in ready)
                 if result is None:
                     continue
+                if worker.alive and room_for_all.outgrown(worker):
+                    worker.end()
                 name = json.dumps(job, sort_keys=True)
                 if isinstance(result, Unparsable) and result.category == "crashed":
                     crashes[name] = crashes.get(name, 0) + 1
@@ -121,6 +137,39 @@ def read_files(
 
 def _next(again: deque[Job], waiting: Iterator[Job]) -> Job | None:
     return again.popleft() if again else next(waiting, None)
+
+
+class _Room:
+    """The memory for all processes, in bytes, and who has to leave it."""
+
+    def __init__(self, total: int, processes: int) -> None:
+        self.most, self.processes = int(TAKEN * total), processes
+        self.own = psutil.Process()
+
+    def _used(self, workers: list[_Worker]) -> int:
+        return int(self.own.memory_info().rss) + sum(w.memory() for w in workers if w.alive)
+
+    def for_one_more(self, workers: list[_Worker]) -> bool:
+        """One there is always: what it may take is limited by itself."""
+        return not workers or self._used(workers) + START_BYTES <= self.most
+
+    def outgrown(self, worker: _Worker) -> bool:
+        """Whether it holds too much, and more than it needs to begin with."""
+        share = (self.most - self.own.memory_info().rss) // self.processes
+        return worker.memory() > max(HELD * share, START_BYTES)
+
+    def made(self, workers: list[_Worker]) -> Iterator[Job]:
+        """End processes until there is room; the jobs that are to be done again. The job that
+        began first goes on, so that each is done in the end."""
+        while self._used(workers) > self.most:
+            alive = [worker for worker in workers if worker.alive]
+            if len(alive) < 2:
+                return
+            last = max(alive, key=lambda worker: (worker.job is None, worker.given))
+            last.end()
+            if last.job is not None:
+                yield last.job
+                last.job = None
 
 
 class _Worker:
@@ -144,10 +193,10 @@ class _Worker:
         self.job: Job | None = None
         self.ready, self.alive, self.files = False, True, 0
         self.has_program = False
-        self.deadline = self.started = 0.0
+        self.deadline = self.started = self.given = 0.0
 
     def give(self, job: Job) -> None:
-        self.job = job
+        self.job, self.given = job, time.monotonic()
         self.files += 1
         self._start_clock()
         with suppress(OSError):  # it died in between: `look` says so
@@ -169,7 +218,7 @@ class _Worker:
                 return self._hear(self.connection.recv_bytes())
         except (EOFError, OSError):
             return self._lost()
-        if self._memory() > self.limits.memory:
+        if self.memory() > self.limits.memory:
             return self._killed(
                 "too_large",
                 f"reading it takes more than {self.limits.memory >> 20} MB of memory",
@@ -202,7 +251,7 @@ class _Worker:
         if "user_error" in answer:
             message, remedy = answer["user_error"]
             raise UserError(message, remedy=remedy)
-        if self.files >= self.limits.files_a_process or self._memory() > self.limits.memory / 2:
+        if self.files >= self.limits.files_a_process:
             self.end()
         if "part" in answer:
             return Path(answer["part"])
@@ -232,7 +281,7 @@ class _Worker:
         self.end()
         return Unparsable(category, reason, remedy=remedy)
 
-    def _memory(self) -> int:
+    def memory(self) -> int:
         """Bytes that the process occupies, and the programs that it has started."""
         held = 0
         with suppress(psutil.Error):

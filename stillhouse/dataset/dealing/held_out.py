@@ -61,7 +61,7 @@ def mark_held_out(db: duckdb.DuckDBPyConnection, project: Project, layout: Layou
     clusters = cluster_documents(
         compared.to_arrow_reader(BATCH_ROWS),
         settings,
-        signatures=layout.cache("signatures") / "held_out.parquet",
+        memory=layout.cache("near_duplicates") / "held_out",
         work_dir=layout.cache("dedup"),
     )
     db.register("compared", clusters.select(["doc_id", "family_id"]))

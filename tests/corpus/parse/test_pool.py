@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from stillhouse.corpus.parse import pool
 from stillhouse.corpus.parse.pool import Limits, read_files
 from stillhouse.corpus.parse.unparsable import Unparsable
 from stillhouse.errors import UserError
@@ -23,6 +24,8 @@ import os, signal, subprocess, sys, time
 from pathlib import Path
 from stillhouse.corpus.parse.clock import page_begins, program_begins
 from stillhouse.errors import UserError
+
+kept = []
 
 def handle(job):
     what = job["what"]
@@ -54,6 +57,11 @@ def handle(job):
         started = subprocess.Popen([sys.executable, "-c", code])
         Path(job["mark"]).write_text(str(started.pid))
         started.wait()
+    elif what.startswith("grow"):
+        held = b"x" * (200 << 20)
+        time.sleep(0.5)
+    elif what.startswith("keep"):
+        kept.append(b"x" * (200 << 20))
     elif what == "error":
         raise KeyError("what the document says")
     elif what == "user":
@@ -137,6 +145,39 @@ def test_few_files_share_a_process_and_a_worn_one_is_replaced(handler: str) -> N
     assert len({rows[0]["pid"] for rows in once.values()}) == 1
     worn = run(handler, "a", "b", "c", limits=Limits(files_a_process=1))
     assert len({rows[0]["pid"] for rows in worn.values()}) == 3
+
+
+def test_a_process_that_keeps_more_than_its_share_is_replaced(
+    handler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "START_BYTES", 0)
+    own = psutil.Process().memory_info().rss
+    roomy, tight = (Limits(total=own + (megabytes << 20)) for megabytes in (2000, 300))
+    for limits, processes in ((roomy, 1), (tight, 3)):
+        found = run(handler, "keep 1", "keep 2", "keep 3", limits=limits, processes=1)
+        assert len({rows[0]["pid"] for rows in found.values()}) == processes
+
+
+def test_where_there_is_no_room_for_all_the_last_gives_way(
+    handler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read again when there is; nothing is quarantined for the sake of another file."""
+    monkeypatch.setattr(pool, "START_BYTES", 0)
+    monkeypatch.setattr(pool, "FILES_WORTH_A_PROCESS", 1)
+    gave_way: list[str] = []
+    made = pool._Room.made
+
+    def watched(room: Any, workers: list[Any]) -> Iterator[Any]:
+        for job in made(room, workers):
+            gave_way.append(job["what"])
+            yield job
+
+    monkeypatch.setattr(pool._Room, "made", watched)
+    total = int((psutil.Process().memory_info().rss + (400 << 20)) / pool.TAKEN)
+    limits = Limits(seconds=60, total=total)
+    found = run(handler, "grow 1", "grow 2", "grow 3", limits=limits, processes=2)
+    assert all(isinstance(rows, list) for rows in found.values()) and len(found) == 3
+    assert gave_way
 
 
 def test_a_large_result_comes_as_a_file(handler: str, tmp_path: Path) -> None:
