@@ -24,7 +24,7 @@ import dagster as dg  # noqa: E402
 # gate of one teacher version would stand for all.
 warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
 
-from stillhouse.assets import confidentiality, corpus, dataset, teacher  # noqa: E402
+from stillhouse.assets import confidentiality, corpus, dataset, monitoring, teacher  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
@@ -32,6 +32,7 @@ from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.resources.project import ProjectResource  # noqa: E402
 from stillhouse.schedules.redistillation import build_redistillation_schedule  # noqa: E402
 from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
+from stillhouse.sensors.drift import build_drift_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
 from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
 from stillhouse.steps import STEPS  # noqa: E402
@@ -43,15 +44,17 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     Raises `ConfigError` when the file is wrong.
     """
     project = load_project(project_file, or_sample=True)
-    stages = [corpus, confidentiality, dataset, teacher]
+    stages = [corpus, confidentiality, dataset, teacher, monitoring]
     assets = [
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
         *(a for s in project.students for a in build_report_asset(s)),
+        *(a for s in project.students for a in monitoring.build_drift_asset(s)),
     ]
     ingestion = dg.AssetSelection.assets(
-        *(asset_key(step) for step in STEPS.values() if step.scope == "project")
+        *(asset_key(s) for s in STEPS.values() if s.scope == "project" and s.group != "monitoring")
     )
+    watched = dg.AssetSelection.groups("monitoring")
     ingest = dg.define_asset_job(
         "ingest", selection=ingestion, description="From source files to splits."
     )
@@ -65,18 +68,24 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         selection=dg.AssetSelection.all(),
         description="Ingest, then distil for one teacher version.",
     )
+    watch = dg.define_asset_job(
+        "watch",
+        selection=watched,
+        description="From request logs to the drift reports of one teacher version.",
+    )
     return dg.Definitions(
         assets=assets,
         asset_checks=[
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),
         ],
-        jobs=[ingest, distill, refresh],
+        jobs=[ingest, distill, refresh, watch],
         schedules=[build_redistillation_schedule(project, refresh)],
         sensors=[
             build_source_file_sensor(project, ingest),
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),
+            build_drift_sensor(str(project.file), watch, refresh),
         ],
         resources={"project": ProjectResource(project_file=str(project.file))},
         # One process a step, forked from a server that has the heavy imports done already.

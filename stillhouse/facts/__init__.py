@@ -34,6 +34,11 @@ from stillhouse.facts.models import (
     TeacherModelFacts,
     TrainedFacts,
 )
+from stillhouse.facts.monitor import (
+    DriftReportFacts,
+    DriftTestFacts,
+    ProductionTrafficFacts,
+)
 
 __all__ = [
     "AdaptedTeacherFacts",
@@ -41,6 +46,8 @@ __all__ = [
     "CleansedDocumentsFacts",
     "DatasetSplitsFacts",
     "DocumentConfidentialityFacts",
+    "DriftReportFacts",
+    "DriftTestFacts",
     "Epoch",
     "EvaluationReportFacts",
     "GateFacts",
@@ -48,6 +55,7 @@ __all__ = [
     "MaskedDocumentsFacts",
     "ParsedDocumentsFacts",
     "PiiQualityFacts",
+    "ProductionTrafficFacts",
     "QuantizedModelFacts",
     "ReidentificationRiskFacts",
     "ReviewFacts",
