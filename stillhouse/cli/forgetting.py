@@ -30,6 +30,8 @@ def forget_asked(
             typer.echo(f"Clearing {step}")
     verb = "would be forgotten" if dry_run else "forgotten"
     typer.echo(f"{found.documents} documents {verb}.")
+    if found.requests:
+        typer.echo(f"{len(found.requests)} requests of production {verb}; their logs are yours.")
     _print_files("Still in your files, which are yours to clean:", found.files)
     _print_files("Near-duplicates of them stay, in:", found.alike)
     _print_learned(found)

@@ -88,13 +88,14 @@ def read_traffic(
     known = [old] if reading is not None and old.exists() else []
     with connected({}) as db:
         reader = Reader(project, Keyed(key), db, reading or Reading(version), now)
-        reader.knows([*known, *filter(Path.exists, [layout.forgotten_requests])])
+        forgotten = [f for f in [layout.forgotten_requests] if f.exists()]
+        reader.knows([*known, *forgotten])
         reader.refused = Refused(layout, reset=not known)
         with table_writer(folder / NEW, traffic_schema()) as write:
             rows = _masked(masker, reader.requests(log_files(project.root, logs)))
             while batch := list(itertools.islice(rows, BATCH)):
                 write(batch)
-        left_out = _write(db, folder, [*known, folder / NEW], project.traffic, now)
+        left_out = _write(db, folder, [*known, folder / NEW], project.traffic, now, forgotten)
     reader.counted.update(left_out)
     (folder / NEW).unlink()
     reader.refused.write()
@@ -134,6 +135,7 @@ def _write(
     parts: Sequence[Path],
     settings: Traffic,
     now: datetime,
+    forgotten: Sequence[Path] = (),
 ) -> dict[str, int]:
     """The table of what these parts have and may stay, by time; returns what was left out."""
     with table_writer(folder / TABLE, traffic_schema()) as write:
@@ -143,8 +145,11 @@ def _write(
             ["FROM empty", *(f"FROM read_parquet('{_quoted(part)}')" for part in parts)]
         )
         oldest = now - timedelta(days=settings.retention_days)
-        db.execute(f"CREATE VIEW rows AS {rows}")
         db.execute("CREATE TABLE bound AS SELECT ?::TIMESTAMPTZ AS oldest", [oldest])
+        gone = " ".join(
+            f"ANTI JOIN read_parquet('{_quoted(f)}') USING (request)" for f in forgotten
+        )
+        db.execute(f"CREATE VIEW rows AS SELECT * FROM ({rows}) {gone}")
         recent = "SELECT * FROM rows WHERE time >= (FROM bound)"
         left = db.sql(f"SELECT (SELECT count(*) FROM rows), count(*) FROM ({recent})").fetchall()
         (everything, kept), most = left[0], settings.max_requests

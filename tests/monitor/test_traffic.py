@@ -18,6 +18,7 @@ import yaml
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus.pii.masker import Entity, Masked
 from stillhouse.monitor import traffic
+from stillhouse.monitor.forgetting import remember_requests
 from stillhouse.monitor.logs import logs_digest
 from stillhouse.monitor.traffic import read_traffic
 from stillhouse.storage.layout import Layout
@@ -240,6 +241,18 @@ def test_what_is_personal_never_reaches_the_disk(root: Path) -> None:
     assert row["pseudonyms"] == ["Person-kuvora"]
     for file in (root / "var").rglob("*"):
         assert not file.is_file() or b"Marksmith" not in file.read_bytes(), file
+
+
+def test_what_was_forgotten_does_not_come_back_from_its_log(root: Path) -> None:
+    log = root / "logs" / "a.jsonl"
+    log.write_text(line(1, f"{NAME} asks") + "\n" + lines(2))
+    rows = read(root)[1]
+    layout = Layout(load_project(root).data_path)
+    remember_requests(layout, {row["request"] for row in rows if row["pseudonyms"]})
+    # Killed before its table was cleared: the next reading does that.
+    assert texts(read(root)[1]) == ["text 2"]
+    write_project(root, retention_days=80, format="serve")  # all is read anew
+    assert texts(read(root)[1]) == ["text 2"]
 
 
 def test_times_that_cannot_be_are_counted_and_keep_their_place(root: Path) -> None:
