@@ -10,8 +10,8 @@ from stillhouse.config.base import AssetName, Fraction, Section, Slug
 
 
 class TaskOf(Section):
-    """Which task a line of a log belongs to: what its `field` says (a path such as
-    `metadata.task`), by `names` where it has another name there."""
+    """Which task a line of a log belongs to: what its `field` says (a dotted path; `task` or
+    `metadata.task` if left out), by `names` where it has another name there."""
 
     field: str | None = None
     names: dict[str, AssetName] = {}

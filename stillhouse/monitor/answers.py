@@ -151,7 +151,7 @@ def answer_tests(
         tests.append(
             Test("answers", "psi", psi_of_counts(old, new), other_mix(old, new, seed=seed))
         )
-        mix = {n: [side[n] / max(1, side.total()) for side in counted] for n in names}
+        mix = {n: [round(x[n] / max(1, x.total()), 4) for x in counted] for n in names}
     if apart is not None:
         before, now = (np.asarray(side, float) for side in apart)
         rise = max(0.0, float(now.mean() - before.mean()))

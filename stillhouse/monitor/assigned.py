@@ -29,21 +29,25 @@ class Assigned:
 
 def assigned(request: Request, project: Project) -> Assigned:
     """Where a request belongs: by the log's field, the instruction in its prompt, or as there is
-    one task alone. Raises `UnusableError` where it can't be told, or has no text for its task."""
+    one task alone, of the project or of its student. Raises `UnusableError` where it can't be told,
+    or has no text for its task."""
+    student = _student(request.model, project)
     task = _named(request, project) or _instructed(request, project.tasks)
     if task is None:
-        if len(project.tasks) > 1:
+        names = project.student(student).tasks if student else [t.name for t in project.tasks]
+        if len(names) > 1:
             raise UnusableError(NO_TASK)
-        task = project.tasks[0]
+        task = project.task(names[0])
     text = _text(request.input, task)
     if not text or not text.strip():
         raise UnusableError(NO_TEXT)
-    return Assigned(task.name, _student(request.model, project), text.strip())
+    return Assigned(task.name, student, text.strip())
 
 
 def _named(request: Request, project: Project) -> Task | None:
     how = project.traffic.task
-    said = found_at(request.of, how.field) if how.field else found_at(request.of, "task")
+    places = [how.field] if how.field else ["task", "metadata.task"]
+    said = next((s for place in places if (s := found_at(request.of, place))), None)
     if said is None and request.model in how.names:
         said = request.model
     if said is None:

@@ -323,11 +323,14 @@ def test_the_task_is_told_by_a_field_or_by_the_prompt(root: Path) -> None:
         {"request": {"messages": [chat[1]], "metadata": {"task": "routing"}}},
         {"input": "Nobody's."},
         {"input": "Another's.", "metadata": {"task": "other"}},
+        # A student of one task.
+        {"input": "The router's.", "model": "router@t-1"},
     ]
     (root / "logs" / "a.jsonl").write_text("".join(json.dumps(x) + "\n" for x in said))
     facts, rows = read(root)
     assert {(row["task"], row["input"], row["student"]) for row in rows} == {
         ("routing", "My pump leaks.", "router"),
+        ("routing", "The router's.", "router"),
         ("gist", "A long text.", "router"),
         ("gist", "By field.", None),
         ("routing", "A long text.", None),
