@@ -42,7 +42,7 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 def _report(work: Work) -> EvaluationReportFacts:
     student = work.state.where(work.artefact).student
     tasks = [work.project.task(name) for name in student.tasks]
-    compared = _candidates(work, student)
+    compared = candidates(work, student)
     found = side_by_side(work.dataset, tasks, compared)
     write_json(work.folder / CALIBRATION, found.calibrations)
     return make_report(
@@ -72,7 +72,7 @@ def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResu
     ]
 
 
-def _candidates(work: Work, student: Student) -> list[Candidate]:
+def candidates(work: Work, student: Student) -> list[Candidate]:
     """The models of the report, each as its step made it."""
     layout, version = work.layout, work.version
     current = layout.student(student.name, version)
@@ -90,8 +90,10 @@ def _candidates(work: Work, student: Student) -> list[Candidate]:
         ("student", "checkpoint", current / "checkpoint", of_student),
         ("student_quantized", "quantized_model", current / "quantized", of_student),
     ]
-    # What was answered by other code is asked again; the report's own code changes no answer.
-    code = {part: number for part, number in work.recipe.code.items() if part != "report"}
+    # What was answered by other code is asked again; a report's own code changes no answer.
+    code = {
+        part: number for part, number in work.recipe.code.items() if part not in ("report", "drift")
+    }
     return [
         Candidate(
             name,

@@ -24,7 +24,7 @@ Shown = dict[str, Any]
 PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
 HIDDEN = {
-    *("digest", "digests", "history", "headers", "figures", "gates", "scores"),
+    *("digest", "digests", "history", "headers", "figures", "gates", "scores", "tests"),
     *("manifest", "held_by", "grown", "remedies"),
 }
 
@@ -193,6 +193,18 @@ def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     return shown
 
 
+def _traffic(facts: Any, _: State, __: Artefact) -> Shown:
+    return {} if facts.logs else {"traffic": "no log is named in `traffic.logs`, or none is there"}
+
+
+def _drift(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.monitor.shown import shown
+
+    folder, traffic = state.folder(artefact), state.layout.table("production_traffic")
+    found = shown(facts, state.project.drift, folder, traffic)
+    return {name: dg.MetadataValue.md(text) for name, text in found.items()}
+
+
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "masked_documents": _masked,
     "pii_quality": _quality,
@@ -206,4 +218,6 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "evaluation_report": _report,
     "release": _release,
     "version_comparison": _comparison,
+    "production_traffic": _traffic,
+    "drift_report": _drift,
 }

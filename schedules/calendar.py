@@ -19,6 +19,7 @@ Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 WHAT = {
     "redistill": "Ingests, then distils again from the teacher in use where anything changed.",
+    "watch": "Reads request logs, and compares them with what the students in use learned from.",
     "clear_caches": "Removes what was not used for long, and what is more than `caches` allows.",
 }
 
@@ -53,8 +54,8 @@ def _schedule(project: Project, number: int, schedule: Schedule, job: Any) -> dg
         ) from error
 
 
-def _redistill(project_file: str) -> Callable[[dg.ScheduleEvaluationContext], Requests]:
-    """The job is incremental: a week in which nothing changed costs seconds."""
+def _of_version_in_use(project_file: str) -> Callable[[dg.ScheduleEvaluationContext], Requests]:
+    """Jobs are incremental: a week in which nothing changed costs seconds."""
 
     def asked(context: dg.ScheduleEvaluationContext) -> Requests:
         try:
@@ -81,4 +82,8 @@ def _clear_caches(_: str) -> Callable[[dg.ScheduleEvaluationContext], Requests]:
     return asked
 
 
-REQUESTS = {"redistill": _redistill, "clear_caches": _clear_caches}
+REQUESTS = {
+    "redistill": _of_version_in_use,
+    "watch": _of_version_in_use,
+    "clear_caches": _clear_caches,
+}

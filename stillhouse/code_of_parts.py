@@ -15,6 +15,8 @@ MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime"
 # stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
 _REVIEWED = ("dataset/review/applied.py",)
+_READING = ("assigned", "clock", "logs", "reading", "requests", "traffic")
+_COMPARING = ("answers", "chance", "compared", "domain", "drift", "texts")
 _COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "sources": (2, ("corpus/sources.py",)),
@@ -56,6 +58,8 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "report": (3, ("report",)),
     "release": (1, ("release",)),
     "history": (1, ("history",)),
+    "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
+    "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
 }
 
 

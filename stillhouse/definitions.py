@@ -24,7 +24,7 @@ import dagster as dg  # noqa: E402
 # gate of one teacher version would stand for all.
 warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
 
-from stillhouse.assets import confidentiality, corpus, dataset, teacher  # noqa: E402
+from stillhouse.assets import confidentiality, corpus, dataset, monitoring, teacher  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.history import build_comparison_asset  # noqa: E402
@@ -37,6 +37,7 @@ from stillhouse.schedules.calendar import build_schedules  # noqa: E402
 from stillhouse.sensors.alerts import build_alert_sensors  # noqa: E402
 from stillhouse.sensors.dataset_moved import build_dataset_moved_sensor  # noqa: E402
 from stillhouse.sensors.dead_runs import build_dead_run_sensor  # noqa: E402
+from stillhouse.sensors.drift import build_drift_sensor  # noqa: E402
 from stillhouse.sensors.new_teachers import build_new_teacher_sensor  # noqa: E402
 from stillhouse.sensors.source_files import build_source_file_sensor  # noqa: E402
 from stillhouse.sensors.staleness import build_staleness_sensor  # noqa: E402
@@ -49,16 +50,20 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     Raises `ConfigError` when the file is wrong.
     """
     project = load_project(project_file, or_sample=True)
-    stages = [corpus, confidentiality, dataset, teacher]
+    stages = [corpus, confidentiality, dataset, teacher, monitoring]
     assets = [
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
         *(a for s in project.students for a in build_report_asset(s)),
         *(a for s in project.students for a in build_release_asset(s)),
+        *(a for s in project.students for a in monitoring.build_drift_asset(s)),
         *build_comparison_asset(project.students),
     ]
     ingestion = dg.AssetSelection.assets(
-        *(asset_key(s) for s in STEPS.values() if s.scope == "project" and not s.gathers)
+        *(asset_key(s) for s in STEPS.values() if s.scope == "project" and s.group != "monitoring")
+    )
+    watched = dg.AssetSelection.groups("monitoring") - dg.AssetSelection.assets(
+        *(asset_key(s) for s in STEPS.values() if s.gathers)
     )
     ingest = dg.define_asset_job(
         "ingest", selection=ingestion, description="From source files to splits."
@@ -73,14 +78,21 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         selection=dg.AssetSelection.all(),
         description="Ingest, then distil for one teacher version.",
     )
+    watch = dg.define_asset_job(
+        "watch",
+        selection=watched,
+        description="From request logs to the drift reports of one teacher version.",
+    )
     return dg.Definitions(
         assets=assets,
         asset_checks=[
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),
         ],
-        jobs=[ingest, distill, refresh, clear_caches],
-        schedules=build_schedules(project, {"redistill": refresh, "clear_caches": clear_caches}),
+        jobs=[ingest, distill, refresh, watch, clear_caches],
+        schedules=build_schedules(
+            project, {"redistill": refresh, "watch": watch, "clear_caches": clear_caches}
+        ),
         sensors=[
             build_source_file_sensor(project, ingest),
             build_dataset_moved_sensor(project, distill),
@@ -88,6 +100,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
             build_staleness_sensor(str(project.file)),
             build_dead_run_sensor(str(project.file)),
             build_new_teacher_sensor(project, distill),
+            build_drift_sensor(project, watch, refresh),
         ],
         resources={"project": ProjectResource(project_file=str(project.file))},
         # One process a step, forked from a server that has the heavy imports done already.

@@ -87,6 +87,16 @@ def teacher_source(state: State, where: Where) -> str | None:
         return None
 
 
+def traffic_logs(state: State, _: Where) -> str | None:
+    """Names, sizes and times of request logs, and the key that their pseudonyms are made with."""
+    from stillhouse.corpus.masked import pseudonym_key_id
+    from stillhouse.monitor.logs import logs_digest
+
+    if not (logs := state.project.traffic.logs):
+        return "none"
+    return digest(logs_digest(state.project.root, logs), pseudonym_key_id(state.layout))
+
+
 OUTSIDE = {
     "files": source_files,
     "pseudonym_key": pseudonym_key,
@@ -96,6 +106,7 @@ OUTSIDE = {
     "reviews": reviews,
     "answer_reviews": answer_reviews,
     "source": teacher_source,
+    "traffic_logs": traffic_logs,
 }
 
 

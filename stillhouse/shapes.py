@@ -180,6 +180,30 @@ def release(at: Where) -> dict[str, Any]:
     return {**found, "require": sorted(at.project.release.require)}
 
 
+def traffic(at: Where) -> dict[str, Any]:
+    """How long and how much of it is kept shapes it too; without logs nothing does."""
+    if not at.project.traffic.logs:
+        return {}
+    tasks = [(task.name, task.kind, task.instruction) for task in at.project.tasks]
+    students = [student.name for student in at.project.students]
+    found = {**settings_of(at.project.traffic), "tasks": tasks, "students": students}
+    return {**found, "masking": masking(at)}
+
+
+# Settings of drift that its verdict is reached by, in every run.
+OF_VERDICT = (
+    *("false_alarms", "auc", "psi", "novel", "unknown_words", "confidence", "disagreement"),
+    "cool_down_days",
+)
+
+
+def drift(at: Where) -> dict[str, Any]:
+    if not at.project.traffic.logs:
+        return {}
+    found = {**without(at.project.drift, *OF_VERDICT), "tasks": at.student.tasks}
+    return {**found, "answers": of_tasks(at, *ANSWERS)}
+
+
 def temperatures(project: Project) -> list[float]:
     """The students' temperatures: what the soft labels have to serve."""
     return sorted({s.distillation.temperature for s in project.students})

@@ -261,7 +261,7 @@ class State:
     def _require_one_dataset(self, artefact: Artefact) -> None:
         """Nothing is made of models that learned from different datasets, or from other pairs
         than those that it would learn from itself."""
-        if not artefact.step.reads_dataset:
+        if not artefact.step.reads_dataset or not artefact.step.of_one_dataset:
             return
         dataset = self.facts(Artefact(STEPS["dataset_splits"]))
         others = []

@@ -45,7 +45,8 @@ class Step:
     the settings that shape its result; `libraries` those whose upgrade makes it anew. `folder` is
     where its artefact and its record lie, which is `replaced` whole or changed in place. `heavy`
     steps run a model: they take turns. `outside` are inputs that no step makes. Of the steps that
-    it `gathers`, one reads whatever there is, of all students and teacher versions.
+    it `gathers`, one reads whatever there is, of all students and teacher versions. Unless
+    `of_one_dataset`, a result may be of models that learned from another dataset.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Step:
     replaced: bool = False
     heavy: bool = False
     gathers: tuple[str, ...] = ()
+    of_one_dataset: bool = True
 
     @property
     def versions(self) -> dict[str, int]:
@@ -290,6 +292,31 @@ _ROWS = (
         settings=_none,
         facts=facts.VersionComparisonFacts,
         code=("history",), kinds=("python", "parquet"), folder=_table("version_comparison"),
+    ),
+    Step(
+        "production_traffic", "monitoring", "project",
+        reads={},
+        settings=shapes.traffic,
+        facts=facts.ProductionTrafficFacts,
+        code=("masking", "traffic"), kinds=("python", "parquet"),
+        folder=_table("production_traffic"),
+        libraries=lambda at: MASKING_LIBRARIES if at.project.traffic.logs else (),
+        outside=("traffic_logs",), unfinished=lambda found: found.unfinished, replaced=True,
+    ),
+    Step(
+        "drift_report", "monitoring", "student",
+        # Traffic is compared with the dataset as it is now, whatever the student learned from.
+        reads={
+            "production_traffic": _content,
+            "adapted_teacher": _content,
+            "quantized_model": _content,
+            "dataset_splits": _splits("train", "validation", "test", "unlabelled"),
+        },
+        settings=shapes.drift,
+        facts=facts.DriftReportFacts,
+        code=("tasks", "prompts", "evaluation", "drift"), kinds=("python", "parquet"),
+        folder=lambda layout, at: layout.drift_report(str(at.student_name), str(at.version)),
+        replaced=True, heavy=True, of_one_dataset=False,
     ),
 )  # fmt: skip
 

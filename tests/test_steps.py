@@ -49,6 +49,7 @@ QUANTIZED = {"small/quantized_model", "big/quantized_model"}
 REPORTS = {"small/evaluation_report", "big/evaluation_report"}
 # What a release is held to, beside its report.
 RELEASES = {"small/release", "big/release"}
+TRAFFIC, DRIFT = "production_traffic", {"small/drift_report", "big/drift_report"}
 
 BY_DATES = {"by": "time", "test_from": "2025-06-01", "validation_from": "2025-01-01"}
 
@@ -195,6 +196,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("license_policy.commercial", True, set()),
     ("license_policy.monthly_users", 10, set()),
     ("license_policy.region", "DE", set()),
+    ("traffic.logs", ["requests.jsonl"], {TRAFFIC, *DRIFT}),
 ]
 
 
@@ -257,6 +259,41 @@ def test_a_setting_makes_exactly_these_stale_of_a_teacher_that_is_not_adapted(
     assert stale(write(tmp_path, unadapted, (field, value))) == expected
 
 
+# The same where requests are read. Limits of drift are compared in every run.
+SHAPES_WATCHED: list[tuple[str, Any, set[str]]] = [
+    ("traffic.format", "serve", {TRAFFIC}),
+    ("traffic.task.field", "metadata.task", {TRAFFIC}),
+    ("traffic.task.names", {"r": "routing"}, {TRAFFIC}),
+    ("traffic.models", {"prod": "small"}, {TRAFFIC}),
+    ("traffic.retention_days", 3, {TRAFFIC}),
+    ("traffic.sample", 0.5, {TRAFFIC}),
+    ("traffic.max_requests", 5, {TRAFFIC}),
+    ("drift.window_days", 3, DRIFT),
+    ("drift.texts", 60, DRIFT),
+    ("drift.min_texts", 60, DRIFT),
+    ("drift.sources", ["wiki"], DRIFT),
+    ("drift.teacher_requests", 0, DRIFT),
+    ("drift.seed", 8, DRIFT),
+    ("drift.false_alarms", 0.01, set()),
+    ("drift.auc", 0.7, set()),
+    ("drift.psi", 0.7, set()),
+    ("drift.novel", 0.7, set()),
+    ("drift.unknown_words", 0.7, set()),
+    ("drift.confidence", 0.7, set()),
+    ("drift.disagreement", 0.7, set()),
+    ("drift.cool_down_days", 3, set()),
+    ("privacy.operator", "redact", {MASKED, QUALITY, TRAFFIC}),
+    ("tasks.0.instruction", "Which queue?", {PAIRS, TRAFFIC}),
+]
+
+
+def test_a_setting_makes_exactly_these_stale_where_traffic_is_read(tmp_path: Path) -> None:
+    watched = ("traffic.logs", ["requests.jsonl"])
+    make_all(write(tmp_path, watched))
+    for field, value, expected in SHAPES_WATCHED:
+        assert stale(write(tmp_path, watched, (field, value))) == expected, field
+
+
 def test_every_setting_is_in_the_table() -> None:
     """A new setting must say what it makes stale."""
     from stillhouse.config.project import Project
@@ -275,7 +312,8 @@ def test_every_setting_is_in_the_table() -> None:
     collect(Project, "")
     # By number, or by the name of a task or field.
     named = ("routing", "item")
-    places = [[p for p in s[0].split(".") if not p.isdigit() and p not in named] for s in SHAPES]
+    fields = [s[0] for s in [*SHAPES, *SHAPES_WATCHED]]
+    places = [[p for p in f.split(".") if not p.isdigit() and p not in named] for f in fields]
     tested = {".".join(parts) for parts in places} - {"gates.max_accuracy_drop"}
     # Names, and fields of one possible value.
     others = {
@@ -391,7 +429,7 @@ def test_a_teacher_that_is_not_adapted_labels_classes_by_their_names(tmp_path: P
     ("part", "expected"),
     [
         ("training", {ADAPTED, *TRAINED}),
-        ("masking", {MASKED, QUALITY}),
+        ("masking", {MASKED, QUALITY, TRAFFIC}),
         ("measuring", {QUALITY}),
         ("quantization", QUANTIZED),
         ("report", REPORTS),
@@ -470,7 +508,7 @@ def test_what_lies_below_something_stale_is_stale(made: Path) -> None:
     state = write(made, ("privacy.train_up_to", "public"))
     reasons = {a.name: reason for a, reason in state.statuses().items()}
     assert "settings changed: train_up_to" in str(reasons[PAIRS])
-    below = (*TRAINED, *QUANTIZED, *REPORTS, *RELEASES)
+    below = (*TRAINED, *QUANTIZED, *REPORTS, *RELEASES, *DRIFT)
     for name in (SPLITS, "review_sample", ADAPTED, SOFT, *below):
         assert "above it is not up to date" in str(reasons[name]), name
     assert reasons[LEVELS] is None and reasons[TEACHER] is None
@@ -488,6 +526,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=reviewed)) == {"review_sample"}
     told: dict[str, Callable[..., str | None]] = {"answer_reviews": lambda *_: "others"}
     assert stale(replace(state, outside=told)) == {ANSWERS}
+    asked: dict[str, Callable[..., str | None]] = {"traffic_logs": lambda *_: "a new line"}
+    assert stale(replace(state, outside=asked)) == {TRAFFIC}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
     assert stale(replace(state, outside=unknown)) == set()
 

@@ -31,6 +31,8 @@ def forget_asked(
     verb = "would be forgotten" if dry_run else "forgotten"
     what = "document" if found.documents == 1 else "documents"
     typer.echo(f"{found.documents} {what} {verb}.")
+    if found.requests:
+        typer.echo(f"{len(found.requests)} requests of production {verb}; their logs are yours.")
     _print_files("Still in your files, which are yours to clean:", found.files)
     _print_files("Near-duplicates of them stay, in:", found.alike)
     _print_learned(found)

@@ -19,13 +19,13 @@ class Redistill(Section):
 
 
 class Schedule(Section):
-    """What is done by the calendar: `redistill` (ingest, then distil from the version in use) or
-    `clear_caches`."""
+    """What is done by the calendar: `redistill` (ingest, then distil from the version in use),
+    `watch` (compare that version's students with new traffic) or `clear_caches`."""
 
     name: AssetName
     cron: str = Field(description="five fields: minute, hour, day, month, weekday")
     time_zone: str = "UTC"
-    does: Literal["redistill", "clear_caches"] = "redistill"
+    does: Literal["redistill", "watch", "clear_caches"] = "redistill"
 
     @field_validator("cron")
     @classmethod

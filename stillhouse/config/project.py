@@ -29,6 +29,7 @@ from stillhouse.config.corpus import (
     Source,
 )
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
+from stillhouse.config.monitor import Drift, Traffic
 from stillhouse.config.registry import RegisteredTeacher, registered
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Release, Student
@@ -69,6 +70,8 @@ class Project(Section):
     release: Release = Release()
     caches: Caches = Caches()
     automation: Automation = Automation()
+    traffic: Traffic = Traffic()
+    drift: Drift = Drift()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)
 
@@ -109,6 +112,12 @@ class Project(Section):
                 _known_one(rule.source, sources, where)
         for name in self.gates.tasks:
             _known_one(name, tasks, ("gates", "tasks", name))
+        for model, name in self.traffic.models.items():
+            known = {s.name for s in self.students}
+            _known_one(name, known, ("traffic", "models", model))
+        for said, name in self.traffic.task.names.items():
+            _known_one(name, tasks, ("traffic", "task", "names", said))
+        _known(self.drift.sources, sources, ("drift", "sources"))
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from stillhouse.corpus.parsed import forget_listed
 from stillhouse.dataset.lineage import LEARNED_FROM
 from stillhouse.erasure.sweep import clear_tables, sweep
 from stillhouse.errors import UserError
+from stillhouse.monitor.forgetting import forget_requests, remember_requests, requests_of
 from stillhouse.release.channels import channels_of
 from stillhouse.release.published import releases_of, students_with_releases
 from stillhouse.storage.files import atomic_file
@@ -58,13 +59,15 @@ class Learned:
 @dataclass(frozen=True)
 class Found:
     """What would be forgotten: digests of documents for the list, how many documents, the files
-    that hold them (source, path, lines), those that hold near-duplicates, and who learned of it."""
+    that hold them (source, path, lines), those that hold near-duplicates, and who learned of it;
+    and the requests of production that name or repeat it."""
 
     digests: frozenset[str]
     documents: int
     files: list[tuple[str, str, list[int]]]
     alike: list[tuple[str, str, list[int]]]
     learned: list[Learned]
+    requests: frozenset[str] = frozenset()
 
 
 def find(layout: Layout, asked: str, *, person: bool = False) -> Found:
@@ -86,7 +89,8 @@ def find(layout: Layout, asked: str, *, person: bool = False) -> Found:
     alike = _near(layout, documents)
     known = documents if person else documents | {asked}
     learned = list(_learned(layout, _ids(known), _ids(alike)))
-    if not documents and not learned and not layout.forgetting.exists():
+    requests = requests_of(layout, _ids(documents), asked if person else None)
+    if not documents and not learned and not requests and not layout.forgetting.exists():
         raise UserError(
             f"no document {'names that person' if person else 'or file is called that'}",
             remedy="write a pseudonym as it stands in a masked text."
@@ -99,6 +103,7 @@ def find(layout: Layout, asked: str, *, person: bool = False) -> Found:
         list(_files(layout, _ids(documents))),
         list(_files(layout, _ids(alike))),
         learned,
+        requests,
     )
 
 
@@ -120,6 +125,7 @@ def forget(layout: Layout, found: Found, asked: str) -> Iterator[str]:
                 "user": user_name(),
                 "asked": open_list(layout).sealed(asked)[:16],
                 "documents": found.documents,
+                "requests": len(found.requests),
                 "learned": [str(learned) for learned in found.learned],
             },
         )
@@ -129,11 +135,14 @@ def forget(layout: Layout, found: Found, asked: str) -> Iterator[str]:
         for name in ("parsed_documents", "dataset_splits"):
             withdraw(layout.table(name).parent)
         remember(layout, found.digests)
+        remember_requests(layout, found.requests)
         yield "parsed documents and their quarantine"
         forget_listed(layout)
         yield from clear_tables(layout)
         yield "originals in the vault"
         forget_originals(layout)
+        yield "requests of production and drift reports"
+        forget_requests(layout)
         yield "answers, soft labels, predictions and reports"
         sweep(layout, strict=True)
         layout.forgetting.unlink(missing_ok=True)

@@ -35,6 +35,11 @@ from stillhouse.facts.models import (
     TeacherModelFacts,
     TrainedFacts,
 )
+from stillhouse.facts.monitor import (
+    DriftReportFacts,
+    DriftTestFacts,
+    ProductionTrafficFacts,
+)
 from stillhouse.facts.release import ReleaseFacts, ReleaseGateFacts
 
 __all__ = [
@@ -43,6 +48,8 @@ __all__ = [
     "CleansedDocumentsFacts",
     "DatasetSplitsFacts",
     "DocumentConfidentialityFacts",
+    "DriftReportFacts",
+    "DriftTestFacts",
     "Epoch",
     "EvaluationReportFacts",
     "GateFacts",
@@ -51,6 +58,7 @@ __all__ = [
     "MaskedDocumentsFacts",
     "ParsedDocumentsFacts",
     "PiiQualityFacts",
+    "ProductionTrafficFacts",
     "QuantizedModelFacts",
     "ReidentificationRiskFacts",
     "ReleaseFacts",

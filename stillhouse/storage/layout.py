@@ -79,6 +79,10 @@ class Layout:
     def student(self, name: str, version: str) -> Path:
         return self.root / "students" / name / version / "current"
 
+    def drift_report(self, name: str, version: str) -> Path:
+        """What traffic differs by from what a student learned from."""
+        return self.root / "students" / name / version / "drift"
+
     def student_predictions(self, name: str, version: str) -> Path:
         return self.root / "students" / name / version / "predictions"
 
@@ -120,6 +124,11 @@ class Layout:
     def forgotten(self) -> Path:
         """Documents that must not come back, as keyed digests: a line each, never removed."""
         return self.root / "forgotten" / "documents.txt"
+
+    @property
+    def forgotten_requests(self) -> Path:
+        """Requests of logs that must not come back, as keyed digests: a Parquet file."""
+        return self.root / "forgotten" / "requests.parquet"
 
     @property
     def forgetting(self) -> Path:

@@ -180,7 +180,8 @@ class Kind(Protocol):
         """What predictions say, as something to learn from and to read."""
         ...
 
-    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+    @staticmethod
+    def posed(asked: str | Mapping[str, Any]) -> str | None:
         """The input of a pair from what a user asks: a text, or an object with its fields; None
         where one is missing."""
         ...
@@ -224,7 +225,8 @@ class Kind(Protocol):
 class OfOneText:
     """The part of a kind whose inputs are a text and nothing else."""
 
-    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+    @staticmethod
+    def posed(asked: str | Mapping[str, Any]) -> str | None:
         return asked if isinstance(asked, str) else asked.get("text")
 
     def write(

@@ -103,7 +103,8 @@ class QuestionAnswering(Writing):
             for question, row in zip(questions, passages, strict=True)
         ]
 
-    def posed(self, asked: str | Mapping[str, Any]) -> str | None:
+    @staticmethod
+    def posed(asked: str | Mapping[str, Any]) -> str | None:
         if isinstance(asked, str):
             return None
         question, passage = asked.get("question"), asked.get("passage")

@@ -36,6 +36,7 @@ from stillhouse.dataset.splits import split_pairs
 from stillhouse.erasure.forget import find, forget
 from stillhouse.erasure.sweep import sweep
 from stillhouse.errors import UserError
+from stillhouse.monitor.traffic import traffic_schema
 from stillhouse.report.assemble import PAGE
 from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
 from stillhouse.soft_labels.store import ShardHeader, open_store
@@ -154,6 +155,22 @@ class Corpus:
             left.mkdir(parents=True, exist_ok=True)
             (left / "left.bin").write_text(MARKED["body"])
 
+    def ask(self) -> None:
+        """Requests of production, of which two say what is to be forgotten."""
+        said = [
+            (MARKED["body"].replace(NAME, PSEUDONYM), [PSEUDONYM]),
+            ("My quetzal feathers?", [PSEUDONYM]),
+            ("A parcel is late.", []),
+        ]
+        made = [
+            {"request": f"r{n}", "task": "routing", "input": text, "pseudonyms": names}
+            for n, (text, names) in enumerate(said)
+        ]
+        table = pa.Table.from_pylist(made, schema=traffic_schema())
+        write_table(self.layout.table("production_traffic"), table)
+        report = self.layout.drift_report("router", "new-1") / "words.parquet"
+        write_table(report, pa.table({"word": ["quetzal feathers"]}))
+
     def holding(self, *exempt: str) -> set[str]:
         """Files of the data directory in which one of `MARKS` stands, however it is packed."""
         found = set()
@@ -248,6 +265,23 @@ def test_what_is_forgotten_stands_nowhere_and_does_not_come_back(corpus: Corpus)
     corpus.mask()
     assert corpus.holding() == set()
     assert row_count(corpus.layout.table("masked_documents")) == len(tickets())
+
+
+def test_requests_that_name_it_or_repeat_it_are_forgotten_too(corpus: Corpus) -> None:
+    corpus.ask()
+    layout, row = corpus.layout, corpus.forgotten()
+    assert {
+        "tables/production_traffic/data.parquet",
+        "students/router/new-1/drift/words.parquet",
+    } <= (corpus.holding())
+    # The ticket itself may have been asked; who is named in it is asked for by name.
+    assert find(layout, row["doc_id"]).requests == {"r0"}
+    everything(corpus, PSEUDONYM, person=True)
+    assert corpus.holding() == set()
+    (kept,) = read_table(layout.table("production_traffic")).to_pylist()
+    assert kept["input"] == "A parcel is late."
+    assert read_table(layout.forgotten_requests).column("request").to_pylist() == ["r0", "r1"]
+    assert json.loads(layout.erasures.read_text())["requests"] == 2
 
 
 def test_the_students_that_learned_from_it_are_named(corpus: Corpus) -> None:
