@@ -95,6 +95,15 @@ def _apart(shared: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnect
                 other.execute(f"DETACH {name}")
 
 
+def beside(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A cursor that sees the files and tables of a connection of `connected`, to read a result from
+    while the connection writes."""
+    (name,) = db.sql("SELECT current_database()").fetchall()[0]
+    cursor = db.cursor()
+    cursor.execute(f"USE {name}")
+    return cursor
+
+
 def _show(db: duckdb.DuckDBPyConnection, tables: Mapping[str, Path | pa.Table]) -> None:
     for name, table in tables.items():
         if isinstance(table, Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stillhouse.storage.query import connected, counts, one_row
+from stillhouse.storage.query import beside, connected, counts, one_row
 from stillhouse.storage.tables import write_table
 
 
@@ -41,6 +41,9 @@ def test_connections_see_nothing_of_each_other_and_leave_nothing(tmp_path: Path)
         other.execute("CREATE TABLE made AS SELECT 2 AS x")
         assert one.sql("SELECT * FROM made").fetchall() == [(1,)]
         assert other.sql("SELECT * FROM made, t").fetchall() == [(2, 7)]
+        assert beside(one).sql("SELECT made.x, count(*) FROM made, t GROUP BY 1").fetchall() == [
+            (1, 5000)
+        ]
         assert next(iter(one.sql("SELECT x FROM t").to_arrow_reader(10))).num_rows == 10
     with connected({}) as db:
         assert db.sql("SELECT name FROM (SHOW ALL TABLES)").fetchall() == []
