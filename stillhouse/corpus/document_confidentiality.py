@@ -33,7 +33,7 @@ from stillhouse.corpus.confidentiality.marks import LINE, PROPERTY
 from stillhouse.corpus.listing import decode_path
 from stillhouse.facts import DocumentConfidentialityFacts
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.query import connected, counts, one_row
+from stillhouse.storage.query import beside, connected, counts, one_row
 from stillhouse.storage.tables import BATCH_ROWS, table_digest, table_writer
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _meanings(db: duckdb.DuckDBPyConnection, lookup: Lookup) -> None:
            SELECT doc_id, m.place AS place, m.name AS name, m.text AS text, m.page AS page
            FROM (SELECT doc_id, unnest(marks) AS m FROM parsed_documents WHERE status = 'parsed')"""
     )
-    different = db.cursor().sql("SELECT DISTINCT place, name, text FROM marks")
+    different = beside(db).sql("SELECT DISTINCT place, name, text FROM marks")
     for batch in different.to_arrow_reader(BATCH_ROWS):
         found = [
             {**row, "level": _number(level)}
@@ -111,7 +111,7 @@ def _files(db: duckdb.DuckDBPyConnection, project: Project, lookup: Lookup) -> N
     rules = project.privacy.confidentiality_rules
     patterns = [glob(rule.path) if rule.path else None for rule in rules]
     depths = {source.name: _depth(project.root, source.path) for source in project.sources}
-    listed = db.cursor().sql("SELECT file_id, source, path, confidentiality FROM source_files")
+    listed = beside(db).sql("SELECT file_id, source, path, confidentiality FROM source_files")
     for batch in listed.to_arrow_reader(BATCH_ROWS):
         rows = []
         for file in batch.to_pylist():

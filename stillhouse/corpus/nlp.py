@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 PARTS = ("tagger", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer", "ner")
+# Packages with which spaCy runs models of torch.
+BUILT_ON_TORCH = ("spacy_transformers", "spacy_curated_transformers")
 
 
 @lru_cache(maxsize=4)
@@ -26,7 +28,7 @@ def pipeline(model: str, *parts: str) -> Language:
     Raises:
         UserError: there is no such package or folder, or it doesn't load with this spaCy.
     """
-    with transformers_hidden():
+    with torch_hidden():
         import spacy
 
         if not (spacy.util.is_package(model) or Path(model).is_dir()):
@@ -61,19 +63,20 @@ def model_version(model: str) -> str:
 
 
 @contextmanager
-def transformers_hidden() -> Iterator[None]:
-    """Import without the transformers library, where it isn't loaded yet.
+def torch_hidden() -> Iterator[None]:
+    """Import without torch and the transformers library, where they aren't loaded yet.
 
-    spaCy imports Presidio through an entry point whenever it loads a model, and Presidio imports
-    transformers when it finds it: several seconds and hundreds of MB, for recognizers that
-    nothing here uses.
+    spaCy's thinc imports torch when it finds it. spaCy imports Presidio through an entry point
+    whenever it loads a model, and Presidio imports transformers when it finds it: seconds and
+    hundreds of MB in each process, for models and recognizers that nothing here uses.
     """
-    loaded = "transformers" in sys.modules or "presidio_analyzer" in sys.modules
-    if loaded or importlib.util.find_spec("spacy_transformers"):
-        yield
-        return
-    sys.modules["transformers"] = None  # type: ignore[assignment]
+    hidden = [name for name in ("torch", "transformers") if name not in sys.modules]
+    if "presidio_analyzer" in sys.modules or any(map(importlib.util.find_spec, BUILT_ON_TORCH)):
+        hidden = []
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules["transformers"]
+        for name in hidden:
+            del sys.modules[name]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import itertools
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +31,77 @@ def connected(
 
     Never fetches an extension; rows come in the order of the files. What exceeds the memory limit
     goes to a private folder in `spill` (default: the system's folder for temporary files), not to
-    the working folder, and is gone with the connection.
+    the working folder, and is gone with the connection. Connections that name neither have one
+    limit together.
     """
-    import duckdb
-
-    with tempfile.TemporaryDirectory(prefix="spill-", dir=spill) as folder:
-        settings: dict[str, Any] = {
-            "autoinstall_known_extensions": False,
-            "memory_limit": memory_limit,
-            "temp_directory": folder,
-        }
-        with duckdb.connect(config=settings) as db:
+    if spill is None and memory_limit == MEMORY_LIMIT:
+        with _apart(_shared(os.getpid())) as db:
             _show(db, tables)
             yield db
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="spill-", dir=spill) as folder,
+        _open(memory_limit, folder) as db,
+    ):
+        _show(db, tables)
+        yield db
+
+
+def _open(memory_limit: str, folder: str) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "memory_limit": memory_limit,
+        "temp_directory": folder,
+    }
+    return duckdb.connect(config=settings)
+
+
+@cache
+def _shared(process: int) -> duckdb.DuckDBPyConnection:
+    """DuckDB itself, opened once in a process, whose threads a fork would not have: opening it
+    takes longer than most of what is asked of it."""
+    folder = tempfile.mkdtemp(prefix="spill-")
+
+    @atexit.register
+    def remove() -> None:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return _open(MEMORY_LIMIT, folder)
+
+
+_names = itertools.count()
+
+
+@contextmanager
+def _apart(shared: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with a database of its own in memory: what one makes, no other sees."""
+    import duckdb
+
+    name = f"apart_{next(_names)}"
+    with shared.cursor() as db:
+        db.execute(f"ATTACH ':memory:' AS {name}")
+        try:
+            db.execute(f"USE {name}")
+            yield db
+        except (duckdb.FatalException, duckdb.InternalException):
+            _shared.cache_clear()  # what had such an error answers nothing more
+            raise
+        finally:
+            db.close()  # whatever of a result was not read holds the database
+            with shared.cursor() as other:
+                other.execute(f"DETACH {name}")
+
+
+def beside(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A cursor that sees the files and tables of a connection of `connected`, to read a result from
+    while the connection writes."""
+    (name,) = db.sql("SELECT current_database()").fetchall()[0]
+    cursor = db.cursor()
+    cursor.execute(f"USE {name}")
+    return cursor
 
 
 def _show(db: duckdb.DuckDBPyConnection, tables: Mapping[str, Path | pa.Table]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from stillhouse.config.dataset import Column
 from stillhouse.config.project import Project, load_project
 from stillhouse.corpus import parsed
-from stillhouse.corpus.parse import records, rows
+from stillhouse.corpus.parse import records, rows, worker
 from stillhouse.corpus.parse.libreoffice import not_installed
 from stillhouse.corpus.parse.pool import Limits
 from stillhouse.corpus.parse.unparsable import Unparsable
@@ -75,11 +75,49 @@ class Corpus:
         return read_table(self.layout.quarantine("parsed_documents")).to_pylist()
 
 
+def read_here(answers: dict[str, Any]) -> Any:
+    """A reader that starts no process: records are answered as there, and of each documents file
+    its answer is given, a row's columns or an `Unparsable`."""
+
+    def read_files(jobs: Any, *_: Any, **__: Any) -> Any:
+        for job in jobs:
+            if job["kind"] == "records":
+                yield job, heard(worker._answer(rows.read_file, json.loads(json.dumps(job))))
+            else:
+                found = answers[Path(job["path"]).name](job)
+                wrong = isinstance(found, Unparsable)
+                yield job, found if wrong else [{**rows.base_row(job), **found}]
+
+    return read_files
+
+
+def heard(answer: dict[str, Any]) -> Any:
+    answer = json.loads(json.dumps(answer))
+    if "user_error" in answer:
+        message, remedy = answer["user_error"]
+        raise UserError(message, remedy=remedy)
+    if "unparsable" in answer:
+        category, reason, remedy = answer["unparsable"]
+        return Unparsable(category, reason, remedy=remedy)
+    return Path(answer["part"]) if "part" in answer else answer["rows"]
+
+
 @pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
+def apart() -> None:
+    """For tests that want files to be read in processes of their own, as they are in a run."""
+
+
+@pytest.fixture
+def corpus(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Corpus:
+    """Its records are read in this process: another takes longer to start than they to be read."""
+    if "apart" not in request.fixturenames:
+        monkeypatch.setattr(parsed, "read_files", read_here({}))
     return Corpus(tmp_path)
 
 
+@pytest.mark.usefixtures("apart")
 def test_records_become_rows_and_figures(corpus: Corpus) -> None:
     corpus.write("tickets/bad.jsonl", {"id": 1, "body": "Fine."}, "garbage", {"id": 2, "body": ""})
     facts = corpus.ingest()
@@ -121,6 +159,7 @@ def test_a_file_whose_name_is_not_utf8_is_read_or_quarantined(corpus: Corpus) ->
     assert "tickets/caf\\xe9.jsonl" in {row["path"] for row in corpus.rows()}
 
 
+@pytest.mark.usefixtures("apart")
 def test_every_row_of_the_scan_is_accounted_for(corpus: Corpus, tmp_path: Path) -> None:
     outside = corpus.write("elsewhere/o.jsonl", {"id": 1, "body": "Secret."})
     (corpus.root / "tickets" / "o.jsonl").symlink_to(outside)
@@ -200,26 +239,10 @@ def test_how_pictures_are_read_is_the_business_of_files_that_may_hold_some(corpu
     assert {name for name in before if before[name] != after[name]} == {*names[2:]}
 
 
-def read_here(answers: dict[str, Any]) -> Any:
-    """A reader that gives each documents file its answer, a row's columns or an `Unparsable`."""
-
-    def read_files(jobs: Any, reader: str, **_: Any) -> Any:
-        for job in jobs:
-            if job["kind"] == "records":
-                yield job, rows.read_file(job)
-            else:
-                found = answers[Path(job["path"]).name](job)
-                wrong = isinstance(found, Unparsable)
-                yield job, found if wrong else [{**rows.base_row(job), **found}]
-
-    return read_files
-
-
 def test_a_log_that_grows_is_read_where_it_grew(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And wholly, when its source is read otherwise."""
-    monkeypatch.setattr(parsed, "read_files", read_here({}))
     log = [{"id": n, "body": f"Line {n}."} for n in range(700)]
     corpus.write("tickets/log.jsonl", *log[:600])
     corpus.ingest()
@@ -353,6 +376,7 @@ def test_a_read_error_that_passes_is_tried_again(corpus: Corpus) -> None:
     assert corpus.ingest().computed == 0
 
 
+@pytest.mark.usefixtures("apart")
 def test_nothing_but_quarantine_is_the_users_error(corpus: Corpus) -> None:
     for path in [*(corpus.root / "tickets").iterdir(), *(corpus.root / "chats").iterdir()]:
         path.write_text("garbage\n")
@@ -459,6 +483,7 @@ def test_a_source_that_went_from_the_project_is_told(corpus: Corpus) -> None:
         parse_sources(corpus.project, corpus.layout)
 
 
+@pytest.mark.usefixtures("apart")
 def test_a_large_record_file_goes_through_a_file_of_its_own(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -484,6 +509,7 @@ def test_a_large_record_file_goes_through_a_file_of_its_own(
     assert corpus.ingest().computed == 0
 
 
+@pytest.mark.usefixtures("apart")
 def test_a_mailbox_gives_its_mails_and_says_by_number_what_it_could_not_read(
     corpus: Corpus,
 ) -> None:
@@ -520,15 +546,16 @@ def word_file(path: Path, paragraphs: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("apart")
 def test_a_file_that_fills_the_memory_costs_itself_alone(corpus: Corpus) -> None:
     corpus.settings = PROJECT
     word_file(corpus.root / "wiki" / "a.docx", 3)
     word_file(corpus.root / "wiki" / "bomb.docx", 1_500_000)
     assert (corpus.root / "wiki" / "bomb.docx").stat().st_size < 1_000_000
-    facts = corpus.ingest(Limits(memory=1200 << 20))
+    facts = corpus.ingest(Limits(memory=700 << 20))
     assert facts.quarantined_by_category == {"too_large": 1}
     assert facts.documents == 4
     (row,) = corpus.quarantine()
     assert (row["source"], row["suffix"]) == ("wiki", ".docx")
-    assert "1200 MB" in row["reason"]
+    assert "700 MB" in row["reason"]
     assert "split it" in row["remedy"]

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from stillhouse.cli.main import app
 from stillhouse.storage.tables import read_table
 
 ITEMS = ["pump", "valve", "seal", "rotor"]
@@ -122,6 +124,14 @@ def test_texts_without_an_answer_are_answered_and_learned_from(project: Path) ->
 
 
 def ask(project: Path, *arguments: str, stdin: str | None = None) -> list[dict[str, Any]]:
+    command = ["ask", "all", *arguments, "-p", str(project)]
+    done = CliRunner().invoke(app, command, input=stdin, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def ask_apart(project: Path, *arguments: str, stdin: str) -> list[dict[str, Any]]:
+    """As a user asks: in a process of its own, which takes seconds to start."""
     command = [sys.executable, "-m", "stillhouse.cli", "ask", "all", *arguments, "-p", str(project)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, input=stdin)
@@ -150,7 +160,7 @@ def test_json_lines_go_in_and_come_out(project: Path) -> None:
     lines = [{"text": "Case 5: 3 valve to east gate", "number": 1}]
     lines += [{"text": "Case 6: 2 seal to north gate", "number": 2}]
     asked = "\n".join(map(json.dumps, lines))
-    found = ask(project, "--task", "routing", stdin=asked)
+    found = ask_apart(project, "--task", "routing", stdin=asked)
     assert [row["number"] for row in found] == [1, 2]
     assert {row["answer"] for row in found} <= {"parts", "stores"}
     question = {"question": "Which gate?", "passage": "Case 5: 3 valve to east gate"}

@@ -249,9 +249,11 @@ def test_a_student_knows_which_files_made_it(chain: Chain) -> None:
 
 
 def test_a_forbidden_licence_stops_before_the_teacher_is_loaded(
-    chain: Chain, tmp_path: Path
+    chain: Chain,
 ) -> None:
     text = chain.file.read_text() + "license_policy: {allow: [MIT]}\ndata_dir: elsewhere\n"
+    below = shutil.ignore_patterns("teachers", "students")  # the corpus is not made once more
+    shutil.copytree(chain.data, chain.file.parent / "elsewhere", ignore=below)
     forbidden = chain.file.with_name("forbidden.yaml")
     forbidden.write_text(text)
     done = subprocess.run(

@@ -48,9 +48,9 @@ def hand_over(nlp_model: str) -> None:
     Raises:
         UserError: there is no such model.
     """
-    from stillhouse.corpus.nlp import transformers_hidden
+    from stillhouse.corpus.nlp import torch_hidden
 
-    with transformers_hidden():
+    with torch_hidden():
         import unstructured.nlp.tokenize as tokenize
 
     tagger: Tagger | None = getattr(tokenize, "_stillhouse_tagger", None)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.corpus.nlp import pipeline, transformers_hidden
+from stillhouse.corpus.nlp import pipeline, torch_hidden
 from stillhouse.corpus.pii.at_once import use_at_once
 from stillhouse.corpus.pii.capitals import names_in_runs, recased
 from stillhouse.corpus.pii.functions import LANGUAGE
@@ -163,7 +163,7 @@ def _as_sure_as_its_parts(name: Finding, others: list[Finding]) -> Finding:
 
 def engine_of(settings: MaskSettings, kinds: list[str]) -> AnalyzerEngine:
     """Presidio's engine with the recognizers of these kinds."""
-    with transformers_hidden():
+    with torch_hidden():
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
         from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
         from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine

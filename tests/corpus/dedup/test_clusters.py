@@ -158,7 +158,7 @@ def test_scripts_without_spaces(text: str, changed: str, other: str) -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.6, 0.8, 0.9]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_clusters_keep_their_promises(seed: int, threshold: float) -> None:
     texts = small_corpus(seed)
     exact = all_jaccard(texts)
@@ -179,7 +179,7 @@ def test_clusters_keep_their_promises(seed: int, threshold: float) -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["newest", "longest", "first"]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_order_and_threads_change_nothing(seed: int, keep: Any) -> None:
     texts = small_corpus(seed)
     days = np.random.default_rng(seed).integers(0, 5, len(texts))
@@ -191,7 +191,7 @@ def test_order_and_threads_change_nothing(seed: int, keep: Any) -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_what_is_set_apart_is_clustered_by_itself_in_families_of_all(seed: int) -> None:
     rng = np.random.default_rng(seed)
     texts = [text for text in small_corpus(seed) for _ in range(rng.integers(1, 4))]
