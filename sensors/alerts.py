@@ -14,6 +14,9 @@ from stillhouse.errors import UserError
 from stillhouse.instance import PARTITION_TAG
 from stillhouse.storage.layout import Layout
 
+# A run that people were told of.
+TOLD_TAG = "stillhouse/told"
+
 LONG = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -35,8 +38,13 @@ def build_alert_sensors(project: Project) -> list[dg.SensorDefinition]:
         description="Tells whom `automation.alerts` names of runs that failed.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
+        # A daemon that was killed before it noted how far it came sees the same failure again.
+        run = context.instance.get_run_by_id(context.dagster_run.run_id)
+        if run is not None and TOLD_TAG in run.tags:
+            return
         steps = tuple(str(event.step_key) for event in context.get_step_failure_events())
         _tell(file, context.dagster_run, "failed", context.log, steps)
+        context.instance.add_run_tags(context.dagster_run.run_id, {TOLD_TAG: "failed"})
 
     @dg.sensor(
         name="overdue_runs",

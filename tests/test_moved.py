@@ -156,11 +156,10 @@ def test_schedules_come_from_the_project_file(
     values["caches"] = {"days": 0.000001}
     (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
     with dg.instance_for_test() as instance:
-        found = tidy.evaluate_tick(
-            dg.build_schedule_context(
-                instance=instance, scheduled_execution_time=datetime(2026, 3, 2, 4, tzinfo=UTC)
-            )
-        )
+        with dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=datetime(2026, 3, 2, 4, tzinfo=UTC)
+        ) as context:
+            found = tidy.evaluate_tick(context)
         assert len(found.run_requests or []) == 1
         assert defs.resolve_job_def("clear_caches").execute_in_process(instance=instance).success
     assert not old.exists()

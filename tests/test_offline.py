@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,12 +69,18 @@ def write_one_of_every_kind(folder: Path) -> None:
 
     for suffix in (".html", ".htm"):
         (folder / f"note{suffix}").write_text(f"<body><h1>Note</h1><p>{TEXT}</p></body>", "utf-8")
-    for suffix in (".txt", ".text", ".md", ".markdown", ".tex", ".latex", ".adoc", ".asciidoc"):
+    written = (".txt", ".text", ".md", ".markdown", ".tex", ".latex", ".adoc", ".asciidoc")
+    for suffix in (*written, ".rst", ".org"):
         (folder / f"note{suffix}").write_text(TEXT, "utf-8")
     picture = Image.new("RGB", (1180, 70), "white")
     ImageDraw.Draw(picture).text((20, 16), TEXT, "black", ImageFont.load_default(28))
-    for suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"):
+    for suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".avif"):
         picture.save(folder / f"note{suffix}")
+    for suffix in (".heic", ".heif"):  # which hold an AVIF picture as well as one of HEVC
+        shutil.copy(folder / "note.avif", folder / f"note{suffix}")
+    # Old suffixes, as programs write them today; real ones are in corpus/parse/test_legacy.py.
+    for suffix in (".rtf", ".doc"):
+        (folder / f"note{suffix}").write_text(rf"{{\rtf1 {TEXT}\par}}")
     canvas = Canvas(str(folder / "note.pdf"))
     canvas.drawString(40, 500, TEXT)
     canvas.save()
@@ -82,10 +89,11 @@ def write_one_of_every_kind(folder: Path) -> None:
     document.save(str(folder / "note.docx"))
     deck = Presentation()
     deck.slides.add_slide(deck.slide_layouts[1]).placeholders[1].text = TEXT
-    deck.save(str(folder / "note.pptx"))
+    for suffix in (".pptx", ".ppt"):
+        deck.save(str(folder / f"note{suffix}"))
     book = Workbook()
     book.active.append(["Note", TEXT])
-    for suffix in (".xlsx", ".xlsm"):
+    for suffix in (".xlsx", ".xlsm", ".xls"):
         book.save(folder / f"note{suffix}")
     note = f"<text:p>{TEXT}</text:p>"
     sheet = f"<table:table><table:table-row><table:table-cell>{note}</table:table-cell>"

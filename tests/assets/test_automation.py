@@ -128,12 +128,14 @@ def test_a_missing_source_folder_skips_the_tick_with_the_reason(
 def test_the_schedule_asks_for_the_newest_registered_teacher(small_project: SmallProject) -> None:
     defs = build_defs(small_project(tickets=5))
     schedule = defs.resolve_schedule_def("weekly_redistillation")
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=datetime(2026, 3, 1, 2, tzinfo=UTC),
             repository_def=defs.get_repository_def(),
-        )
+        ) as context,
+    ):
         skipped = schedule.evaluate_tick(context)
         assert skipped.run_requests == [] and "small-1" in str(skipped.skip_message)
         instance.add_dynamic_partitions("teacher_version", ["small-1"])

@@ -149,13 +149,13 @@ def test_the_schedule_sees_a_version_that_came_after_it_was_loaded(
     shutil.copytree(whole, registry / "v2")
     with dg.instance_for_test() as instance:
         tick(registry, instance)
-        context = dg.build_schedule_context(
+        schedule = defs.resolve_schedule_def("weekly_redistillation")
+        with dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=datetime(2026, 3, 1, 2, tzinfo=UTC),
             repository_def=defs.get_repository_def(),
-        )
-        schedule = defs.resolve_schedule_def("weekly_redistillation")
-        (request,) = schedule.evaluate_tick(context).run_requests or []
+        ) as context:
+            (request,) = schedule.evaluate_tick(context).run_requests or []
     assert request.partition_key == "v2"
 
 

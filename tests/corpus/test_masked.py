@@ -36,11 +36,13 @@ from stillhouse.storage.tables import read_table, write_table
 # Kinds without a model of names: these tests are about the table and the vault.
 QUICK = Privacy(entities=["EMAIL_ADDRESS"])
 
-# To a recognizer of names, a pseudonym and the word before it look like first and last name.
-MISREAD = [
-    "The contracts look terrible. The toner is new. Call Person-notedo on Phone-kabidu.",
-    "We hope you could help. We have kept a sample. Customer Person-vureta has sent a letter.",
-]
+# To a recognizer of names, a pseudonym and the word beside it look like a full name. Some are.
+BESIDE = {
+    "Signed by Tomas Person-notedo and Person-vureta.": "Tomas",
+    "Ms Person-vureta Brandt called about Email-nubape.": "Brandt",
+    "The contracts look terrible. The toner is new. Call Person-notedo on Phone-kabidu.": None,
+    "We have kept a sample. Customer Person-vureta has sent a letter.": None,
+}
 
 TEXTS = {"a": "mail ann@acme.example", "b": "mail bob@acme.example", "c": "nothing here"}
 
@@ -393,18 +395,14 @@ def test_columns_are_part_of_what_the_table_says(layout: Layout) -> None:
 def test_what_a_second_scan_finds_is_masked_too() -> None:
     go_offline()
     masker = Masker(MaskSettings(), b"a key of more than sixteen bytes")
-    harmless = "The printer on floor 3 jams."
-    assert all(masker.residual(text) for text in MISREAD)
-    cleaned = masker.until_clean([Masked(text, []) for text in [*MISREAD, harmless]])
-    assert [left.entities for _, left in cleaned] == [[], [], []]
-    assert [len(text.entities) for text, _ in cleaned] == [1, 1, 0]
-    for original, (masked, _) in zip(MISREAD, cleaned, strict=False):
-        (entity,) = masked.entities
-        assert original[entity.start : entity.end] in ("Call", "Customer")
-        assert masked.text == original.replace(
-            original[entity.start : entity.end], entity.pseudonym
-        )
-    assert cleaned[2][0].text == harmless
+    cleaned = masker.until_clean([Masked(text, []) for text in BESIDE])
+    for (original, name), (masked, left) in zip(BESIDE.items(), cleaned, strict=True):
+        assert left.entities == []
+        assert [original[e.start : e.end] for e in masked.entities] == ([name] if name else [])
+        expected = original
+        for entity in masked.entities:
+            expected = expected.replace(str(name), entity.pseudonym)
+        assert masked.text == expected
 
 
 def test_what_cleansing_left_otherwise_is_masked_again(layout: Layout) -> None:

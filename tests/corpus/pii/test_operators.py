@@ -54,7 +54,7 @@ def test_the_same_is_found_and_nothing_of_what_was_written(
     usual = [masked for masked, _ in masking("pseudonymize").clean_many(TEXTS)]
     cleaned = list(masking(operator).clean_many(TEXTS))
     assert [len(left.entities) for _, left in cleaned] == NOTHING_FOUND
-    assert sum(len(masked.entities) for masked in usual) >= 14
+    assert sum(len(masked.entities) for masked in usual) >= 13
     for text, before, (masked, _) in zip(TEXTS, usual, cleaned, strict=True):
         assert places(masked.entities) == places(before.entities)
         built, end = "", 0
