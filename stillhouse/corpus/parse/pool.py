@@ -44,8 +44,13 @@ START_BYTES = 384 << 20
 # Of the memory for all, this much may be taken before one of them makes room: it is measured ten
 # times a second, and grows in between.
 TAKEN = 0.9
-# Of its share, what a process may hold after a file without being replaced: the next needs more.
+# Where this much of the memory for all is taken, a process that holds as much of its share is
+# replaced after a file: the next needs more. Not at once: a new one loads its models again.
 HELD = 0.8
+FILES_WORTH_A_START = 10
+# What counts of the process that starts the others, beside what it grows by: of a run in a terminal
+# it holds much that has nothing to do with files.
+OWN_BYTES = 400 << 20
 # A crash may be chance (somebody else filled the memory): a file that does it twice is at fault.
 ATTEMPTS = 2
 
@@ -120,7 +125,7 @@ def read_files(
                 result = worker.look(worker.connection in ready)
                 if result is None:
                     continue
-                if worker.alive and room_for_all.outgrown(worker):
+                if worker.alive and room_for_all.outgrown(worker, workers):
                     worker.end()
                 name = json.dumps(job, sort_keys=True)
                 if isinstance(result, Unparsable) and result.category == "crashed":
@@ -144,18 +149,25 @@ class _Room:
 
     def __init__(self, total: int, processes: int) -> None:
         self.most, self.processes = int(TAKEN * total), processes
-        self.own = psutil.Process()
+        self._process = psutil.Process()
+        self._before = self._process.memory_info().rss
+
+    def _own(self) -> int:
+        grown = self._process.memory_info().rss - self._before
+        return max(0, min(self._before, OWN_BYTES) + int(grown))
 
     def _used(self, workers: list[_Worker]) -> int:
-        return int(self.own.memory_info().rss) + sum(w.memory() for w in workers if w.alive)
+        return self._own() + sum(w.memory() for w in workers if w.alive)
 
     def for_one_more(self, workers: list[_Worker]) -> bool:
         """One there is always: what it may take is limited by itself."""
         return not workers or self._used(workers) + START_BYTES <= self.most
 
-    def outgrown(self, worker: _Worker) -> bool:
-        """Whether it holds too much, and more than it needs to begin with."""
-        share = (self.most - self.own.memory_info().rss) // self.processes
+    def outgrown(self, worker: _Worker, workers: list[_Worker]) -> bool:
+        """Whether it holds too much of what becomes scarce, and more than it begins with."""
+        if worker.files < FILES_WORTH_A_START or self._used(workers) < HELD * self.most:
+            return False
+        share = (self.most - self._own()) // self.processes
         return worker.memory() > max(HELD * share, START_BYTES)
 
     def made(self, workers: list[_Worker]) -> Iterator[Job]:

@@ -151,9 +151,12 @@ def test_a_process_that_keeps_more_than_its_share_is_replaced(
     handler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "START_BYTES", 0)
+    monkeypatch.setattr(pool, "OWN_BYTES", 1 << 40)
     own = psutil.Process().memory_info().rss
     roomy, tight = (Limits(total=own + (megabytes << 20)) for megabytes in (2000, 300))
-    for limits, processes in ((roomy, 1), (tight, 3)):
+    # Not at once, else each file would wait for a new process to load its models.
+    for limits, files, processes in ((roomy, 1, 1), (tight, 1, 3), (tight, 10, 1)):
+        monkeypatch.setattr(pool, "FILES_WORTH_A_START", files)
         found = run(handler, "keep 1", "keep 2", "keep 3", limits=limits, processes=1)
         assert len({rows[0]["pid"] for rows in found.values()}) == processes
 
@@ -164,6 +167,7 @@ def test_where_there_is_no_room_for_all_the_last_gives_way(
     """It is read again when there is; nothing is quarantined for the sake of another file."""
     monkeypatch.setattr(pool, "START_BYTES", 0)
     monkeypatch.setattr(pool, "FILES_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(pool, "OWN_BYTES", 1 << 40)
     gave_way: list[str] = []
     made = pool._Room.made
 
