@@ -62,8 +62,9 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     ingestion = dg.AssetSelection.assets(
         *(asset_key(s) for s in STEPS.values() if s.scope == "project" and s.group != "monitoring")
     )
-    watched = dg.AssetSelection.groups("monitoring") - dg.AssetSelection.assets(
-        *(asset_key(s) for s in STEPS.values() if s.gathers)
+    watched = dg.AssetSelection.assets(
+        asset_key(STEPS["production_traffic"]),
+        *(asset_key(STEPS["drift_report"], student.name) for student in project.students),
     )
     ingest = dg.define_asset_job(
         "ingest", selection=ingestion, description="From source files to splits."

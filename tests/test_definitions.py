@@ -70,7 +70,7 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
     ends = dg.AssetSelection.assets("router/release", "version_comparison")
     ancestors = ends.upstream().resolve(graph)
     missing = graph.materializable_asset_keys - ancestors
-    assert {graph.get(key).group_name for key in missing} == {"monitoring"}
+    assert {key.path[-1] for key in missing} == {"production_traffic", "drift_report"}
 
 
 def test_the_edges_are_those_of_the_data(defs: dg.Definitions) -> None:
@@ -106,6 +106,9 @@ def test_students_come_from_the_project_file(helpdesk: Path, tmp_path: Path) -> 
     (tmp_path / "stillhouse.yaml").write_text(yaml.safe_dump(values))
     graph = build_defs(tmp_path / "stillhouse.yaml").resolve_asset_graph()
     assert dg.AssetKey(["tiny", "quantized_model"]) in graph.materializable_asset_keys
+    for key in graph.materializable_asset_keys:
+        group = graph.get(key).group_name
+        assert group == (key.path[0] if len(key.path) == 2 else STEPS[key.path[-1]].group)
 
 
 def test_definitions_validate_from_any_folder(tmp_path: Path) -> None:
