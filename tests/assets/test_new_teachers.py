@@ -62,15 +62,17 @@ def test_the_daemon_may_run_a_partition_that_the_same_tick_adds(
 ) -> None:
     shutil.copytree(whole, registry / "v2")
     defs = build_defs(registry.parents[1] / "stillhouse.yaml")
-    with dg.instance_for_test() as instance:
-        context = dg.SensorEvaluationContext(
+    with (
+        dg.instance_for_test() as instance,
+        dg.SensorEvaluationContext(
             instance_ref=instance.get_ref(),
             last_tick_completion_time=None,
             last_run_key=None,
             cursor=None,
             repository_name=None,
             repository_def=defs.get_repository_def(),
-        )
+        ) as context,
+    ):
         found = defs.resolve_sensor_def("new_teachers").evaluate_tick(context)
     (request,) = found.run_requests or []
     assert request.tags["dagster/partition"] == "v2" and request.run_key
