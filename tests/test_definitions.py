@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -114,7 +115,11 @@ def test_students_come_from_the_project_file(helpdesk: Path, tmp_path: Path) -> 
 def test_definitions_validate_from_any_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dagster", "definitions", "validate"]
     done = subprocess.run(
-        [*command, "-m", "stillhouse.definitions"], cwd=tmp_path, capture_output=True, text=True
+        [*command, "-m", "stillhouse.definitions"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 

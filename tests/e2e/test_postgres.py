@@ -64,11 +64,17 @@ def url() -> Iterator[str]:
             run(ctl, "-D", data, "-m", "immediate", "stop")
 
 
+def _without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set first: what was never set is not put back, and opening an instance sets it."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.delenv("DAGSTER_HOME")
+
+
 def test_runs_and_versions_stand_in_postgres(
     url: str, small_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = load_project(small_project(tickets=5))
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    _without_home(monkeypatch)
     monkeypatch.setenv(POSTGRES_VARIABLE, url)
     with open_instance(project) as instance:
         assert "Postgres" in type(instance.run_storage).__name__
@@ -86,7 +92,7 @@ def test_a_home_that_uses_sqlite_is_told(
     small_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = load_project(small_project(tickets=5))
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    _without_home(monkeypatch)
     monkeypatch.delenv(POSTGRES_VARIABLE, raising=False)
     open_instance(project).dispose()
     monkeypatch.setenv(POSTGRES_VARIABLE, "postgresql://house@127.0.0.1:1/none")

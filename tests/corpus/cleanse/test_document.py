@@ -153,10 +153,14 @@ def test_whatever_was_taken_out_can_be_put_back(lines: list[str], level: int) ->
     "piece", ["word ", "a1" * 40, "(", "Page 1 ", ": ", "| ", "-\n\na", "we use cookies ", "> a"]
 )
 def test_time_grows_with_the_text(piece: str) -> None:
-    def seconds(pieces: int) -> float:
+    def once(pieces: int) -> float:
         started = time.process_time()
         cleanse(piece * pieces, ALONE)
         return time.process_time() - started
 
-    seconds(10)  # imports
+    def seconds(pieces: int) -> float:
+        """The best of three: what else runs on the machine only adds to it."""
+        return min(once(pieces) for _ in range(3))
+
+    once(10)  # imports
     assert seconds(8_000) < 24 * max(seconds(1_000), 0.002)
