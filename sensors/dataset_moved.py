@@ -17,7 +17,6 @@ from stillhouse.storage.provenance import read_provenance
 def build_dataset_moved_sensor(project: Project, job: Any) -> dg.SensorDefinition:
     """Asks for a run of `job` for the teacher version in use when a student of it is far enough
     behind the dataset; see `automation.redistill`."""
-
     project_file, look_every = str(project.file), project.automation.look_every
 
     @dg.sensor(

@@ -13,6 +13,7 @@ from stillhouse.monitor.logs import logs_digest
 from stillhouse.monitor.verdict import verdict
 from stillhouse.moved import version_in_use
 from stillhouse.outside import open_state
+from stillhouse.sensors.cursors import read_cursor
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import digest
@@ -34,8 +35,8 @@ class Remembered:
     @classmethod
     def of(cls, cursor: str | None) -> "Remembered":
         try:
-            return cls(**json.loads(cursor or "{}"))
-        except (ValueError, TypeError):
+            return cls(**read_cursor(cursor))
+        except TypeError:
             return cls()  # of another release
 
 
@@ -43,7 +44,6 @@ def build_drift_sensor(project: Project, watch: Any, refresh: Any) -> dg.SensorD
     """Asks for a run of `watch` when logs were written to, and for one of `refresh`, for the same
     teacher version, when the newest drift report is over its limits: once for the same traffic, and
     not again within `drift.cool_down_days`."""
-
     project_file, look_every = str(project.file), project.automation.look_every
 
     @dg.sensor(

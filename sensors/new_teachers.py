@@ -10,6 +10,7 @@ from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
 from stillhouse.instance import PARTITION_TAG
 from stillhouse.models.registry import Candidate, look
+from stillhouse.sensors.cursors import read_cursor
 
 # Weights are read for so long a tick, and on at the next one: Dagster gives a tick 60 seconds.
 SECONDS_A_TICK = 30.0
@@ -22,7 +23,6 @@ def build_new_teacher_sensor(project: Project, job: Any) -> dg.SensorDefinition:
     asked for twice, whatever restarts. One that has a run already, from a terminal or the UI, is
     left to whoever started it.
     """
-
     project_file, look_every = str(project.file), project.automation.look_every
 
     @dg.sensor(
@@ -36,7 +36,7 @@ def build_new_teacher_sensor(project: Project, job: Any) -> dg.SensorDefinition:
             candidates = look(load_project(project_file), seconds=SECONDS_A_TICK)
         except UserError as error:
             return dg.SkipReason(str(error))
-        asked = _asked(context.cursor)
+        asked: dict[str, str] = read_cursor(context.cursor)
         whole = {c.version: c.digest for c in candidates if c.state == "complete"}
         new = [v for v in whole if asked.get(v) != whole[v] and not _has_run(context.instance, v)]
         for candidate in candidates:
@@ -56,14 +56,6 @@ def build_new_teacher_sensor(project: Project, job: Any) -> dg.SensorDefinition:
         )
 
     return new_teachers
-
-
-def _asked(cursor: str | None) -> dict[str, str]:
-    try:
-        found = json.loads(cursor or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _has_run(instance: dg.DagsterInstance, version: str) -> bool:

@@ -11,6 +11,7 @@ import dagster as dg
 from stillhouse.config.project import Project
 from stillhouse.corpus.sources import listing_digest
 from stillhouse.errors import UserError
+from stillhouse.sensors.cursors import read_cursor
 
 # Files that keep arriving are ingested after this long all the same.
 PATIENCE_SECONDS = 900.0
@@ -77,13 +78,8 @@ def build_source_file_sensor(project: Project, job: Any) -> dg.SensorDefinition:
 def _read(cursor: str | None) -> dict[str, Any]:
     """`handled`: the listing that a run was asked for last; `seen`: another one that the last tick
     saw, and `since` when there has been another."""
-    if not cursor:
-        return {}
-    try:
-        found = json.loads(cursor)
-    except ValueError:
-        return {"handled": cursor}  # as releases before 0.2 wrote it
-    return found if isinstance(found, dict) else {"handled": cursor}
+    # Before it waited for files that still arrive, a cursor was the listing itself.
+    return read_cursor(cursor) or ({"handled": cursor} if cursor else {})
 
 
 def _written(**known: Any) -> str:

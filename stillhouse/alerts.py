@@ -7,7 +7,6 @@ quote paths and values of the project, so none is sent.
 from __future__ import annotations
 
 import json
-import os
 import smtplib
 import urllib.request
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from stillhouse.config.automation import Alerts, Mail
 from stillhouse.errors import UserError
 from stillhouse.internal import host_and_port, require_internal
 from stillhouse.storage.layout import Layout
+from stillhouse.storage.log import append_line
 
 PATIENCE_SECONDS = 10.0
 
@@ -48,7 +48,7 @@ def tell(alerts: Alerts, layout: Layout, alert: Alert) -> list[str]:
     Returns what went wrong, a sentence each.
     """
     ways: list[tuple[bool, Callable[[], None]]] = [
-        (alerts.log, lambda: _write(layout, alert)),
+        (alerts.log, lambda: append_line(layout.alerts, asdict(alert), what="the log of alerts")),
         (alerts.webhook is not None, lambda: _post(str(alerts.webhook), alert)),
         (alerts.mail is not None, lambda: _mail(alerts.mail, alert)),
     ]
@@ -62,16 +62,6 @@ def tell(alerts: Alerts, layout: Layout, alert: Alert) -> list[str]:
         except (OSError, smtplib.SMTPException) as error:
             problems.append(f"automation.alerts: {type(error).__name__}: {error}")
     return problems
-
-
-def _write(layout: Layout, alert: Alert) -> None:
-    """A line that is written whole or not at all, whoever else writes."""
-    line = json.dumps(asdict(alert)) + "\n"
-    file = os.open(layout.alerts, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(file, line.encode())
-    finally:
-        os.close(file)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

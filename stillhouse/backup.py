@@ -17,11 +17,15 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from stillhouse.alone import alone, refuse_running
 from stillhouse.errors import UserError
 from stillhouse.progress import track
+from stillhouse.release.promote import releases_lock
+from stillhouse.release.published import students_with_releases
 from stillhouse.storage.files import atomic_dir, atomic_file, sha256_of
 from stillhouse.storage.layout import Layout
 
@@ -38,7 +42,8 @@ def back_up(layout: Layout, archive: Path, *, keys: bool) -> int:
     many files went in.
 
     Raises:
-        UserError: a run is under way, there is no data directory, or `archive` lies in it.
+        UserError: a run is under way, there is no data directory, or `archive` lies in it, or
+            can't be written.
     """
     root = layout.root.resolve()
     if not root.is_dir():
@@ -52,19 +57,41 @@ def back_up(layout: Layout, archive: Path, *, keys: bool) -> int:
             remedy="name a file elsewhere, best on another disk.",
         )
     refuse_running(layout, "which writes what is to be copied")
+    try:
+        with _still(layout), atomic_file(archive) as temporary:
+            temporary.touch(mode=0o600)
+            return _write(root, temporary, archive.suffix, keys=keys)
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(
+            f"{archive}: can't be written ({getattr(error, 'strerror', None) or error})",
+            remedy="make room there, as the owner of both; where a file became shorter while it "
+            "was copied, do it again.",
+        ) from error
+
+
+@contextmanager
+def _still(layout: Layout) -> Iterator[None]:
+    """Neither steps nor releases write meanwhile: a channel leads to a release that is copied."""
+    with alone(layout), ExitStack() as held:
+        for student in students_with_releases(layout):
+            held.enter_context(releases_lock(layout, student))
+        yield
+
+
+def _write(root: Path, target: Path, suffix: str, *, keys: bool) -> int:
     digests: dict[str, str] = {}
-    how = {".gz": "w:gz", ".xz": "w:xz"}.get(archive.suffix, "w")
-    with alone(layout), atomic_file(archive) as temporary:
-        temporary.touch(mode=0o600)
-        with tarfile.open(temporary, how) as out:  # type: ignore[call-overload]
-            files = list(_files(root, keys=keys))
-            for file in track(files, "Backing up", unit="files"):
-                name = f"{DATA}{file.relative_to(root).as_posix()}"
+    how = {".gz": "w:gz", ".xz": "w:xz"}.get(suffix, "w")
+    # Names of one file are written as files of their own: of each, its own digest is known.
+    with tarfile.open(target, how, dereference=True) as out:  # type: ignore[call-overload]
+        files = list(_files(root, keys=keys))
+        for file in track(files, "Backing up", unit="files"):
+            name = f"{DATA}{file.relative_to(root).as_posix()}"
+            with suppress(FileNotFoundError):  # it went meanwhile: a log of the UI, a mirror's part
                 digests[name] = _add(out, file, name)
-            said = json.dumps(digests, indent=0).encode()
-            entry = tarfile.TarInfo(LIST)
-            entry.size, entry.mode = len(said), 0o600
-            out.addfile(entry, io.BytesIO(said))
+        said = json.dumps(digests, indent=0).encode()
+        entry = tarfile.TarInfo(LIST)
+        entry.size, entry.mode = len(said), 0o600
+        out.addfile(entry, io.BytesIO(said))
     return len(digests)
 
 
@@ -122,17 +149,32 @@ def _below(root: Path) -> Iterator[Path]:
                 yield path
 
 
+class _Hashed:
+    """A file that is hashed as it is read: what is said of it is of what was copied, though its
+    writer goes on."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.sha256 = stream, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.sha256.update(data)
+        return data
+
+
 def _add(out: tarfile.TarFile, file: Path, name: str) -> str:
     """Returns the digest of what was added: of a link, of where it leads."""
     if file.is_symlink():
-        out.add(file, name, recursive=False)
-        return _digest_of_link(file)
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = tarfile.SYMTYPE, str(file.readlink())
+        out.addfile(entry)
+        return _digest_of_link(entry.linkname)
     with tempfile.TemporaryDirectory() as scratch:
         source = _settled(file, Path(scratch)) if _is_database(file) else file
-        entry = out.gettarinfo(source, name)
         with source.open("rb") as stream:
-            out.addfile(entry, stream)
-        return sha256_of(source)
+            hashed = _Hashed(stream)
+            out.addfile(out.gettarinfo(arcname=name, fileobj=stream), hashed)  # type: ignore[arg-type]
+        return hashed.sha256.hexdigest()
 
 
 def _is_database(file: Path) -> bool:
@@ -151,8 +193,8 @@ def _settled(database: Path, scratch: Path) -> Path:
     return copy
 
 
-def _digest_of_link(link: Path) -> str:
-    return hashlib.sha256(str(link.readlink()).encode()).hexdigest()
+def _digest_of_link(leads_to: str) -> str:
+    return hashlib.sha256(os.fsencode(leads_to)).hexdigest()
 
 
 def _verified(unpacked: Path, archive: Path) -> int:
@@ -162,7 +204,7 @@ def _verified(unpacked: Path, archive: Path) -> int:
     wrong = (there - {LIST}) ^ digests.keys()
     for name in digests.keys() - wrong:
         file = unpacked / name
-        found = _digest_of_link(file) if file.is_symlink() else sha256_of(file)
+        found = _digest_of_link(str(file.readlink())) if file.is_symlink() else sha256_of(file)
         if found != digests[name]:
             wrong.add(name)
     if wrong:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from stillhouse import backup
 from stillhouse.backup import back_up, restore
 from stillhouse.errors import UserError
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.locks import alive
+from stillhouse.storage.locks import alive, unless_held
 
 
 @pytest.fixture
@@ -72,18 +74,72 @@ def test_an_open_database_is_copied_as_a_whole(layout: Layout, tmp_path: Path) -
         database.close()
 
 
+def test_what_is_written_to_meanwhile_is_as_good_as_when_it_was_copied(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of the UI goes on writing, and its logs come and go."""
+    log, gone = layout.root / "dagster" / "run.log", layout.root / "dagster" / "gone.log"
+    log.parent.mkdir()
+    log.write_text("one\n")
+    gone.write_text("soon")
+    os.link(log, log.with_name("same.log"))
+    read = backup._Hashed.read
+
+    def busy(hashed: backup._Hashed, size: int = -1) -> bytes:
+        gone.unlink(missing_ok=True)
+        found = read(hashed, size)
+        with log.open("a") as stream:
+            stream.write("and more\n")
+        return found
+
+    monkeypatch.setattr(backup._Hashed, "read", busy)
+    listed = backup._files
+    monkeypatch.setattr(
+        backup, "_files", lambda root, keys: sorted(listed(root, keys=keys), key=str, reverse=True)
+    )
+    back_up(layout, tmp_path / "b.tar", keys=False)
+    other = Layout(tmp_path / "other")
+    restore(tmp_path / "b.tar", other)
+    copied = (other.root / "dagster" / "run.log").read_text()
+    assert copied.startswith("one\n")
+    assert (other.root / "dagster" / "same.log").read_text().startswith("one\n")
+    assert not (other.root / "dagster" / "gone.log").exists()
+
+
+def test_no_release_is_made_while_one_is_copied(layout: Layout, tmp_path: Path) -> None:
+    (layout.releases / "router" / "r2").mkdir(parents=True)
+    seen = []
+
+    def copied(root: Path, *, keys: bool) -> Iterator[Path]:
+        with unless_held(layout.lock("router", "releases")) as free:
+            seen.append(free)
+        yield from ()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(backup, "_files", copied)
+        back_up(layout, tmp_path / "b.tar", keys=False)
+    assert seen == [False]
+
+
+def test_an_archive_that_can_not_be_written_is_told(layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="can't be written"):
+        back_up(layout, tmp_path / "file" / "b.tar", keys=False)
+
+
 def test_a_damaged_or_foreign_archive_restores_nothing(layout: Layout, tmp_path: Path) -> None:
     whole = tmp_path / "b.tar"
     back_up(layout, whole, keys=False)
     content = whole.read_bytes()
-    (tmp_path / "cut.tar").write_bytes(content[: len(content) // 2])
+    (tmp_path / "cut.tar").write_bytes(content[:3000])  # within a file
+    (tmp_path / "listless.tar").write_bytes(content[: content.rindex(b"files.json")])
     (tmp_path / "changed.tar").write_bytes(content.replace(b"w" * 4000, b"v" * 4000))
     (tmp_path / "text.tar").write_text("no archive")
     with tarfile.open(tmp_path / "out.tar", "w") as out:
         (tmp_path / "evil").write_text("x")
         out.add(tmp_path / "evil", "../../evil")
     other = Layout(tmp_path / "other")
-    for name in ("cut.tar", "changed.tar", "text.tar", "out.tar", "absent.tar"):
+    for name in ("cut.tar", "listless.tar", "changed.tar", "text.tar", "out.tar", "absent.tar"):
         with pytest.raises(UserError, match=name):
             restore(tmp_path / name, other)
         assert not other.root.exists()

@@ -54,7 +54,7 @@ def propose(state: State, content: dict[str, Any]) -> tuple[str, bool]:
     Raises `UserError` as `publish` does.
     """
     version, student, layout = content["teacher"]["version"], content["student"], state.layout
-    with _releases(layout, student):
+    with releases_lock(layout, student):
         with unchanging(state, version, student):
             release = _published(state, content)
         present = pointed(layout, student, CANDIDATE)
@@ -96,7 +96,7 @@ def release(
     layout = state.layout
     state.project.student(student)
     _require_reason(asked)
-    with _releases(layout, student):
+    with releases_lock(layout, student):
         chosen = _candidate(state, student, version, asked, channel)
         if chosen is None:
             chosen = _of_student(state, student, version, asked)
@@ -221,7 +221,7 @@ def rollback(
         UserError: there is none, or it was edited: the channel then stays as it is.
     """
     _require_reason(asked)
-    with _releases(layout, student):
+    with releases_lock(layout, student):
         before = pointed(layout, student, channel)
         target = to or channels.previous(layout, student, channel)
         if target is None:
@@ -243,7 +243,7 @@ def remove(layout: Layout, student: str, release: str, asked: Asked) -> None:
     Raises `UserError` when a channel leads to it, or there is none.
     """
     _require_reason(asked)
-    with _releases(layout, student):
+    with releases_lock(layout, student):
         if led := channels_of(layout, student, release):
             raise UserError(
                 f"{release} is what {' and '.join(led)} of {student} leads to",
@@ -272,5 +272,6 @@ def _remove_whole(folder: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _releases(layout: Layout, student: str) -> AbstractContextManager[None]:
+def releases_lock(layout: Layout, student: str) -> AbstractContextManager[None]:
+    """Held by whoever makes, moves or removes a release of the student."""
     return exclusive(layout.lock(student, "releases"), f"releases of {student}")

@@ -13,8 +13,9 @@ from stillhouse.errors import UserError
 from stillhouse.storage.files import sync
 
 
-def append_line(path: Path, entry: dict[str, Any]) -> None:
+def append_line(path: Path, entry: dict[str, Any], *, what: str = "the log of who asked") -> None:
     """A line at the end of the file, on disk when this returns; what is there stays as it is.
+    `what` the file is, for the message.
 
     Raises:
         UserError: it can't be written; the caller then does nothing of what it would tell of.
@@ -36,7 +37,7 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
         sync(path.parent)  # where the name of a new file is
     except OSError as error:
         raise UserError(
-            f"{path}: the log of who asked can't be written ({error.strerror or error})",
+            f"{path}: {what} can't be written ({error.strerror or error})",
             remedy="run this as the owner of the data directory, with room on its disk; without "
             "the log, nothing is done.",
         ) from error

@@ -19,20 +19,11 @@ from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import write_json
 from stillhouse.storage.tables import write_table
-from tests.made import make_all
+from tests.made import MINIMAL, make_all
 
-PROJECT = """\
-name: demo
-sources:
-  - {name: tickets, path: t.jsonl, kind: records, fields: {text: body, label: queue}}
-tasks:
-  - {name: routing, kind: classification, sources: [tickets]}
-teachers:
-  - {version: t-1, model: models/t, license: MIT}
-  - {version: t-2, model: models/t, license: MIT}
-students:
-  - {name: router, tasks: [routing]}
-"""
+PROJECT = MINIMAL.replace(
+    "students:\n", "  - {version: t-2, model: models/t, license: MIT}\nstudents:\n"
+)
 LIMIT = 0.05
 
 
