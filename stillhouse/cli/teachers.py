@@ -16,6 +16,7 @@ from stillhouse.errors import UserError
 from stillhouse.release.channels import CHANNELS, pointed
 from stillhouse.release.published import read_manifest, students_with_releases
 from stillhouse.storage.layout import Layout
+from stillhouse.storage.log import user_name
 from stillhouse.wording import human_bytes, plain
 
 app = typer.Typer(help="Teacher versions.", no_args_is_help=True)
@@ -140,8 +141,6 @@ def remove_teacher(
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
 ) -> None:
     """Take a version out: its partition, its runs, and all that was made of it."""
-    import getpass
-
     from stillhouse.instance import open_instance, unregister_teacher
     from stillhouse.models.registry import take_out
 
@@ -160,7 +159,7 @@ def remove_teacher(
         typer.confirm("Remove it?", abort=True)
     with open_instance(settings) as instance:
         known, runs = unregister_teacher(instance, version)
-    registered = is_slug(version) and take_out(settings, version, getpass.getuser())
+    registered = is_slug(version) and take_out(settings, version, user_name())
     for folder in made:
         shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     if not (known or registered or made or runs):
