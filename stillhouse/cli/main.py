@@ -85,8 +85,12 @@ def options(
 def run(
     project: ProjectOption = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Teacher version; the last of the project file by default.")
+        list[str] | None,
+        typer.Option(help="Teacher version, once or several times; the last one by default."),
     ] = None,
+    all_teachers: Annotated[
+        bool, typer.Option("--all-teachers", help="A run for each version there is.")
+    ] = False,
     until: Annotated[
         str | None,
         typer.Option(help="Stop after this asset: soft_labels, evaluation_report, router/..."),
@@ -97,24 +101,34 @@ def run(
     from stillhouse.instance import close_dead_runs, open_instance, register_teachers
 
     settings = load_project(project)
-    version = settings.teacher(teacher).version if teacher else settings.teachers[-1].version
-    printing.print_header(settings, version)
+    named = [settings.teacher(name).version for name in teacher or []]
+    if all_teachers:
+        named = [t.version for t in settings.teachers]
+    versions = list(dict.fromkeys(named)) or [settings.teachers[-1].version]
+    printing.print_header(settings, versions)
     layout = Layout(settings.data_path)
+    failed: list[str] = []
     with open_instance(settings) as instance:
         defs = runs.load_definitions(settings)
         close_dead_runs(instance, layout)
         register_teachers(instance, settings)
-        total = runs.Outcome(True)
-        for job, key in (("ingest", None), ("distill", version)):
-            chosen = runs.assets_until(defs, job, until) if until else None
-            if chosen == []:
-                continue
-            outcome = runs.run_job(defs, instance, layout, job, partition_key=key, assets=chosen)
-            total.add(outcome)
-            if not outcome.success:
+        ingested = runs.run_until(defs, instance, layout, "ingest", None, until)
+        if not ingested.success:
+            printing.print_failures(ingested)
+            raise typer.Exit(1)
+        for version in versions:
+            outcome = runs.run_until(defs, instance, layout, "distill", version, until)
+            if not outcome.success:  # the others are distilled all the same, as in a backfill
                 printing.print_failures(outcome)
-                raise typer.Exit(1)
-    printing.print_run(settings, version, total, finished=until is None)
+                failed.append(version)
+                continue
+            ingested.add(outcome)
+            printing.print_run(settings, version, ingested, finished=until is None)
+            ingested = runs.Outcome(True)
+    if failed and len(versions) > 1:
+        typer.secho(f"\nFailed: {', '.join(failed)}", fg=typer.colors.RED, err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,10 @@ WIDTH = 80
 OF_EVERY_ASSET = ": up_to_date"
 
 
-def print_header(project: Project, version: str) -> None:
-    """Project, teacher, and where the results go."""
-    typer.secho(f"{project.name}: distilling from {version}", bold=True)
+def print_header(project: Project, versions: Sequence[str]) -> None:
+    """Project, teachers, and where the results go."""
+    for line in _wrapped(f"{project.name}: distilling from {', '.join(versions)}"):
+        typer.secho(line, bold=True)
     typer.echo(f"  project  {shown(project.file)}")
     typer.echo(f"  results  {shown(project.data_path)}\n")
 

@@ -88,6 +88,24 @@ def run_job(
     return outcome
 
 
+def run_until(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    layout: Layout,
+    job: str,
+    version: str | None,
+    until: str | None,
+) -> Outcome:
+    """Run as much of a job as `until` needs, all of it by default; maybe nothing.
+
+    Raises `UserError` when `until` is no asset of the project.
+    """
+    chosen = assets_until(defs, job, until) if until else None
+    if chosen == []:
+        return Outcome(True)
+    return run_job(defs, instance, layout, job, partition_key=version, assets=chosen)
+
+
 def _reason(event: Any) -> str:
     """What the user should read: our own description, or the innermost error's own words."""
     data = event.step_failure_data

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from stillhouse.cli.main import app
 from stillhouse.config.project import load_project
+from stillhouse.instance import open_instance
 from stillhouse.storage.tables import write_table
 
 SmallProject = Callable[..., Path]
@@ -71,6 +73,31 @@ def test_an_unknown_asset_or_teacher_lists_the_known_ones(small_project: SmallPr
     assert done.returncode == 1 and "soft_labels" in done.stderr
     done = stillhouse("run", "--project", file, "--teacher", "gpt")
     assert done.returncode == 1 and "small-1" in done.stderr
+
+
+def test_a_backfill_makes_a_run_a_version_and_goes_on_after_one_that_fails(
+    small_project: SmallProject, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")  # so that the test gives back what it finds
+    monkeypatch.delenv("DAGSTER_HOME")
+    file = small_project(tickets=20)
+    lines = file.read_text(encoding="utf-8").partition("teachers:\n")
+    others = f"""\
+  - {{version: gone-1, model: models/gone, license: MIT}}
+  - {{version: tiny-1, model: {tiny_base}, license: MIT, adapt: {{layers: 1}}}}
+"""
+    file.write_text("".join((*lines[:2], others, lines[2])), encoding="utf-8")
+    command = ("run", "-p", file, "--until", "teacher_model", "--teacher")
+    done = stillhouse(*command, "gone-1", "--teacher", "tiny-1", "--teacher", "tiny-1")
+    assert done.returncode == 1, done.stderr
+    assert "Failed: gone-1" in done.stderr and "models/gone" in done.stderr
+    assert "Traceback" not in done.stderr
+    project = load_project(file)
+    with open_instance(project) as instance:
+        runs = [run.tags.get("dagster/partition") for run in instance.get_runs()]
+        made = instance.get_materialized_partitions(dg.AssetKey("teacher_model"))
+    assert sorted(filter(None, runs)) == ["gone-1", "tiny-1"]
+    assert made == {"tiny-1"}
 
 
 def test_init_writes_a_file_that_loads(tmp_path: Path) -> None:
