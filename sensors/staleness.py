@@ -7,6 +7,7 @@ that something further above is stale, it can't know: each asset's check `up_to_
 from collections import defaultdict
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from stillhouse.assets.common import FRESH, UP_TO_DATE, asset_key
 from stillhouse.config.project import load_project
@@ -14,6 +15,8 @@ from stillhouse.errors import UserError
 from stillhouse.moved import in_full
 from stillhouse.outside import open_state
 from stillhouse.state import State
+
+ANSWERED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 
 def build_staleness_sensor(project_file: str) -> dg.SensorDefinition:
@@ -67,10 +70,13 @@ def reasons(state: State) -> dict[dg.AssetKey, str]:
 
 
 def _last_answer(instance: dg.DagsterInstance, key: dg.AssetKey) -> tuple[bool, str | None] | None:
+    """What the check said last; that a run under way has planned it is no answer."""
     check = dg.AssetCheckKey(key, UP_TO_DATE)
-    for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=1):
+    for record in instance.event_log_storage.get_asset_check_execution_history(
+        check, limit=1, status=ANSWERED
+    ):
         event = record.event.dagster_event if record.event else None
-        if event is not None and event.asset_check_evaluation_data is not None:
+        if event is not None:
             evaluation = event.asset_check_evaluation_data
             return evaluation.passed, evaluation.description
     return None

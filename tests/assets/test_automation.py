@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
 
 from stillhouse.definitions import build_defs
 from stillhouse.sensors.source_files import PATIENCE_SECONDS
@@ -147,7 +151,7 @@ def test_the_schedule_asks_for_the_newest_registered_teacher(small_project: Smal
 def test_the_ui_says_what_is_stale_as_the_command_line_does(
     small_project: SmallProject,
 ) -> None:
-    from stillhouse.assets.common import FRESH
+    from stillhouse.assets.common import FRESH, UP_TO_DATE
     from stillhouse.config.project import load_project
     from stillhouse.outside import open_state
     from tests.made import make_all
@@ -167,6 +171,8 @@ def test_the_ui_says_what_is_stale_as_the_command_line_does(
             return {e.asset_key.to_user_string(): (e.passed, e.description) for e in events}
 
         assert set(tick().values()) == {(True, FRESH)}
+        _plan(instance, dg.AssetCheckKey(dg.AssetKey("teacher_model"), UP_TO_DATE))
+        assert tick() == {}  # a run under way has answered nothing yet
         for _ in range(2):  # the same answer may come back
             file.write_text(text + "privacy: {train_up_to: public}\n")
             stale = tick()
@@ -185,3 +191,15 @@ def test_the_ui_says_what_is_stale_as_the_command_line_does(
     statuses = open_state(load_project(file)).statuses()
     said = next(r for a, r in statuses.items() if a.name == "router/evaluation_report")
     assert stale["router/evaluation_report"] == (False, f"small-1: {said}")
+
+
+def _plan(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> None:
+    """What stands in the log from a run's first moment until it comes to the check."""
+    planned = dg.DagsterEvent(
+        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+        job_name="distill",
+        event_specific_data=AssetCheckEvaluationPlanned(
+            asset_key=check.asset_key, check_name=check.name
+        ),
+    )
+    instance.report_dagster_event(planned, run_id=str(uuid.uuid4()))
