@@ -62,7 +62,8 @@ TERMINAL_TAG = "stillhouse/terminal"
 # How Dagster tags a run of one partition.
 PARTITION_TAG = "dagster/partition"
 
-# Runs of the UI hold their lock during each step only. Between two steps a second or so goes by.
+# Runs of the UI hold their lock during each step only. Between two steps a second or so goes by,
+# and each leaves events.
 SILENT_SECONDS = 120.0
 # A run that was launched and never came to a step.
 NEVER_STARTED_SECONDS = 900.0
@@ -181,12 +182,16 @@ def close_dead_runs(instance: dg.DagsterInstance, layout: Layout) -> list[str]:
             continue
         if TERMINAL_TAG not in run.tags:
             patience = SILENT_SECONDS if lock.exists() else NEVER_STARTED_SECONDS
-            if time.time() - record.update_timestamp.timestamp() < patience:
-                continue
-            if lock.exists() and time.time() - lock.stat().st_mtime < patience:
+            if time.time() - _last_sign(instance, record) < patience:
                 continue
         instance.report_run_failed(run, "The process of this run is gone.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         lock.unlink(missing_ok=True)
         closed.append(run.run_id)
     return closed
+
+
+def _last_sign(instance: dg.DagsterInstance, record: dg.RunRecord) -> float:
+    """When a run was last heard of: its last event, or the change of its status."""
+    last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    return max([record.update_timestamp.timestamp(), *(r.timestamp for r in last)])

@@ -76,10 +76,13 @@ def test_a_run_of_the_ui_may_rest_between_two_steps(
     lock = layout.run(run)
     lock.parent.mkdir(parents=True)
     lock.touch()
+    os.utime(lock, (0, 0))  # its first step began long ago
+    monkeypatch.setattr(stillhouse_instance, "SILENT_SECONDS", 1.5)
+    time.sleep(2)
+    (found,) = instance.get_runs()
+    instance.report_engine_event("a step has ended", found)
     assert close_dead_runs(instance, layout) == []
-    monkeypatch.setattr(stillhouse_instance, "SILENT_SECONDS", 0.5)
-    os.utime(lock, (time.time() - 60, time.time() - 60))
-    time.sleep(1)
+    time.sleep(2)
     assert close_dead_runs(instance, layout) == [run]
 
 
