@@ -13,3 +13,9 @@ def read_cursor(cursor: str | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def waited(since: float, now: float) -> float:
+    """Seconds since then; endless where the clock was set back meanwhile, so that nobody waits for
+    a time that may be years away."""
+    return now - since if now >= since else float("inf")

@@ -13,7 +13,7 @@ from stillhouse.monitor.logs import logs_digest
 from stillhouse.monitor.verdict import verdict
 from stillhouse.moved import version_in_use
 from stillhouse.outside import open_state
-from stillhouse.sensors.cursors import read_cursor
+from stillhouse.sensors.cursors import read_cursor, waited
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import digest
@@ -71,7 +71,7 @@ def build_drift_sensor(project: Project, watch: Any, refresh: Any) -> dg.SensorD
 def _tick(state: State, version: str, last: Remembered, now: datetime) -> dg.SensorResult:
     requests, said = [], []
     logs = logs_digest(state.project.root, state.project.traffic.logs)
-    due = now.timestamp() - last.looked >= EVERY.total_seconds()
+    due = waited(last.looked, now.timestamp()) >= EVERY.total_seconds()
     if logs != last.logs and due:
         last.logs, last.looked = logs, now.timestamp()
         key = f"watch-{version}-{logs}-{round(now.timestamp())}"
@@ -82,7 +82,7 @@ def _tick(state: State, version: str, last: Remembered, now: datetime) -> dg.Sen
     new = {
         name: traffic for name, traffic in drifted.items() if last.distilled.get(name) != traffic
     }
-    cool = now.timestamp() - last.at < state.project.drift.cool_down_days * 86400
+    cool = waited(last.at, now.timestamp()) < state.project.drift.cool_down_days * 86_400
     if new and not cool:
         last.distilled, last.at = {**last.distilled, **new}, now.timestamp()
         key = f"drift-{version}-{digest(sorted(new.items()))}"

@@ -11,7 +11,7 @@ import dagster as dg
 from stillhouse.config.project import Project
 from stillhouse.corpus.sources import listing_digest
 from stillhouse.errors import UserError
-from stillhouse.sensors.cursors import read_cursor
+from stillhouse.sensors.cursors import read_cursor, waited
 
 # Files that keep arriving are ingested after this long all the same.
 PATIENCE_SECONDS = 900.0
@@ -56,7 +56,7 @@ def build_source_file_sensor(project: Project, job: Any) -> dg.SensorDefinition:
                 cursor=_written(handled=current), skip_reason="no source file changed"
             )
         since = float(known.get("since", time.time()))
-        if current != known.get("seen") and time.time() - since < PATIENCE_SECONDS:
+        if current != known.get("seen") and waited(since, time.time()) < PATIENCE_SECONDS:
             return dg.SensorResult(
                 cursor=_written(handled=known["handled"], seen=current, since=since),
                 skip_reason="source files changed; waiting until no more of them do",

@@ -83,6 +83,12 @@ def test_a_thousand_files_that_arrive_over_several_ticks_make_one_run(
         monkeypatch.setattr("time.time", lambda clock=time.time: clock() + PATIENCE_SECONDS)
         found = tick(defs, instance, cursor)
         assert len(found.run_requests) == 1
+        # Nor does a clock that was set back keep it waiting.
+        (file.parent / "wiki" / "billing" / "c.md").write_text("# still more")
+        cursor = tick(defs, instance, found.cursor).cursor
+        (file.parent / "wiki" / "billing" / "d.md").write_text("# and one")
+        monkeypatch.setattr("time.time", lambda clock=time.time: clock() - 1e8)
+        assert len(tick(defs, instance, cursor).run_requests) == 1
 
 
 def test_no_second_run_is_asked_for_while_the_first_is_under_way(

@@ -118,6 +118,16 @@ def test_drift_is_distilled_from_once_and_not_again_before_its_time(site: Site) 
     assert site.tick() == []
 
 
+def test_a_clock_that_was_set_back_keeps_nothing_waiting(site: Site) -> None:
+    site.log("a\n")
+    site.report("traffic 1", 0.9)
+    assert site.tick() == [WATCH, REFRESH]
+    site.log("b\n")
+    site.report("traffic 2", 0.9)
+    assert site.tick(-24 * 365) == [WATCH, REFRESH]
+    assert site.tick(0.1) == []
+
+
 def test_a_broken_cursor_or_project_file_is_no_end(site: Site) -> None:
     site.log("a\n")
     site.cursor = json.dumps({"of": "another release"})  # type: ignore[assignment]
