@@ -58,6 +58,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "report": (3, ("report",)),
     "release": (2, ("release",)),
     "history": (1, ("history",)),
+    "economics": (1, ("economics",)),
     "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
     "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
 }
