@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stillhouse.economics.costs import VOLUME
 from stillhouse.economics.page import MOST, called
 from stillhouse.tasks.figures import BLUE, INK, ORANGE, SERIES, new_figure, short, style
+from stillhouse.wording import human_count, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,8 +30,8 @@ def by_volume(one: Reckoned) -> Figure:
         figure = new_figure(6.4, 3.6)
         ax = figure.subplots()
         volumes = [row[VOLUME] for row in one.curve]
-        for number, way in enumerate(one.costs):
-            color, marker = SERIES[number % len(SERIES)]
+        for place, way in enumerate(one.costs):
+            color, marker = SERIES[place % len(SERIES)]
             costs = [row[way] for row in one.curve]
             label = short(called(way))
             ax.plot(volumes, costs, color=color, marker=marker, markevery=5, label=label)
@@ -38,6 +39,9 @@ def by_volume(one: Reckoned) -> Figure:
         ax.set(xscale="log", xlabel="Requests a month", ylabel=f"{one.currency} per 1,000")
         if all(row[way] > 0 for row in one.curve for way in one.costs):
             ax.set_yscale("log")
+        # Labels of powers would be formulas, which labels are never read as.
+        ax.xaxis.set_major_formatter(lambda value, _: human_count(round(value)))
+        ax.yaxis.set_major_formatter(lambda value, _: number(value))
         ax.legend(fontsize=9)
     return figure
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,9 @@ def test_what_was_measured_goes_in_by_itself(state: State, tmp_path: Path) -> No
     ]
     page = (tmp_path / "out" / "tco.html").read_text()
     assert "Student, own hardware" in page and page.count("data:image/svg+xml") == 2
+    pictures = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
+    drawn = b"".join(map(base64.b64decode, pictures)).decode()
+    assert "mathdefault" not in drawn and ">100 k<" in drawn
     assert "measured here" in page and "list price, 2026-03-01" in page
     rows = list(csv.DictReader((tmp_path / "out" / "costs.csv").open()))
     (total,) = [r for r in rows if (r["way"], r["item"]) == ("student", "all")]
