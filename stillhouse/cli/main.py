@@ -234,13 +234,21 @@ def review(
         bool,
         typer.Option("--pii", help="Write texts, NOT masked, to mark what is personal in them."),
     ] = False,
-    texts: Annotated[int, typer.Option(min=1, help="How many texts to mark.")] = 100,
+    texts: Annotated[int, typer.Option(min=1, help="How many texts to mark or grade.")] = 100,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="Grade what student and teacher answer, blind.")
+    ] = False,
+    student: Annotated[str | None, typer.Option(help="Whose outputs; the first's.")] = None,
+    version: Annotated[str | None, typer.Option(help="Teacher version; the last.")] = None,
 ) -> None:
-    """Review pairs on a page of their own; or mark personal data, to measure masking on it."""
-    from stillhouse.cli import reviewing
+    """Review pairs on a page of their own; mark personal data; or grade models' outputs."""
+    from stillhouse.cli import grading, reviewing
 
     settings = load_project(project)
-    if pii:
+    if outputs:
+        of = settings.teacher(version).version if version else settings.teachers[-1].version
+        grading.grade_outputs(settings, student or settings.students[0].name, of, texts)
+    elif pii:
         reviewing.write_to_mark(settings, texts)
     else:
         reviewing.print_sample(settings)

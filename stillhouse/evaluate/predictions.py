@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
+from stillhouse.errors import UserError
 from stillhouse.storage.files import digest, read_json, write_json
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
@@ -82,6 +83,25 @@ def predict(
     elif known != stored:
         _write(store, known)
     return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
+
+
+def kept(dataset: Path, tasks: Sequence[Task], split: str, store: Path) -> dict[str, Answers]:
+    """What `store` keeps of a model's answers to a split, by task; no model is asked.
+
+    Raises `UserError` where an answer lacks.
+    """
+    known = _read(store)
+    lacking = [
+        pair
+        for pair in _pairs_in(dataset, split)
+        if pair not in known and pair[0] in {task.name for task in tasks}
+    ]
+    if lacking:
+        raise UserError(
+            f"{len(lacking)} held-out pairs were not answered yet",
+            remedy="`stillhouse run` makes the evaluation report, which asks them.",
+        )
+    return {k.task.name: _answers(k, dataset, split, known) for k in open_tasks(dataset, tasks)}
 
 
 def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
