@@ -1,6 +1,7 @@
 """The evaluation report of each student, and the gates as checks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.evaluate.asking import CALIBRATION
-from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
+from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side, speeds
 from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
@@ -45,7 +46,7 @@ def _report(work: Work) -> EvaluationReportFacts:
     compared = candidates(work, student)
     found = side_by_side(work.dataset, tasks, compared)
     write_json(work.folder / CALIBRATION, found.calibrations)
-    return make_report(
+    facts = make_report(
         folder=work.folder,
         project=work.project.name,
         student=student.name,
@@ -59,6 +60,7 @@ def _report(work: Work) -> EvaluationReportFacts:
         baselines=found.baselines,
         families=found.families,
     )
+    return replace(facts, texts_per_second=speeds(tasks, compared))
 
 
 def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:

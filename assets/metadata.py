@@ -177,6 +177,23 @@ def _comparison(facts: Any, state: State, artefact: Artefact) -> Shown:
     return {name: dg.MetadataValue.md(text) for name, text in found.items() if text}
 
 
+def _tco(_: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.economics.page import markdown
+    from stillhouse.economics.plots import drawn
+    from stillhouse.economics.reckoned import reckon
+    from stillhouse.economics.tco import PAGE
+    from stillhouse.moved import version_in_use
+    from stillhouse.report.plots import png_uri
+
+    found = reckon(state, version_in_use(state))
+    pictures = [f"![{title}]({png_uri(figure)})" for one in found for title, figure in drawn(one)]
+    return {
+        "costs": dg.MetadataValue.md(markdown(found)),
+        "plots": dg.MetadataValue.md("\n\n".join(pictures)) if pictures else None,
+        "report": dg.MetadataValue.path(_relative(state.folder(artefact) / PAGE, state)),
+    }
+
+
 def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.release.card import gates_table
     from stillhouse.report.assemble import PAGE
@@ -218,6 +235,7 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "evaluation_report": _report,
     "release": _release,
     "version_comparison": _comparison,
+    "tco_report": _tco,
     "production_traffic": _traffic,
     "drift_report": _drift,
 }

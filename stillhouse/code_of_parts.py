@@ -56,8 +56,9 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "quantization": (1, ("quantize",)),
     "evaluation": (4, ("evaluate", "metrics")),
     "report": (3, ("report",)),
-    "release": (1, ("release",)),
+    "release": (2, ("release",)),
     "history": (1, ("history",)),
+    "economics": (1, ("economics",)),
     "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
     "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
 }

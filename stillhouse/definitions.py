@@ -26,6 +26,7 @@ warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.Prev
 
 from stillhouse.assets import confidentiality, corpus, dataset, monitoring, teacher  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
+from stillhouse.assets.economics import build_tco_asset  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.history import build_comparison_asset  # noqa: E402
 from stillhouse.assets.release import build_release_asset  # noqa: E402
@@ -58,9 +59,14 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         *(a for s in project.students for a in build_release_asset(s)),
         *(a for s in project.students for a in monitoring.build_drift_asset(s)),
         *build_comparison_asset(project.students),
+        *build_tco_asset(project.students),
     ]
     ingestion = dg.AssetSelection.assets(
-        *(asset_key(s) for s in STEPS.values() if s.scope == "project" and s.group != "monitoring")
+        *(
+            asset_key(step)
+            for step in STEPS.values()
+            if step.scope == "project" and step.group not in ("monitoring", "economics")
+        )
     )
     watched = dg.AssetSelection.assets(
         asset_key(STEPS["production_traffic"]),

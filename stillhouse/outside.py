@@ -51,6 +51,18 @@ def held_out(state: State, _: Where) -> str | None:
         return None
 
 
+def prices(state: State, _: Where) -> str | None:
+    """Digest of the price file, and of which releases are in use; None where it can't be read."""
+    from stillhouse.release.channels import PRODUCTION, pointed
+
+    named = state.project.economics.prices
+    used = [pointed(state.layout, s.name, PRODUCTION) for s in state.project.students]
+    try:
+        return digest(sha256_of(state.project.root / named), used) if named else "none"
+    except OSError:
+        return None
+
+
 def reviews(state: State, _: Where) -> str | None:
     """Digest of what people said of gold pairs."""
     from stillhouse.dataset.review.strata import GOLD
@@ -106,6 +118,7 @@ OUTSIDE = {
     "reviews": reviews,
     "answer_reviews": answer_reviews,
     "source": teacher_source,
+    "prices": prices,
     "traffic_logs": traffic_logs,
 }
 

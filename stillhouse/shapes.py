@@ -204,6 +204,13 @@ def drift(at: Where) -> dict[str, Any]:
     return {**found, "answers": of_tasks(at, *ANSWERS)}
 
 
+def economics(at: Where) -> dict[str, Any]:
+    """How often it is distilled again stands in for what the price file leaves empty."""
+    if at.project.economics.prices is None:
+        return {}
+    return {"redistill_days": at.project.automation.redistill.days}
+
+
 def temperatures(project: Project) -> list[float]:
     """The students' temperatures: what the soft labels have to serve."""
     return sorted({s.distillation.temperature for s in project.students})

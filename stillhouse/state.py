@@ -7,6 +7,7 @@ writer at a time. It knows no Dagster: assets, `stillhouse status` and tests ask
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -239,8 +240,10 @@ class State:
             recipe = self.recipe(artefact)
 
             def made(target: Path, recipe: Recipe = recipe) -> Provenance:
+                started = time.monotonic()
                 facts = make(target, recipe)
-                about = {"license": license_name, "run_id": self.run_id}
+                about: dict[str, Any] = {"license": license_name, "run_id": self.run_id}
+                about["seconds"] = round(time.monotonic() - started, 3)
                 if artefact.step.reads_dataset and self.snapshot is not None:
                     about["dataset"] = self.snapshot.digest
                 return Provenance.now(recipe, facts, **about)

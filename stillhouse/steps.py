@@ -294,6 +294,14 @@ _ROWS = (
         code=("history",), kinds=("python", "parquet"), folder=_table("version_comparison"),
     ),
     Step(
+        "tco_report", "economics", "project",
+        reads={}, gathers=("evaluation_report",),
+        settings=shapes.economics,
+        facts=facts.TcoReportFacts,
+        code=("economics",), kinds=("python", "html"), folder=lambda layout, _: layout.economics,
+        outside=("prices",),
+    ),
+    Step(
         "production_traffic", "monitoring", "project",
         reads={},
         settings=shapes.traffic,

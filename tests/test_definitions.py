@@ -65,10 +65,10 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
         *("instruction_pairs", "dataset_splits", "review_sample"),
         *("teacher_model", "adapted_teacher", "teacher_answers", "soft_labels"),
         *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),
-        *("router/release", "version_comparison"),
+        *("router/release", "version_comparison", "tco_report"),
         *("production_traffic", "router/drift_report"),
     }
-    ends = dg.AssetSelection.assets("router/release", "version_comparison")
+    ends = dg.AssetSelection.assets("router/release", "version_comparison", "tco_report")
     ancestors = ends.upstream().resolve(graph)
     missing = graph.materializable_asset_keys - ancestors
     assert {key.path[-1] for key in missing} == {"production_traffic", "drift_report"}

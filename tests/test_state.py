@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,12 @@ def test_what_is_up_to_date_is_reused_and_waits_for_nothing(state: State) -> Non
     with exclusive(state.layout.lock("gpu"), "another run"):
         assert state.make(PARSED, fail)[1] is True
         assert state.make(heavy, fail)[1] is True
+
+
+def test_how_long_it_took_is_recorded(state: State) -> None:
+    record, _ = outdated(state).make(PARSED, lambda *_: time.sleep(0.05) or facts("made"))
+    assert record.seconds is not None and 0.05 <= record.seconds < 60
+    assert state.record(PARSED) == record
 
 
 def test_inputs_that_change_while_it_is_made_make_it_again(state: State) -> None:

@@ -177,6 +177,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.tasks.routing.max_quantization_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_ece", 0.1, REPORTS),
     ("release.require", ["pii_quality"], RELEASES),
+    ("economics.prices", "prices.yaml", {"tco_report"}),
     # How it runs: nothing stale.
     ("dedup.memory_limit", "1GB", set()),
     ("soft_labels.shard_pairs", 3, set()),

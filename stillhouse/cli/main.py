@@ -18,7 +18,7 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, pii, releasing, teachers  # noqa: E402
+from stillhouse.cli import corpus, costs, pii, releasing, teachers  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -37,6 +37,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(releasing.app, name="releases")
 app.command()(releasing.release)
 app.command()(releasing.rollback)
+app.command()(costs.tco)
 
 
 def main() -> None:
@@ -247,13 +248,21 @@ def review(
         bool,
         typer.Option("--pii", help="Write texts, NOT masked, to mark what is personal in them."),
     ] = False,
-    texts: Annotated[int, typer.Option(min=1, help="How many texts to mark.")] = 100,
+    texts: Annotated[int, typer.Option(min=1, help="How many texts to mark or grade.")] = 100,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="Grade what student and teacher answer, blind.")
+    ] = False,
+    student: Annotated[str | None, typer.Option(help="Whose outputs; the first's.")] = None,
+    version: Annotated[str | None, typer.Option(help="Teacher version; the last.")] = None,
 ) -> None:
-    """Review pairs on a page of their own; or mark personal data, to measure masking on it."""
-    from stillhouse.cli import reviewing
+    """Review pairs on a page of their own; mark personal data; or grade models' outputs."""
+    from stillhouse.cli import grading, reviewing
 
     settings = load_project(project)
-    if pii:
+    if outputs:
+        of = settings.teacher(version).version if version else settings.teachers[-1].version
+        grading.grade_outputs(settings, student or settings.students[0].name, of, texts)
+    elif pii:
         reviewing.write_to_mark(settings, texts)
     else:
         reviewing.print_sample(settings)

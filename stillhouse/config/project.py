@@ -29,6 +29,7 @@ from stillhouse.config.corpus import (
     Source,
 )
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
+from stillhouse.config.economics import Economics
 from stillhouse.config.monitor import Drift, Traffic
 from stillhouse.config.registry import RegisteredTeacher, registered
 from stillhouse.config.renamed import renamed
@@ -72,6 +73,7 @@ class Project(Section):
     automation: Automation = Automation()
     traffic: Traffic = Traffic()
     drift: Drift = Drift()
+    economics: Economics = Economics()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)
 

@@ -21,6 +21,7 @@ from stillhouse.corpus.pii_marking import forget_texts
 from stillhouse.dataset.review.applied import OVERRIDES
 from stillhouse.dataset.review.sample import PAGE as REVIEW_PAGE
 from stillhouse.errors import UserError
+from stillhouse.evaluate.graded import PAGE as OUTPUTS_PAGE
 from stillhouse.report.assemble import PAGE
 from stillhouse.soft_labels.store import stores_in
 from stillhouse.storage.layout import Layout
@@ -152,7 +153,8 @@ def _predictions(layout: Layout, version: str, now: Present) -> int:
             if own or lost:
                 folder = layout.student(student, version)
                 withdraw(folder)
-                (folder / PAGE).unlink(missing_ok=True)
+                for page in (PAGE, OUTPUTS_PAGE):
+                    (folder / page).unlink(missing_ok=True)
             lost += own
     return lost
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
-from stillhouse.storage.files import digest
+from stillhouse.errors import UserError
+from stillhouse.storage.files import digest, read_json, write_json
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, require_splits, rows_of
@@ -20,6 +22,8 @@ from stillhouse.tasks.running import Runner
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Beside a store: how fast its answers came.
+SPEED = ".speed.json"
 # By task and pair: the key of what it was predicted with, and the prediction as JSON.
 Known = dict[tuple[str, str], tuple[str, str]]
 
@@ -74,11 +78,30 @@ def predict(
                 if (kind.task.name, row["pair_id"]) not in known
             ]
             if missing:
-                known |= _ask(runner, kind, missing, keys[kind.task.name])
+                known |= _ask(runner, kind, missing, keys[kind.task.name], store)
                 _write(store, known)
     elif known != stored:
         _write(store, known)
     return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
+
+
+def kept(dataset: Path, tasks: Sequence[Task], split: str, store: Path) -> dict[str, Answers]:
+    """What `store` keeps of a model's answers to a split, by task; no model is asked.
+
+    Raises `UserError` where an answer lacks.
+    """
+    known = _read(store)
+    lacking = [
+        pair
+        for pair in _pairs_in(dataset, split)
+        if pair not in known and pair[0] in {task.name for task in tasks}
+    ]
+    if lacking:
+        raise UserError(
+            f"{len(lacking)} held-out pairs were not answered yet",
+            remedy="`stillhouse run` makes the evaluation report, which asks them.",
+        )
+    return {k.task.name: _answers(k, dataset, split, known) for k in open_tasks(dataset, tasks)}
 
 
 def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
@@ -93,12 +116,35 @@ def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
     }
 
 
-def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str) -> Known:
+def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str, store: Path) -> Known:
+    _ = runner.model  # read before the clock starts
+    started = time.monotonic()
     predictions = runner.predict(kind, rows)
+    _remember_speed(store, kind.task.name, len(rows), time.monotonic() - started)
     return {
         (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(prediction)))
         for row, prediction in zip(rows, predictions, strict=True)
     }
+
+
+def _remember_speed(store: Path, task: str, texts: int, seconds: float) -> None:
+    """Of a task's texts; a few that came to many tell little, and change nothing."""
+    file = store.with_suffix(SPEED)
+    known = read_json(file) if file.exists() else {}
+    if texts * 2 >= known.get(task, {}).get("texts", 0):
+        write_json(file, known | {task: {"texts": texts, "seconds": seconds}})
+
+
+def texts_per_second(store: Path, tasks: Sequence[str]) -> float | None:
+    """How fast the model of `store` answered these tasks' texts, in batches, when it was last asked
+    much: what was kept is not asked again. None where that is not known of each."""
+    file = store.with_suffix(SPEED)
+    known = read_json(file) if file.exists() else {}
+    found = [known[task] for task in tasks if task in known]
+    seconds = sum(one["seconds"] for one in found)
+    if len(found) < len(tasks) or not seconds:
+        return None
+    return float(sum(one["texts"] for one in found) / seconds)
 
 
 def _plain(row: Any) -> Any:

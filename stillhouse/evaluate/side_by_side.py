@@ -13,7 +13,7 @@ from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
-from stillhouse.evaluate.predictions import Answers, predict
+from stillhouse.evaluate.predictions import Answers, predict, texts_per_second
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
 from stillhouse.tasks.kinds import kind_of, open_tasks
@@ -103,8 +103,18 @@ def _answers(
 ) -> Mapping[str, Answers]:
     if not tasks:
         return {}
-    store = c.store.with_stem(f"{c.store.stem}.{split}")
-    return predict(runner, tasks, split, store, model_digest=c.digest)
+    return predict(runner, tasks, split, _store(c, split), model_digest=c.digest)
+
+
+def _store(c: Candidate, split: str) -> Path:
+    return c.store.with_stem(f"{c.store.stem}.{split}")
+
+
+def speeds(tasks: Sequence[Task], candidates: Sequence[Candidate]) -> dict[str, float]:
+    """Texts of the test split a second, by the name of each candidate that answers all `tasks`."""
+    names = [task.name for task in tasks]
+    found = {c.name: texts_per_second(_store(c, SPLIT), names) for c in candidates}
+    return {name: speed for name, speed in found.items() if speed is not None}
 
 
 def _of_task(scored: Mapping[str, Mapping[str, Scored]], task: str) -> dict[str, Scored]:

@@ -22,6 +22,7 @@ from stillhouse.facts.dataset import (
     ReviewFacts,
     ReviewSampleFacts,
 )
+from stillhouse.facts.economics import TcoReportFacts
 from stillhouse.facts.history import GrownGapFacts, VersionComparisonFacts
 from stillhouse.facts.models import (
     AdaptedTeacherFacts,
@@ -67,6 +68,7 @@ __all__ = [
     "ReviewSampleFacts",
     "SoftLabelsFacts",
     "SourceFilesFacts",
+    "TcoReportFacts",
     "TeacherAnswersFacts",
     "TeacherModelFacts",
     "TrainedFacts",

@@ -142,9 +142,11 @@ class GateFacts:
 
 @dataclass(frozen=True)
 class EvaluationReportFacts:
-    """`figures` by "model_task_figure", for plots over time."""
+    """`figures` by "model_task_figure", for plots over time. `texts_per_second` is how fast each
+    model answered, by its name: in batches, as the report asks, when it was last asked much."""
 
     digest: str
     test_examples: int
     figures: dict[str, float]
     gates: list[GateFacts]
+    texts_per_second: dict[str, float] = field(default_factory=dict)

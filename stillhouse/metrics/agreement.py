@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from stillhouse.metrics.spans import Estimate, wilson
 
@@ -42,3 +44,64 @@ def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> Estimate | None:
     observed = sum(a == b for a, b in pairs) / n
     ends = (observed, *wilson(observed, n))
     return Estimate(*((agreed - chance) / (1 - chance) for agreed in ends))
+
+
+def krippendorffs_alpha(
+    verdicts: Sequence[Sequence[bool]], *, samples: int = 1000, seed: int = 7
+) -> Estimate | None:
+    """Agreement of any number of people on things that each was read by two of them or more, beyond
+    chance: 1 is all, 0 what chance would give. `verdicts` has those on each thing.
+
+    Krippendorff (2011, "Computing Krippendorff's Alpha-Reliability"), for nominal data, with the
+    percentile interval of a bootstrap over things. None where nothing was read twice, and where all
+    said the same of everything.
+    """
+    import numpy as np
+
+    counts = np.array([(len(said), sum(said)) for said in verdicts if len(said) > 1], float)
+    if not len(counts):
+        return None
+    found = _alpha(counts)
+    drawn = np.random.default_rng(seed).integers(len(counts), size=(samples, len(counts)))
+    ends = [alpha for rows in drawn if (alpha := _alpha(counts[rows])) is not None]
+    if found is None:
+        return None
+    low, high = np.quantile(ends, [0.025, 0.975])
+    return Estimate(found, float(low), float(high))
+
+
+def _alpha(counts: Any) -> float | None:
+    """Of float [things, 2]: how many said something, and how many of them yes."""
+    said, yes = counts[:, 0], counts[:, 1]
+    total, all_yes = said.sum(), yes.sum()
+    expected = 2 * all_yes * (total - all_yes) / (total - 1)
+    observed = (2 * yes * (said - yes) / (said - 1)).sum()
+    return float(1 - observed / expected) if expected else None
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Of texts judged of both: how often only the first was accepted (`wins`), only the second
+    (`losses`), both or neither (`ties`). `rate` is the share of wins without ties, with the exact
+    interval of Clopper and Pearson (1934), `p_value` that of the exact sign test."""
+
+    wins: int
+    losses: int
+    ties: int
+    rate: Estimate | None
+    p_value: float | None
+
+
+def preference(accepted: Sequence[tuple[bool, bool]]) -> Preference:
+    """Which of two is preferred, from whether each was accepted, text by text."""
+    from scipy.stats import binomtest
+
+    wins = sum(first and not second for first, second in accepted)
+    losses = sum(second and not first for first, second in accepted)
+    ties = len(accepted) - wins - losses
+    if not wins + losses:
+        return Preference(wins, losses, ties, None, None)
+    test = binomtest(wins, wins + losses)
+    low, high = test.proportion_ci(method="exact")
+    rate = Estimate(wins / (wins + losses), float(low), float(high))
+    return Preference(wins, losses, ties, rate, float(test.pvalue))

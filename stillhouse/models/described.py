@@ -21,6 +21,14 @@ from stillhouse.models.weights import (
 TOKENS = "tokenizer.ggml.tokens"
 
 
+def public_name(model: str, version: str) -> str:
+    """What a teacher is called outside of the house: the Hub's name or the package's of a `model`
+    that has one; of a folder, whose path is nobody's business, the teacher's version."""
+    if model.startswith("hf:"):
+        return model.removeprefix("hf:").split("@")[0]
+    return model.removeprefix("pypi:") if model.startswith("pypi:") else version
+
+
 def described(model: str, source: Path) -> dict[str, Any]:
     """Architecture, parameters, precision, bytes, tokenizer, vocabulary and chat_template (whether
     it has one) of the model in `source`, by these names.

@@ -1,60 +1,188 @@
-"""The model card, README.md: what a release is, for whom it stands alone."""
+"""The model card, README.md: what a release is, for whom it stands alone.
+
+Its header is what model hubs read, written by their own library; the words below it follow Mitchell
+et al., "Model Cards for Model Reporting" (2019).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from stillhouse.facts import ReleaseGateFacts
+from stillhouse.models.described import public_name
+from stillhouse.models.licence_terms import table as licence_terms
+from stillhouse.release.measured import Measured
 from stillhouse.report.markdown import literal, markdown_table
-from stillhouse.wording import human_bytes, human_count, number
+from stillhouse.wording import MISSING, human_bytes, human_count, number
 
 README = "README.md"
+Manifest = Mapping[str, Any]
+
+# What the Hub calls the licences of our table that it has a name for; all others are "other".
+OF_THE_HUB = frozenset(
+    [
+        *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "openrail", "gemma"),
+        *("llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4"),
+        *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
+        *("bigscience-openrail-m", "bigcode-openrail-m"),
+    ]
+)
+# The Hub's names of what kinds of task are for; all others are generation of text.
+TASKS_OF_THE_HUB = {
+    "classification": "text-classification",
+    "question_answering": "question-answering",
+    "summarization": "summarization",
+}
+# The Hub's names of figures that are called otherwise here.
+METRICS_OF_THE_HUB = {"macro_f1": "f1", "field_f1": "f1"}
+
+INTENDED = (
+    "It answers the tasks below, for texts of the kind that it learned from, in the house that "
+    "made it. A person, or the teacher, decides where it is not sure.",
+    "It expects texts whose personal data was masked as it was when it learned.",
+)
+NOT_INTENDED = (
+    "Other tasks, conversation, and texts of other sources or languages: its answers there, and "
+    "how sure it is, mean little.",
+    "Decisions about people that nobody looks at.",
+)
+LIMITS = (
+    "It was measured on held-out texts of the same sources and time as those it learned from. What "
+    "the texts of tomorrow are like, nobody measured; drift is watched, not prevented.",
+    "It repeats its teacher's mistakes, and those of the people who labelled.",
+    "What was not measured is not known to be good.",
+)
 
 
-def card(manifest: Mapping[str, Any]) -> str:
-    """Markdown with the header that model hubs read; from the manifest alone."""
+def card(manifest: Manifest, figures: Sequence[Measured] = ()) -> str:
+    """Markdown with the header that model hubs read; from the manifest and what was measured."""
     model, teacher, licence = manifest["model"], manifest["teacher"], manifest["license"]
-    header = {
-        "license": str(licence["teacher"]).lower(),
-        "base_model": teacher["model"],
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": ["distillation", "stillhouse", *sorted(set(manifest["tasks"].values()))],
-    }
-    overrides = manifest["overrides"]
+    name = public_name(teacher["model"], teacher["version"])
     return "\n".join(
         [
-            f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---",
+            f"---\n{_header(manifest, figures)}\n---",
             f"\n# {literal(manifest['student'])} {literal(manifest['release'])}\n",
             f"A model of {human_count(model['parameters'])} parameters in {model['bits']} bits "
             f"({human_bytes(model['bytes'])}), distilled for the project "
-            f"{literal(manifest['project'])} from teacher version {literal(teacher['version'])}.\n",
+            f"{literal(manifest['project'])} from teacher version {literal(teacher['version'])} "
+            f"({literal(name)}). The model lies in `quantized/`.\n",
+            "## Intended use\n",
+            *(f"- {said}" for said in INTENDED),
+            "\nNot for:\n",
+            *(f"- {said}" for said in NOT_INTENDED),
+            "",
             markdown_table(["Task", "Kind"], list(manifest["tasks"].items())),
-            f"\nMade {manifest['created']['time']} by {literal(manifest['created']['by'])} from "
-            f"dataset `{manifest['dataset']['digest']}`, teacher `{teacher['digest']}` "
-            f"({literal(teacher['model'])}). The model lies in `quantized/`.\n",
-            "## What it was held to\n",
-            gates_table([ReleaseGateFacts(**gate) for gate in manifest["gates"]], overrides),
-            "\nWhat was not measured is not known to be good.\n",
+            *_figures(figures),
+            "\n## What it was held to\n",
+            gates_table(
+                [ReleaseGateFacts(**gate) for gate in manifest["gates"]], manifest["overrides"]
+            ),
+            "",
             *_overrides(manifest),
-            "## Licence and duties\n",
+            *_data(manifest),
+            *_made(manifest),
+            "\n## Licence and duties\n",
             *(f"- {literal(duty)}" for duty in licence["duties"]),
             f"\nThe teacher's licence, {literal(licence['teacher'])}, was allowed by "
             f"`{licence['allowed_by']}` of the project file. This is no legal advice: verify at "
             "the primary source.\n",
             "## Limits\n",
-            "It knows the tasks above and was measured on texts like those it learned from; on "
-            "others its answers, and how sure it is, mean little. Personal data was masked before "
-            "it learned, so it expects masked texts.\n",
-            "## Proof\n",
+            *(f"- {said}" for said in LIMITS),
+            "\n## Proof\n",
             "`manifest.json` names every file with its SHA-256, and how all of it was made; "
             "`manifest.sig` is its Ed25519 signature, `release.pub` the public key. "
-            "`stillhouse releases verify` checks both.\n",
+            "`stillhouse releases verify` checks both. `bom.cdx.json` is its bill of materials "
+            "(CycloneDX 1.6): models, data and libraries, by digest, version and licence.\n",
         ]
     )
+
+
+def _header(manifest: Manifest, figures: Sequence[Measured]) -> str:
+    """YAML, as https://huggingface.co/docs/hub/model-cards describes it."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    teacher, dataset = manifest["teacher"], manifest["dataset"]
+    name = f"{manifest['project']}-{dataset['digest'] or 'unknown'}"
+    split = dataset["splits"].get("test")
+    results = [
+        EvalResult(
+            task_type=TASKS_OF_THE_HUB.get(found.kind, "text-generation"),
+            task_name=found.task,
+            dataset_type=name,
+            dataset_name=f"{manifest['project']}, held-out texts",
+            dataset_split="test",
+            dataset_revision=split,
+            metric_type=METRICS_OF_THE_HUB.get(found.metric, found.metric),
+            metric_name=found.title,
+            metric_value=round(found.value, 6),
+        )
+        for found in figures
+    ]
+    data = ModelCardData(
+        **_licence(manifest["license"]["teacher"]),
+        base_model=public_name(teacher["model"], teacher["version"]),
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["distillation", "stillhouse", *sorted(set(manifest["tasks"].values()))],
+        datasets=[name],
+        metrics=sorted({found.metric_type for found in results}) or None,
+        model_name=f"{manifest['student']}-{manifest['release']}" if results else None,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml())
+
+
+def _licence(name: str) -> dict[str, Any]:
+    if name.lower() in OF_THE_HUB:
+        return {"license": name.lower()}
+    found, row = {"license": "other", "license_name": name.lower()}, licence_terms().get(name)
+    return found | ({"license_link": row.source} if row else {})
+
+
+def _figures(figures: Sequence[Measured]) -> Iterator[str]:
+    if not figures:
+        return
+    yield "\n## How good it is\n"
+    yield "On held-out texts; in brackets the 95 % interval.\n"
+    yield markdown_table(
+        ["Task", "Texts", "Figure", "This model", "Teacher", "Baseline"],
+        [
+            [
+                found.task,
+                f"{found.n:,}",
+                found.title,
+                f"{found.value:.3f}"
+                + (f" ({found.low:.2f}–{found.high:.2f})" if found.low is not None else ""),
+                *(MISSING if x is None else f"{x:.3f}" for x in (found.teacher, found.baseline)),
+            ]
+            for found in figures
+        ],
+    )
+
+
+def _data(manifest: Manifest) -> Iterator[str]:
+    dataset = manifest["dataset"]
+    yield "\n## Data\n"
+    yield (
+        f"Texts of the project {literal(manifest['project'])}, masked before anything was learned "
+        "from them; they are not part of the release. Each is named by the digest of its content:\n"
+    )
+    rows = [["all", dataset["digest"]], *sorted(dataset["splits"].items())]
+    yield markdown_table(["Split", "Digest"], rows)
+
+
+def _made(manifest: Manifest) -> Iterator[str]:
+    settings = manifest["settings"]["checkpoint"]
+    created, teacher = manifest["created"], manifest["teacher"]
+    yield "\n## How it was made\n"
+    yield (
+        f"Made {created['time']} by {literal(created['by'])}, from teacher `{teacher['digest']}`, "
+        f"adapted `{teacher['adapted']}`, distilled `{manifest['model']['checkpoint']}`, quantized "
+        f"`{manifest['model']['digest']}`.\n"
+    )
+    plain = {n: v for n, v in settings.items() if isinstance(v, str | int | float)}
+    yield markdown_table(["Setting", "Value"], sorted(plain.items()))
 
 
 def gates_table(gates: Sequence[ReleaseGateFacts], overridden: Collection[str] = ()) -> str:
@@ -75,12 +203,10 @@ def gates_table(gates: Sequence[ReleaseGateFacts], overridden: Collection[str] =
     )
 
 
-def _overrides(manifest: Mapping[str, Any]) -> Iterator[str]:
+def _overrides(manifest: Manifest) -> Iterator[str]:
     if manifest["overrides"]:
         yield "## Overridden\n"
     for gate, found in manifest["overrides"].items():
         yield f"- {literal(gate)}, by {literal(found['by'])}: {literal(found['reason'])}"
         if gate == "stale":
             yield f"  ({literal(manifest['stale'])})"
-    if manifest["overrides"]:
-        yield ""

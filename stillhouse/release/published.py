@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.errors import UserError
+from stillhouse.release.bill import BILL, bill
 from stillhouse.release.card import README, card
 from stillhouse.release.dossier import release_id
+from stillhouse.release.libraries import used
+from stillhouse.release.measured import measured
 from stillhouse.release.signing import (
     is_signed,
     load_key,
@@ -19,7 +22,8 @@ from stillhouse.release.signing import (
     public_pem,
     signature,
 )
-from stillhouse.storage.files import atomic_dir, atomic_file, sha256_of
+from stillhouse.report.assemble import EVALUATION
+from stillhouse.storage.files import atomic_dir, atomic_file, read_json, sha256_of
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.log import user_name
 
@@ -61,19 +65,33 @@ def publish(
         "learned_from": {"sha256": sha256_of(beside)} if learned_from.exists() else None,
     }
     with atomic_dir(folder) as target:
-        for name, source in files.items():
+        # Of a release that is made of another one, what describes it is written anew.
+        for name in sorted(files.keys() - {README, BILL}):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target / name)
-        (target / README).write_text(card(manifest), encoding="utf-8")
-        manifest["files"] = {
-            name: {"bytes": size, "sha256": sha256_of(target / name)}
-            for name, size in _sizes(target).items()
-        }
+            shutil.copyfile(files[name], target / name)
+        listed = {n: _listed(target / n, size) for n, size in _sizes(target).items()}
+        _describe(target, manifest, listed)
+        for name in (README, BILL):
+            listed[name] = _listed(target / name, (target / name).stat().st_size)
+        manifest["files"] = listed
         data = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True).encode() + b"\n"
         (target / MANIFEST).write_bytes(data)
         (target / SIGNATURE).write_text(signature(key, data), encoding="ascii")
         (target / PUBLIC_KEY).write_text(public_pem(key), encoding="ascii")
     return release
+
+
+def _describe(target: Path, manifest: Mapping[str, Any], files: Mapping[str, Any]) -> None:
+    """The model card and the bill of materials, beside the files that they are about."""
+    report = target / EVALUATION
+    figures = measured(read_json(report)) if report.exists() else []
+    text = bill(manifest, files, figures, used(manifest["libraries"]))
+    (target / BILL).write_text(text, encoding="utf-8")
+    (target / README).write_text(card(manifest, figures), encoding="utf-8")
+
+
+def _listed(path: Path, size: int) -> dict[str, Any]:
+    return {"bytes": size, "sha256": sha256_of(path)}
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -28,6 +28,11 @@ class Layout:
         """The Parquet file of an asset's table; `tables/<asset>/*.parquet` is the public form."""
         return self.tables / asset / "data.parquet"
 
+    @property
+    def economics(self) -> Path:
+        """What a student costs: a page, tables, figures."""
+        return self.root / "economics"
+
     def quarantine(self, stage: str) -> Path:
         return self.tables / "quarantine" / f"{stage}.parquet"
 

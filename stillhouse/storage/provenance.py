@@ -74,7 +74,7 @@ class Provenance:
     """A recipe, when and with what it was followed, and figures of the result (`facts`).
 
     `dataset` is the digest of the dataset's snapshot that was read, for what reads one; `run_id`
-    the Dagster run that made it.
+    the Dagster run that made it, `seconds` how long it took.
     """
 
     recipe: Recipe
@@ -84,9 +84,10 @@ class Provenance:
     run_id: str | None = None
     created_at: str = ""
     libraries: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None
 
     @classmethod
-    def now(cls, recipe: Recipe, facts: Any, **about: str | None) -> Provenance:
+    def now(cls, recipe: Recipe, facts: Any, **about: Any) -> Provenance:
         """A record of this moment; `facts` is a dataclass, `about` other fields."""
         return cls(
             recipe,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from stillhouse.cli.grading import grade_outputs
 from stillhouse.cli.reviewing import print_sample, write_to_mark
 from stillhouse.config.project import load_project
 from stillhouse.corpus import pii_marking
@@ -59,3 +60,12 @@ def test_whoever_marks_is_told_that_the_texts_are_not_masked(
     out = capsys.readouterr().out
     assert f"Wrote 7 texts to {path}" in out
     assert "NOT masked" in out and "0600" in out and "pii_gold" in out
+
+
+def test_outputs_that_nobody_made_cannot_be_graded(tmp_path: Path) -> None:
+    (tmp_path / "stillhouse.yaml").write_text(MINIMAL)
+    project = load_project(tmp_path)
+    with pytest.raises(UserError, match="dataset_splits was not made yet"):
+        grade_outputs(project, "router", "t-1", 7)
+    with pytest.raises(UserError, match="there is no 'other'"):
+        grade_outputs(project, "other", "t-1", 7)

@@ -36,6 +36,7 @@ from stillhouse.dataset.splits import split_pairs
 from stillhouse.erasure.forget import find, forget
 from stillhouse.erasure.sweep import sweep
 from stillhouse.errors import UserError
+from stillhouse.evaluate.graded import PAGE as OUTPUTS_PAGE
 from stillhouse.monitor.traffic import traffic_schema
 from stillhouse.report.assemble import PAGE
 from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
@@ -149,7 +150,8 @@ class Corpus:
             schema = pa.schema([("pair_id", pa.string()), ("doc_id", pa.string())])
             table = pa.Table.from_pylist(learned, schema=schema)
             write_table(current / "checkpoint" / LEARNED_FROM, table)
-            (current / PAGE).write_text("\n".join(row["input"] for row in pairs))
+            for page in (PAGE, OUTPUTS_PAGE):
+                (current / page).write_text("\n".join(row["input"] for row in pairs))
         write_texts_to_mark(self.layout, 100)
         for left in (self.layout.staging("parse"), self.layout.cache("trunk") / "states"):
             left.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import torch
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.errors import UserError
-from stillhouse.evaluate.predictions import predict
+from stillhouse.evaluate.predictions import predict, texts_per_second
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.storage.tables import read_table
@@ -227,3 +227,24 @@ def test_other_shots_are_another_question(
             runner = Runner(model, dataset, 64, prompt)
             predict(runner, [routing], "test", tmp_path / store, model_digest="one")
         assert len(asked) == expected
+
+
+def test_how_fast_it_answered_is_kept_and_a_few_texts_later_change_nothing(
+    ask: Ask,
+    routing_pairs: list[dict[str, Any]],
+    routing_dataset: Path,
+    write_dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "predictions" / "teacher.parquet"
+    assert texts_per_second(store, ["routing"]) is None
+    ask(routing_dataset)
+    speed = texts_per_second(store, ["routing"])
+    assert speed is not None and 0 < speed < 1e6
+    assert texts_per_second(store, ["routing", "other"]) is None
+    ask(routing_dataset)  # nothing is asked
+    new = routing_pairs[-1] | {"pair_id": "test-new", "input": "Something else."}
+    ask(write_dataset(tmp_path / "d", [*routing_pairs, new]))  # one is
+    assert texts_per_second(store, ["routing"]) == speed
+    ask(routing_dataset, model_digest="other")
+    assert texts_per_second(store, ["routing"]) != speed

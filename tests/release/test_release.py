@@ -113,7 +113,7 @@ def test_the_candidate_goes_to_production_and_the_manifest_says_what_it_is(state
     assert manifest["teacher"]["version"] == "t-2" and manifest["license"]["duties"]
     assert manifest["created"]["user"] and manifest["code"]["quantization"]
     assert set(manifest["files"]) == {
-        *("README.md", "evaluation.json", "calibration.json"),
+        *("README.md", "bom.cdx.json", "evaluation.json", "calibration.json"),
         *("quantized/model.safetensors", "quantized/config.json", "quantized/provenance.json"),
     }
     folder = state.layout.release("router", name)
