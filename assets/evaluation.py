@@ -1,6 +1,6 @@
 """The evaluation report of each student, and the gates as checks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -9,7 +9,9 @@ from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.evaluate.asking import CALIBRATION
+from stillhouse.evaluate.cascade import cascade
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
+from stillhouse.evaluate.trust import all_worth, served
 from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
@@ -44,7 +46,9 @@ def _report(work: Work) -> EvaluationReportFacts:
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
     found = side_by_side(work.dataset, tasks, compared)
-    write_json(work.folder / CALIBRATION, found.calibrations)
+    proof = {"calibration": _trust(work, found), "cascade": {}}
+    proof["cascade"] = _cascades(work, compared, found, proof["calibration"])
+    _keep_calibrations(work, proof["calibration"])
     return make_report(
         folder=work.folder,
         project=work.project.name,
@@ -58,7 +62,56 @@ def _report(work: Work) -> EvaluationReportFacts:
         provenance=_provenance(work),
         baselines=found.baselines,
         families=found.families,
+        proof=proof,
     )
+
+
+def _trust(work: Work, found: SideBySide) -> dict[str, dict[str, Any]]:
+    """By task and model what its confidence is worth, and what a server is told of it."""
+    precision = work.project.calibration.precision
+    worth = all_worth(found.scored, found.before, found.validation, found.families, precision)
+    for task, of in worth.items():
+        for model, values in of.items():
+            values["fitted"] = served(found.calibrations.get(model, {}).get(task), values)
+    return worth
+
+
+def _keep_calibrations(work: Work, worth: Mapping[str, Mapping[str, Any]]) -> None:
+    """Of all models beside the report, and of each student beside its weights, for what serves it;
+    there they go with the weights when these are made anew."""
+    models = dict.fromkeys(model for of in worth.values() for model in of)
+    of_models = {
+        model: {task: of[model]["fitted"] for task, of in worth.items() if model in of}
+        for model in models
+    }
+    write_json(work.folder / CALIBRATION, of_models)
+    for model, part in (("student", "checkpoint"), ("student_quantized", "quantized")):
+        write_json(work.folder / part / CALIBRATION, of_models.get(model, {}))
+
+
+def _cascades(
+    work: Work,
+    compared: Sequence[Candidate],
+    found: SideBySide,
+    worth: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """By task, the quantized student with its teacher behind it, where it states a confidence."""
+    how, sizes = work.project.calibration, {c.name: c.parameters for c in compared}
+    first, second = "student_quantized", "teacher"
+    pairs: dict[str, Any] = {}
+    for task in found.families:
+        held = [found.validation.get(model, {}).get(task) for model in (first, second)]
+        threshold = worth[task].get(first, {}).get("threshold") or {}
+        pairs[task] = cascade(
+            found.scored[first][task],
+            found.scored[second][task],
+            (held[0], held[1]) if held[0] and held[1] else None,
+            found.families[task],
+            cost_ratio=sizes[first] / sizes[second],
+            threshold=threshold.get("value"),
+            person_cost=how.person_cost,
+        )
+    return {task: pair for task, pair in pairs.items() if pair is not None}
 
 
 def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,16 @@ class Candidate:
 class SideBySide:
     """By model the scored answers of each task, the baseline's first; by task what a report shows
     of them, what its baseline is, and the family of near-duplicates that each pair belongs to;
-    and by model and task what its answers to the validation split teach of its confidence."""
+    and by model and task what its answers to the validation split teach of its confidence, those
+    answers, scored by it, and the answers to the test split as they were before."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
     baselines: dict[str, str]
     families: dict[str, list[str]]
     calibrations: dict[str, dict[str, Any]]
+    validation: dict[str, dict[str, Scored]] = field(default_factory=dict)
+    before: dict[str, dict[str, Scored]] = field(default_factory=dict)
 
 
 def side_by_side(
@@ -69,18 +72,26 @@ def side_by_side(
     kinds = open_tasks(dataset, tasks)
     scored: dict[str, dict[str, Scored]] = {}
     calibrations: dict[str, dict[str, Any]] = {}
+    validation: dict[str, dict[str, Scored]] = {}
+    before: dict[str, dict[str, Scored]] = {}
     for c in candidates:
         asked = [task for task in tasks if c.tasks is None or task.name in c.tasks]
-        held_out = [task for task in asked if kind_of(task).calibrates]
+        # Nobody serves weights as they came, and to ask them is slow: classes are left as they are.
+        held_out = [
+            task
+            for task in asked
+            if kind_of(task).calibrates and not (c.prompt and kind_of(task).countable)
+        ]
         runner = Runner(c.folder, dataset, c.max_tokens, c.prompt)
-        learned = {
-            task: x.kind.calibrate(x.gold, x.predictions)
-            for task, x in _answers(c, runner, held_out, "validation").items()
-        }
+        known = _answers(c, runner, held_out, "validation")
+        learned = {task: x.kind.calibrate(x.gold, x.predictions) for task, x in known.items()}
         calibrations[c.name] = learned
+        validation[c.name] = {task: x.scored(learned[task]) for task, x in known.items()}
+        answers = _answers(c, runner, asked, SPLIT)
+        before[c.name] = {task: answers[task].scored() for task in learned}
         scored[c.name] = {
             task: replace(x.scored(learned.get(task)), display=c.display)
-            for task, x in _answers(c, runner, asked, SPLIT).items()
+            for task, x in answers.items()
         }
     baselines, simple = _baselines(dataset, kinds)
     scored = {BASELINE: simple, **scored} if simple else scored
@@ -95,6 +106,8 @@ def side_by_side(
         baselines=baselines,
         families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
         calibrations=calibrations,
+        validation=validation,
+        before=before,
     )
 
 

@@ -128,7 +128,9 @@ class QuantizedModelFacts:
 class GateFacts:
     """A limit that was set beforehand, and whether `value` keeps to it.
 
-    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all.
+    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all. Where
+    chance is counted in, `low` and `high` are the 95 % interval of `value`: a gate is missed if all
+    of it lies beyond the limit, and not `proven` if only a part does.
     """
 
     name: str
@@ -138,6 +140,9 @@ class GateFacts:
     limit: float | None
     task: str | None = None
     by_task: dict[str, float] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    proven: bool = True
 
 
 @dataclass(frozen=True)
