@@ -1,31 +1,37 @@
 """The evaluation report of each student, and the gates as checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
-from stillhouse.evaluate.asking import CALIBRATION
-from stillhouse.evaluate.cascade import cascade
+from stillhouse.evaluate.edge_cases import samples
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
-from stillhouse.evaluate.trust import all_worth, served
 from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
 from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
-from stillhouse.storage.files import digest, write_json
+from stillhouse.storage.files import digest
 from stillhouse.tasks.kinds import kind_of
+from stillhouse.tasks.results import display_name
+
+EDGE_CHECK = "edge_cases"
+EDGES_ASK = "Of no kind of edge case does the quantized student surely fail more than the limit."
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
     """`[student, "evaluation_report"]`, with the project's gates as its checks."""
 
     @asset_of(
-        "evaluation_report", student, checks={name: asks for name, (_, asks) in GATES.items()}
+        "evaluation_report",
+        student,
+        checks={name: asks for name, (_, asks) in GATES.items()} | {EDGE_CHECK: EDGES_ASK},
     )
     def evaluation_report(
         context: dg.AssetExecutionContext, project: ProjectResource
@@ -36,7 +42,8 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
         """
         result = materialize(context, project, _report)
         facts = project.state(context.run_id).facts(artefact_of(context))
-        return result._replace(check_results=[*result.check_results, *_gate_results(facts)])
+        checks = [*result.check_results, *_gate_results(facts), _edge_result(facts)]
+        return result._replace(check_results=checks)
 
     return [evaluation_report]
 
@@ -45,10 +52,9 @@ def _report(work: Work) -> EvaluationReportFacts:
     student = work.state.where(work.artefact).student
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
-    found = side_by_side(work.dataset, tasks, compared)
-    proof = {"calibration": _trust(work, found), "cascade": {}}
-    proof["cascade"] = _cascades(work, compared, found, proof["calibration"])
-    _keep_calibrations(work, proof["calibration"])
+    planned = edge_cases(work, tasks, max(c.max_tokens for c in compared))
+    found = side_by_side(work.dataset, tasks, compared, partial(ask_edges, planned))
+    proof = proof_of(work, {c.name: c.parameters for c in compared}, found, planned)
     return make_report(
         folder=work.folder,
         project=work.project.name,
@@ -63,55 +69,11 @@ def _report(work: Work) -> EvaluationReportFacts:
         baselines=found.baselines,
         families=found.families,
         proof=proof,
+        more={
+            name: samples(task, {c.name: display_name(c.name, c.display) for c in compared})
+            for name, task in planned.items()
+        },
     )
-
-
-def _trust(work: Work, found: SideBySide) -> dict[str, dict[str, Any]]:
-    """By task and model what its confidence is worth, and what a server is told of it."""
-    precision = work.project.calibration.precision
-    worth = all_worth(found.scored, found.before, found.validation, found.families, precision)
-    for task, of in worth.items():
-        for model, values in of.items():
-            values["fitted"] = served(found.calibrations.get(model, {}).get(task), values)
-    return worth
-
-
-def _keep_calibrations(work: Work, worth: Mapping[str, Mapping[str, Any]]) -> None:
-    """Of all models beside the report, and of each student beside its weights, for what serves it;
-    there they go with the weights when these are made anew."""
-    models = dict.fromkeys(model for of in worth.values() for model in of)
-    of_models = {
-        model: {task: of[model]["fitted"] for task, of in worth.items() if model in of}
-        for model in models
-    }
-    write_json(work.folder / CALIBRATION, of_models)
-    for model, part in (("student", "checkpoint"), ("student_quantized", "quantized")):
-        write_json(work.folder / part / CALIBRATION, of_models.get(model, {}))
-
-
-def _cascades(
-    work: Work,
-    compared: Sequence[Candidate],
-    found: SideBySide,
-    worth: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """By task, the quantized student with its teacher behind it, where it states a confidence."""
-    how, sizes = work.project.calibration, {c.name: c.parameters for c in compared}
-    first, second = "student_quantized", "teacher"
-    pairs: dict[str, Any] = {}
-    for task in found.families:
-        held = [found.validation.get(model, {}).get(task) for model in (first, second)]
-        threshold = worth[task].get(first, {}).get("threshold") or {}
-        pairs[task] = cascade(
-            found.scored[first][task],
-            found.scored[second][task],
-            (held[0], held[1]) if held[0] and held[1] else None,
-            found.families[task],
-            cost_ratio=sizes[first] / sizes[second],
-            threshold=threshold.get("value"),
-            person_cost=how.person_cost,
-        )
-    return {task: pair for task, pair in pairs.items() if pair is not None}
 
 
 def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:
@@ -225,6 +187,17 @@ def _gate_results(facts: EvaluationReportFacts) -> list[dg.AssetCheckResult]:
         )
         for gate in facts.gates
     ]
+
+
+def _edge_result(facts: EvaluationReportFacts) -> dg.AssetCheckResult:
+    over = facts.edge_failures
+    return dg.AssetCheckResult(
+        check_name=EDGE_CHECK,
+        passed=not over,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"Fails too many: {', '.join(over)}." if over else EDGES_ASK,
+        metadata={"edge_cases": facts.edge_cases, "kinds_over_the_limit": len(over)},
+    )
 
 
 def _gate_metadata(gate: GateFacts) -> dict[str, Any]:

@@ -23,6 +23,6 @@ class EdgeCases(Section):
     """`per_kind` bounds how many are made of each kind from test texts, 0 makes none; the check on
     them warns where more than `max_failures` of a kind fail, chance aside."""
 
-    per_kind: Annotated[int, Field(ge=0)] = 20
+    per_kind: Annotated[int, Field(ge=0)] = 10
     max_failures: Fraction = 0.2
     seed: int = 7

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
@@ -59,10 +59,27 @@ class SideBySide:
     calibrations: dict[str, dict[str, Any]]
     validation: dict[str, dict[str, Scored]] = field(default_factory=dict)
     before: dict[str, dict[str, Scored]] = field(default_factory=dict)
+    test_sets: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+class Also(Protocol):
+    """What else is asked of a model while it is there: it is given the model's answers to the test
+    split and what was learned of its confidence, by task."""
+
+    def __call__(
+        self,
+        candidate: Candidate,
+        runner: Runner,
+        answers: Mapping[str, Answers],
+        calibrations: Mapping[str, Any],
+    ) -> None: ...
 
 
 def side_by_side(
-    dataset: Path, tasks: Sequence[Task], candidates: Sequence[Candidate]
+    dataset: Path,
+    tasks: Sequence[Task],
+    candidates: Sequence[Candidate],
+    also: Also | None = None,
 ) -> SideBySide:
     """Let each candidate answer the test split of `dataset`; what it answered before is kept.
 
@@ -93,6 +110,8 @@ def side_by_side(
             task: replace(x.scored(learned.get(task)), display=c.display)
             for task, x in answers.items()
         }
+        if also is not None:
+            also(c, runner, answers, learned)
     baselines, simple = _baselines(dataset, kinds)
     scored = {BASELINE: simple, **scored} if simple else scored
     return SideBySide(
@@ -105,6 +124,7 @@ def side_by_side(
         },
         baselines=baselines,
         families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
+        test_sets={kind.task.name: looked_at(dataset, kind) for kind in kinds},
         calibrations=calibrations,
         validation=validation,
         before=before,
@@ -160,3 +180,29 @@ def _families(dataset: Path, task: str) -> list[str]:
         dataset=dataset,
     )
     return [row["group_id"] for batch in rows for row in batch]
+
+
+def looked_at(dataset: Path, kind: Kind) -> dict[str, int]:
+    """What a task's test split is too small or too narrow for, in numbers: its pairs, those whose
+    text a training pair has too (case and spacing aside), and where answers are few and come again,
+    how many different ones it has, how many of its pairs have one that was never learned, and how
+    many that were learned it has no pair of."""
+    said = "lower(trim(regexp_replace(input, '\\s+', ' ', 'g')))"
+    ((found,),) = rows_in_batches(
+        f"""WITH of_task AS (
+                SELECT *, coalesce(label, response) AS answer, {said} AS said FROM dataset
+                WHERE task = {quoted([kind.task.name])} AND response IS NOT NULL),
+            test AS (SELECT * FROM of_task WHERE split = {quoted([SPLIT])}),
+            train AS (SELECT * FROM of_task WHERE split = 'train')
+            SELECT (SELECT count(*) FROM test) AS n,
+                (SELECT count(DISTINCT answer) FROM test) AS answers,
+                (SELECT count(*) FROM test WHERE answer NOT IN (SELECT answer FROM train))
+                    AS unseen,
+                (SELECT count(DISTINCT answer) FROM train
+                    WHERE answer NOT IN (SELECT answer FROM test)) AS untested,
+                (SELECT count(*) FROM test WHERE said IN (SELECT said FROM train))
+                    AS in_training""",
+        dataset=dataset,
+    )
+    few = {} if kind.countable else {"unseen": 0, "untested": 0}
+    return {**found, **few}

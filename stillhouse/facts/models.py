@@ -147,9 +147,12 @@ class GateFacts:
 
 @dataclass(frozen=True)
 class EvaluationReportFacts:
-    """`figures` by "model_task_figure", for plots over time."""
+    """`figures` by "model_task_figure", for plots over time; `edge_failures` names kinds of edge
+    cases ("task: kind") of which the shipped model surely fails more than the limit."""
 
     digest: str
     test_examples: int
     figures: dict[str, float]
     gates: list[GateFacts]
+    edge_cases: int = 0
+    edge_failures: list[str] = field(default_factory=list)

@@ -9,7 +9,9 @@ from typing import Any
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import Epoch, EvaluationReportFacts
+from stillhouse.report.edge_cases import edge_sections
 from stillhouse.report.gates import gates_of
+from stillhouse.report.limits import limit_sections
 from stillhouse.report.page import render_html
 from stillhouse.report.results import ModelResult, check_comparable, compare, evaluation
 from stillhouse.report.trust import trust_sections
@@ -66,6 +68,7 @@ def make_report(
         baselines=baselines,
     )
     values |= proof
+    edges = proof.get("edge_cases", {})
     sections = {
         task: [*sections.get(task, ()), *proof_sections(values, task, (more or {}).get(task, ()))]
         for task in kinds
@@ -83,17 +86,27 @@ def make_report(
             for figure, value in scored.figures.items()
         },
         gates=gates,
+        edge_cases=sum(
+            row["n"] for found in edges.values() for row in found.get("kinds", {}).values()
+        ),
+        edge_failures=[
+            f"{task}: {kind}" for task, found in edges.items() for kind in found["too_many"]
+        ],
     )
 
 
 def proof_sections(
     evaluation: Mapping[str, Any],
     task: str,
-    samples: Sequence[SampleGroup] = (),  # noqa: ARG001
+    samples: Sequence[SampleGroup] = (),
 ) -> list[Section]:
     """What a report shows of a task beside its answers: what the test set can't say, what
     confidence is worth, and how models did on edge cases, with `samples` of what failed."""
-    return [*trust_sections(evaluation, task)]
+    return [
+        *limit_sections(evaluation, task),
+        *trust_sections(evaluation, task),
+        *edge_sections(evaluation, task, samples),
+    ]
 
 
 def _trust(

@@ -94,7 +94,8 @@ def _calibrated(
     errors: Mapping[str, float], limits: Gates, trust: Mapping[str, Mapping[str, Any]]
 ) -> GateFacts:
     """Decided by the interval of the error: a few examples show a large one of any model."""
-    name, found = "calibrated", []
+    name = "calibrated"
+    found: list[tuple[bool, bool, float, GateFacts]] = []
     for task, value in errors.items():
         limit = limits.limit("max_ece", task)
         low, high = trust[task]["ece_ci"] if task in trust else (value, value)
@@ -102,11 +103,18 @@ def _calibrated(
         passed, proven = low <= limit + ROUNDING, high <= limit + ROUNDING
         if passed and not proven:
             says += f" {trust[task]['n']:,} answers are too few to tell."
-        interval = (low, high) if task in trust else (None, None)
         gate = GateFacts(
-            name, passed, says if task in trust else GATES[name][1], value, limit, task,
-            dict(errors), *interval, proven=proven or not passed,
-        )  # fmt: skip
+            name,
+            passed,
+            says if task in trust else GATES[name][1],
+            value,
+            limit,
+            task,
+            dict(errors),
+            low=low if task in trust else None,
+            high=high if task in trust else None,
+            proven=proven or not passed,
+        )
         found.append((passed, gate.proven, limit - value, gate))
     return min(found, key=lambda x: x[:3])[3]
 

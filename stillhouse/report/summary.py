@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stillhouse.report import findings, trust
+from stillhouse.report import edge_cases, findings, limits, trust
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.report.gates import margin, mark, title, verdict
 from stillhouse.report.markdown import literal, markdown_table
@@ -49,9 +49,22 @@ def markdown_of(folder: Path) -> str:
 
 
 def _proof(evaluation: Mapping[str, Any], task: str) -> list[str]:
-    """What confidence is worth on a task, where a model states one."""
-    if not evaluation.get("calibration", {}).get(task):
-        return []
-    rows = markdown_table(*trust.table(evaluation, task))
-    said = "\n".join(f"- {literal(text)}" for text in trust.trust_readings(evaluation, task))
-    return [f"{trust.TITLE}:", rows, said]
+    """What the test set can't say, what confidence is worth, and how models did on edge cases."""
+    parts: list[str] = []
+    nothing: tuple[list[str], list[list[str]]] = ([], [])
+    shown = (
+        (limits.TITLE, nothing, limits.limit_readings(evaluation, task)),
+        (trust.TITLE, trust.table(evaluation, task), trust.trust_readings(evaluation, task)),
+        (
+            edge_cases.TITLE,
+            edge_cases.edge_table(evaluation, task),
+            edge_cases.edge_readings(evaluation, task),
+        ),
+    )
+    for name, (header, rows), said in shown:
+        if rows or said:
+            parts.append(f"{name}:")
+        if rows:
+            parts.append(markdown_table(header, rows))
+        parts.append("\n".join(f"- {literal(text)}" for text in said))
+    return [part for part in parts if part]

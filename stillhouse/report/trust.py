@@ -50,7 +50,7 @@ def trust_sections(evaluation: Evaluation, task: str) -> list[Section]:
 def table(evaluation: Evaluation, task: str) -> tuple[list[str], list[list[str]]]:
     """Header and rows, as text, of what each model's confidence is worth."""
     rows = []
-    for model, found in evaluation["calibration"][task].items():
+    for model, found in (evaluation.get("calibration", {}).get(task) or {}).items():
         after, before = found["after"], found["before"]
         rows.append(
             [
