@@ -177,7 +177,6 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.tasks.routing.max_quantization_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_ece", 0.1, REPORTS),
     ("calibration.precision", 0.9, REPORTS),
-    ("calibration.escalate_to", "person", REPORTS),
     ("calibration.person_cost", 40, REPORTS),
     ("edge_cases.per_kind", 3, REPORTS),
     ("edge_cases.max_failures", 0.1, REPORTS),

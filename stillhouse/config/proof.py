@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,11 +11,10 @@ from stillhouse.config.base import Fraction, Section
 
 class Calibration(Section):
     """`precision` is what answers above the threshold of confidence are to have; below it, the
-    teacher or a person answers (`escalate_to`). `person_cost` is what a person's answer costs, in
-    answers of the teacher."""
+    teacher or a person answers. `person_cost` is what a person's answer costs, in answers of the
+    teacher."""
 
     precision: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    escalate_to: Literal["teacher", "person"] = "teacher"
     person_cost: Annotated[float, Field(ge=0)] | None = None
 
 
