@@ -84,14 +84,16 @@ def _trust(work: Work, found: SideBySide) -> dict[str, dict[str, Any]]:
 
 
 def _keep_calibrations(work: Work, worth: Mapping[str, Mapping[str, Any]]) -> None:
-    """Of all models beside the report, and of each student beside its weights, for what serves it;
-    there they go with the weights when these are made anew."""
+    """Of all models beside the report, with the thresholds of the one that is served, by task; and
+    of each student beside its weights, where they go when these are made anew."""
     models = dict.fromkeys(model for of in worth.values() for model in of)
     of_models = {
         model: {task: of[model]["fitted"] for task, of in worth.items() if model in of}
         for model in models
     }
-    write_json(work.folder / CALIBRATION, of_models)
+    quantized = of_models.get("student_quantized", {})
+    thresholds = {task: {"threshold": known["threshold"]} for task, known in quantized.items()}
+    write_json(work.folder / CALIBRATION, thresholds | of_models)
     for model, part in (("student", "checkpoint"), ("student_quantized", "quantized")):
         write_json(work.folder / part / CALIBRATION, of_models.get(model, {}))
 
