@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.metrics.bootstrap import CHUNK, INTERVAL_REPEATS, SIGNIFICANCE, by_group
 from stillhouse.metrics.calibration import check_confidences, confidence_metrics
+from stillhouse.metrics.classification import wilson_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -74,9 +75,9 @@ def trust_of(
         share_right=float(y.mean()),
         mean_confidence=found.mean_confidence,
         ece=found.ece,
-        ece_ci=_error_ends(seen[: ends[0]], drawn[:, : ends[0]]),
+        ece_ci=_error_ends(seen[: ends[0]], drawn[:, : ends[0]], c, y),
         ece_equal_mass=found.ece_equal_mass,
-        ece_equal_mass_ci=_error_ends(seen[ends[0] : ends[1]], drawn[:, ends[0] : ends[1]]),
+        ece_equal_mass_ci=_error_ends(seen[ends[0] : ends[1]], drawn[:, ends[0] : ends[1]], c, y),
         brier=found.brier,
         brier_ci=_ends(drawn[:, ends[1]]),
         nll=float(nll.mean()),
@@ -115,12 +116,23 @@ def _ends(drawn: NDArray[Any]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _error_ends(gaps: NDArray[Any], drawn: NDArray[Any]) -> tuple[float, float]:
-    """Of a calibration error, from the bins' gaps [bins] and those that were drawn [k, bins]."""
+def _error_ends(
+    gaps: NDArray[Any], drawn: NDArray[Any], c: NDArray[Any], y: NDArray[Any]
+) -> tuple[float, float]:
+    """Of a calibration error, from the bins' gaps [bins] and those that were drawn [k, bins].
+
+    It is never less than mean confidence and share right lie apart: nor is what that may be, from
+    the share's own interval. Where all answers are right, or wrong, drawing again shows no chance
+    at all, and that interval is all there is to go by.
+    """
     import numpy as np
 
-    value = float(np.abs(gaps).sum())
+    value, mean = float(np.abs(gaps).sum()), float(c.mean())
     low, _ = _ends(np.abs(drawn).sum(axis=1))
     _, chance = _ends(np.abs(drawn - gaps).sum(axis=1))
-    high = min(1.0, max(value, 2 * value - low))
-    return max(0.0, min(value - chance, high)), high
+    least, most = wilson_interval(int(y.sum()), len(y))
+    high = min(1.0, max(value, 2 * value - low, mean - least, most - mean))
+    lowest = max(0.0, value - chance)
+    if y.all() or not y.any():
+        lowest = max(0.0, least - mean, mean - most)
+    return min(lowest, high), high

@@ -99,11 +99,11 @@ def threshold_for(confidence: ArrayLike, right: ArrayLike, precision: float) -> 
     return found
 
 
-def lower_bound(successes: int, n: int) -> float:
-    """The exact one-sided lower 95 % bound of a share."""
+def lower_bound(successes: int, n: int, *, mistaken: float = MISTAKEN) -> float:
+    """The exact one-sided lower bound of a share, 95 % by default."""
     from scipy.stats import beta
 
-    return float(beta.ppf(MISTAKEN, successes, n - successes + 1)) if successes else 0.0
+    return float(beta.ppf(mistaken, successes, n - successes + 1)) if successes else 0.0
 
 
 @dataclass(frozen=True)

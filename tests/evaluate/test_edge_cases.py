@@ -217,3 +217,13 @@ def test_bad_lines_are_told_by_number_without_what_they_say(
     (tmp_path / FILE).write_bytes(b"\xff\xfe{")
     with pytest.raises(UserError, match="can't be read as UTF-8"):
         read_cases(tmp_path, kinds, ["routing"], lambda text, _: text)
+
+
+def test_one_failure_is_not_too_many() -> None:
+    def row(failed: int, n: int) -> dict[str, Any]:
+        return {"failed": {"student_quantized": failed}, "n": n}
+
+    kinds = {"a": row(1, 1), "b": row(3, 3), "c": row(8, 10), "d": row(3, 10), "e": row(0, 10)}
+    assert too_many({"kinds": kinds}, 0.2) == ["b", "c"]
+    more = kinds | {str(i): row(0, 5) for i in range(10)}
+    assert too_many({"kinds": more}, 0.2) == ["c"]

@@ -48,3 +48,11 @@ def test_one_answer_says_nothing():
     found = trust_of([0.9], [True])
     assert found.ece_ci[0] <= found.ece <= found.ece_ci[1]
     assert found.n == 1
+
+
+def test_answers_that_are_all_alike_prove_nothing_while_they_are_few():
+    for sure, right in ((0.97, True), (0.2, False)):
+        few, many = (trust_of([sure] * n, [right] * n) for n in (4, 400))
+        assert few.ece_ci[0] == 0
+        assert few.ece_ci[1] > 0.25
+        assert many.ece_ci[1] - many.ece_ci[0] < 0.05
