@@ -2,29 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
-from stillhouse.evaluate.asking import CALIBRATION
+from stillhouse.evaluate.edge_cases import samples
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side, speeds
 from stillhouse.facts import EvaluationReportFacts, GateFacts
 from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
 from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
-from stillhouse.storage.files import digest, write_json
+from stillhouse.storage.files import digest
 from stillhouse.tasks.kinds import kind_of
+from stillhouse.tasks.results import display_name
+
+EDGE_CHECK = "edge_cases"
+EDGES_ASK = "Of no kind of edge case does the quantized student surely fail more than the limit."
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
     """`[student, "evaluation_report"]`, with the project's gates as its checks."""
 
     @asset_of(
-        "evaluation_report", student, checks={name: asks for name, (_, asks) in GATES.items()}
+        "evaluation_report",
+        student,
+        checks={name: asks for name, (_, asks) in GATES.items()} | {EDGE_CHECK: EDGES_ASK},
     )
     def evaluation_report(
         context: dg.AssetExecutionContext, project: ProjectResource
@@ -35,7 +43,8 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
         """
         result = materialize(context, project, _report)
         facts = project.state(context.run_id).facts(artefact_of(context))
-        return result._replace(check_results=[*result.check_results, *_gate_results(facts)])
+        checks = [*result.check_results, *_gate_results(facts), _edge_result(facts)]
+        return result._replace(check_results=checks)
 
     return [evaluation_report]
 
@@ -44,8 +53,9 @@ def _report(work: Work) -> EvaluationReportFacts:
     student = work.state.where(work.artefact).student
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
-    found = side_by_side(work.dataset, tasks, compared)
-    write_json(work.folder / CALIBRATION, found.calibrations)
+    planned = edge_cases(work, tasks, max(c.max_tokens for c in compared))
+    found = side_by_side(work.dataset, tasks, compared, partial(ask_edges, planned))
+    proof = proof_of(work, {c.name: c.parameters for c in compared}, found, planned)
     facts = make_report(
         folder=work.folder,
         project=work.project.name,
@@ -59,6 +69,11 @@ def _report(work: Work) -> EvaluationReportFacts:
         provenance=_provenance(work),
         baselines=found.baselines,
         families=found.families,
+        proof=proof,
+        more={
+            name: samples(task, {c.name: display_name(c.name, c.display) for c in compared})
+            for name, task in planned.items()
+        },
     )
     return replace(facts, texts_per_second=speeds(tasks, compared))
 
@@ -174,6 +189,17 @@ def _gate_results(facts: EvaluationReportFacts) -> list[dg.AssetCheckResult]:
         )
         for gate in facts.gates
     ]
+
+
+def _edge_result(facts: EvaluationReportFacts) -> dg.AssetCheckResult:
+    over = facts.edge_failures
+    return dg.AssetCheckResult(
+        check_name=EDGE_CHECK,
+        passed=not over,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"Fails too many: {', '.join(over)}." if over else EDGES_ASK,
+        metadata={"edge_cases": facts.edge_cases, "kinds_over_the_limit": len(over)},
+    )
 
 
 def _gate_metadata(gate: GateFacts) -> dict[str, Any]:

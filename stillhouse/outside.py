@@ -63,6 +63,16 @@ def prices(state: State, _: Where) -> str | None:
         return None
 
 
+def edge_cases(state: State, _: Where) -> str | None:
+    """Digest of the project's own edge cases and, where there are any, how they are masked."""
+    from stillhouse.evaluate.edge_file import file_digest
+
+    found = file_digest(state.project.root)
+    if found in ("none", None):
+        return found
+    return digest(found, shapes.masking(Where(state.project)), code_version("masking"))
+
+
 def reviews(state: State, _: Where) -> str | None:
     """Digest of what people said of gold pairs."""
     from stillhouse.dataset.review.strata import GOLD
@@ -115,6 +125,7 @@ OUTSIDE = {
     "vault": vault,
     "pii_gold": pii_gold,
     "held_out": held_out,
+    "edge_cases": edge_cases,
     "reviews": reviews,
     "answer_reviews": answer_reviews,
     "source": teacher_source,

@@ -165,6 +165,8 @@ def evaluation(at: Where) -> dict[str, Any]:
     return {
         "project": at.project.name,
         "gates": without(at.project.gates, "max_reject_rate"),
+        "calibration": settings_of(at.project.calibration),
+        "edge_cases": settings_of(at.project.edge_cases),
         "tasks": at.student.tasks,
         "answers": of_tasks(at, *ANSWERS),
         # Of the zero-shot teacher.

@@ -270,7 +270,7 @@ _ROWS = (
         settings=shapes.evaluation,
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
-        folder=_of_student(""), heavy=True,
+        folder=_of_student(""), heavy=True, outside=("edge_cases",),
     ),
     Step(
         "release", "release", "student",

@@ -317,6 +317,7 @@ teachers:
     # Many small steps: whatever the pseudonyms are, it learns more than the most frequent class.
     adapt: {layers: 3, epochs: 3, batch_size: 4, learning_rate: 0.003, max_tokens: 64}
 soft_labels: {shard_pairs: 8}
+edge_cases: {per_kind: 1}
 students:
   - name: router
     tasks: [routing]

@@ -176,6 +176,11 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("gates.tasks.routing.max_score_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_quantization_drop", 0.1, REPORTS),
     ("gates.tasks.routing.max_ece", 0.1, REPORTS),
+    ("calibration.precision", 0.9, REPORTS),
+    ("calibration.person_cost", 40, REPORTS),
+    ("edge_cases.per_kind", 3, REPORTS),
+    ("edge_cases.max_failures", 0.1, REPORTS),
+    ("edge_cases.seed", 8, REPORTS),
     ("release.require", ["pii_quality"], RELEASES),
     ("economics.prices", "prices.yaml", {"tco_report"}),
     # How it runs: nothing stale.

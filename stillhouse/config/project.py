@@ -31,6 +31,7 @@ from stillhouse.config.corpus import (
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.economics import Economics
 from stillhouse.config.monitor import Drift, Traffic
+from stillhouse.config.proof import Calibration, EdgeCases
 from stillhouse.config.registry import RegisteredTeacher, registered
 from stillhouse.config.renamed import renamed
 from stillhouse.config.student import Gates, Release, Student
@@ -68,6 +69,8 @@ class Project(Section):
     soft_labels: SoftLabels = SoftLabels()
     students: list[Student] = Field(min_length=1)
     gates: Gates = Gates()
+    calibration: Calibration = Calibration()
+    edge_cases: EdgeCases = EdgeCases()
     release: Release = Release()
     caches: Caches = Caches()
     automation: Automation = Automation()

@@ -61,7 +61,8 @@ class Present:
         return keep_rows(file, where, kept=self.documents) if file.exists() else 0
 
     def of_pairs(self, file: Path) -> int:
-        where = "pair_id IN (SELECT pair_id FROM kept)"
+        # An edge case that no pair gave names none.
+        where = "pair_id = '' OR pair_id IN (SELECT pair_id FROM kept)"
         return keep_rows(file, where, kept=self.pairs) if file.exists() else 0
 
 

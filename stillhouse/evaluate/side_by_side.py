@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
@@ -49,17 +49,37 @@ class Candidate:
 class SideBySide:
     """By model the scored answers of each task, the baseline's first; by task what a report shows
     of them, what its baseline is, and the family of near-duplicates that each pair belongs to;
-    and by model and task what its answers to the validation split teach of its confidence."""
+    and by model and task what its answers to the validation split teach of its confidence, those
+    answers, scored by it, and the answers to the test split as they were before."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
     baselines: dict[str, str]
     families: dict[str, list[str]]
     calibrations: dict[str, dict[str, Any]]
+    validation: dict[str, dict[str, Scored]] = field(default_factory=dict)
+    before: dict[str, dict[str, Scored]] = field(default_factory=dict)
+    test_sets: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+class Also(Protocol):
+    """What else is asked of a model while it is there: it is given the model's answers to the test
+    split and what was learned of its confidence, by task."""
+
+    def __call__(
+        self,
+        candidate: Candidate,
+        runner: Runner,
+        answers: Mapping[str, Answers],
+        calibrations: Mapping[str, Any],
+    ) -> None: ...
 
 
 def side_by_side(
-    dataset: Path, tasks: Sequence[Task], candidates: Sequence[Candidate]
+    dataset: Path,
+    tasks: Sequence[Task],
+    candidates: Sequence[Candidate],
+    also: Also | None = None,
 ) -> SideBySide:
     """Let each candidate answer the test split of `dataset`; what it answered before is kept.
 
@@ -69,19 +89,29 @@ def side_by_side(
     kinds = open_tasks(dataset, tasks)
     scored: dict[str, dict[str, Scored]] = {}
     calibrations: dict[str, dict[str, Any]] = {}
+    validation: dict[str, dict[str, Scored]] = {}
+    before: dict[str, dict[str, Scored]] = {}
     for c in candidates:
         asked = [task for task in tasks if c.tasks is None or task.name in c.tasks]
-        held_out = [task for task in asked if kind_of(task).calibrates]
+        # Nobody serves weights as they came, and to ask them is slow: classes are left as they are.
+        held_out = [
+            task
+            for task in asked
+            if kind_of(task).calibrates and not (c.prompt and kind_of(task).countable)
+        ]
         runner = Runner(c.folder, dataset, c.max_tokens, c.prompt)
-        learned = {
-            task: x.kind.calibrate(x.gold, x.predictions)
-            for task, x in _answers(c, runner, held_out, "validation").items()
-        }
+        known = _answers(c, runner, held_out, "validation")
+        learned = {task: x.kind.calibrate(x.gold, x.predictions) for task, x in known.items()}
         calibrations[c.name] = learned
+        validation[c.name] = {task: x.scored(learned[task]) for task, x in known.items()}
+        answers = _answers(c, runner, asked, SPLIT)
+        before[c.name] = {task: answers[task].scored() for task in learned}
         scored[c.name] = {
             task: replace(x.scored(learned.get(task)), display=c.display)
-            for task, x in _answers(c, runner, asked, SPLIT).items()
+            for task, x in answers.items()
         }
+        if also is not None:
+            also(c, runner, answers, learned)
     baselines, simple = _baselines(dataset, kinds)
     scored = {BASELINE: simple, **scored} if simple else scored
     return SideBySide(
@@ -94,7 +124,10 @@ def side_by_side(
         },
         baselines=baselines,
         families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
+        test_sets={kind.task.name: looked_at(dataset, kind) for kind in kinds},
         calibrations=calibrations,
+        validation=validation,
+        before=before,
     )
 
 
@@ -157,3 +190,29 @@ def _families(dataset: Path, task: str) -> list[str]:
         dataset=dataset,
     )
     return [row["group_id"] for batch in rows for row in batch]
+
+
+def looked_at(dataset: Path, kind: Kind) -> dict[str, int]:
+    """What a task's test split is too small or too narrow for, in numbers: its pairs, those whose
+    text a training pair has too (case and spacing aside), and where answers are few and come again,
+    how many different ones it has, how many of its pairs have one that was never learned, and how
+    many that were learned it has no pair of."""
+    said = "lower(trim(regexp_replace(input, '\\s+', ' ', 'g')))"
+    ((found,),) = rows_in_batches(
+        f"""WITH of_task AS (
+                SELECT *, coalesce(label, response) AS answer, {said} AS said FROM dataset
+                WHERE task = {quoted([kind.task.name])} AND response IS NOT NULL),
+            test AS (SELECT * FROM of_task WHERE split = {quoted([SPLIT])}),
+            train AS (SELECT * FROM of_task WHERE split = 'train')
+            SELECT (SELECT count(*) FROM test) AS n,
+                (SELECT count(DISTINCT answer) FROM test) AS answers,
+                (SELECT count(*) FROM test WHERE answer NOT IN (SELECT answer FROM train))
+                    AS unseen,
+                (SELECT count(DISTINCT answer) FROM train
+                    WHERE answer NOT IN (SELECT answer FROM test)) AS untested,
+                (SELECT count(*) FROM test WHERE said IN (SELECT said FROM train))
+                    AS in_training""",
+        dataset=dataset,
+    )
+    few = {} if kind.countable else {"unseen": 0, "untested": 0}
+    return {**found, **few}

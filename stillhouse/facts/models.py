@@ -128,7 +128,9 @@ class QuantizedModelFacts:
 class GateFacts:
     """A limit that was set beforehand, and whether `value` keeps to it.
 
-    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all.
+    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all. Where
+    chance is counted in, `low` and `high` are the 95 % interval of `value`: a gate is missed if all
+    of it lies beyond the limit, and not `proven` if only a part does.
     """
 
     name: str
@@ -138,15 +140,22 @@ class GateFacts:
     limit: float | None
     task: str | None = None
     by_task: dict[str, float] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    proven: bool = True
 
 
 @dataclass(frozen=True)
 class EvaluationReportFacts:
-    """`figures` by "model_task_figure", for plots over time. `texts_per_second` is how fast each
-    model answered, by its name: in batches, as the report asks, when it was last asked much."""
+    """`figures` by "model_task_figure", for plots over time; `edge_failures` names kinds of edge
+    cases ("task: kind") of which the shipped model surely fails more than the limit.
+    `texts_per_second` is how fast each model answered, by its name: in batches, as the report
+    asks, when it was last asked much."""
 
     digest: str
     test_examples: int
     figures: dict[str, float]
     gates: list[GateFacts]
     texts_per_second: dict[str, float] = field(default_factory=dict)
+    edge_cases: int = 0
+    edge_failures: list[str] = field(default_factory=list)

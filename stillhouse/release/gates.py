@@ -69,7 +69,8 @@ def _of_report(report: EvaluationReportFacts) -> Iterator[ReleaseGateFacts]:
             yield ReleaseGateFacts(name, NOT_MEASURED, says, EVALUATION)
         else:
             figures = (gate.value, gate.limit, gate.task)
-            yield ReleaseGateFacts(name, _kept(gate.passed), gate.description, EVALUATION, *figures)
+            verdict = _kept(gate.passed) if gate.proven else UNPROVEN
+            yield ReleaseGateFacts(name, verdict, gate.description, EVALUATION, *figures)
 
 
 def _kept(passed: bool) -> str:

@@ -9,11 +9,15 @@ from typing import Any
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import Epoch, EvaluationReportFacts
+from stillhouse.report.edge_cases import edge_sections
 from stillhouse.report.gates import gates_of
+from stillhouse.report.limits import limit_sections
 from stillhouse.report.page import render_html
 from stillhouse.report.results import ModelResult, check_comparable, compare, evaluation
+from stillhouse.report.trust import trust_sections
 from stillhouse.storage.files import digest, write_json, write_text
-from stillhouse.tasks.sections import Section
+from stillhouse.tasks.results import shipped
+from stillhouse.tasks.sections import SampleGroup, Section
 
 EVALUATION, PAGE = "evaluation.json", "report.html"
 
@@ -32,6 +36,8 @@ def make_report(
     provenance: Mapping[str, Any],
     baselines: Mapping[str, str] | None = None,
     families: Mapping[str, Sequence[str]] | None = None,
+    proof: Mapping[str, Any] | None = None,
+    more: Mapping[str, Sequence[SampleGroup]] | None = None,
 ) -> EvaluationReportFacts:
     """Write `report.html` and `evaluation.json` into `folder`.
 
@@ -40,12 +46,17 @@ def make_report(
     `learning_curve` has figures by epoch (see `plots.learning_curve`), `provenance` what was
     recorded when the models were made, as it is to be shown (may be nested). By task, `baselines`
     says what the model "baseline" of `results` is, and `families` which examples belong together.
+    `proof` has what else was measured (see `proof_sections`), JSON values that evaluation.json says
+    too; `more` examples of edge cases, by task.
 
     Raises UserError when the models were tested on different examples.
     """
     check_comparable(results)
     comparisons = compare(results, families)
-    gates = gates_of({model.name: model for model in results}, limits, comparisons)
+    proof = dict(proof or {})
+    gates = gates_of(
+        {model.name: model for model in results}, limits, comparisons, _trust(proof, results)
+    )
     values = evaluation(
         project=project,
         student=student,
@@ -56,6 +67,12 @@ def make_report(
         gates=gates,
         baselines=baselines,
     )
+    values |= proof
+    edges = proof.get("edge_cases", {})
+    sections = {
+        task: [*sections.get(task, ()), *proof_sections(values, task, (more or {}).get(task, ()))]
+        for task in kinds
+    }
     page = render_html(values, sections, learning_curve, provenance)
     write_text(folder / PAGE, page)
     write_json(folder / EVALUATION, values)
@@ -69,4 +86,33 @@ def make_report(
             for figure, value in scored.figures.items()
         },
         gates=gates,
+        edge_cases=sum(
+            row["n"] for found in edges.values() for row in found.get("kinds", {}).values()
+        ),
+        edge_failures=[
+            f"{task}: {kind}" for task, found in edges.items() for kind in found["too_many"]
+        ],
     )
+
+
+def proof_sections(
+    evaluation: Mapping[str, Any],
+    task: str,
+    samples: Sequence[SampleGroup] = (),
+) -> list[Section]:
+    """What a report shows of a task beside its answers: what the test set can't say, what
+    confidence is worth, and how models did on edge cases, with `samples` of what failed."""
+    return [
+        *limit_sections(evaluation, task),
+        *trust_sections(evaluation, task),
+        *edge_sections(evaluation, task, samples),
+    ]
+
+
+def _trust(
+    proof: Mapping[str, Any], results: Sequence[ModelResult]
+) -> dict[str, Mapping[str, Any]]:
+    """By task, what the confidence of the shipped model is worth."""
+    model = shipped([found.name for found in results])
+    by_task = proof.get("calibration", {})
+    return {task: of[model]["after"] for task, of in by_task.items() if model in of}

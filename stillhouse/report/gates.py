@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import GateFacts
@@ -37,12 +38,14 @@ def gates_of(
     results: Mapping[str, ModelResult],
     limits: Gates,
     comparisons: Mapping[str, Sequence[Comparison]] | None = None,
+    trust: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[GateFacts]:
     """The gates on teacher, student and quantized student, in the order of GATES.
 
     The task that keeps least to its limit decides. Calibration passes where no kind of task states
     a confidence, and so does the comparison with the baseline where there is none; whether that may
-    be chance is told by `comparisons`, by task.
+    be chance is told by `comparisons`, by task, and how far calibration may be off by `trust`: by
+    task the figures of `metrics.calibration_error.Trust`.
     """
     student, quantized = results["student"], results["student_quantized"]
     errors = {
@@ -60,7 +63,7 @@ def gates_of(
         _at_most(
             "quantized_within_gate", _drops(student, quantized), limits, "max_quantization_drop"
         ),
-        _at_most("calibrated", errors, limits, "max_ece")
+        _calibrated(errors, limits, trust or {})
         if errors
         else GateFacts(
             "calibrated",
@@ -85,6 +88,35 @@ def _at_most(name: str, values: Mapping[str, float], limits: Gates, setting: str
     value, limit = values[worst], limits.limit(setting, worst)
     passed = value <= limit + ROUNDING
     return GateFacts(name, passed, GATES[name][1], value, limit, worst, dict(values))
+
+
+def _calibrated(
+    errors: Mapping[str, float], limits: Gates, trust: Mapping[str, Mapping[str, Any]]
+) -> GateFacts:
+    """Decided by the interval of the error: a few examples show a large one of any model."""
+    name = "calibrated"
+    found: list[tuple[bool, bool, float, GateFacts]] = []
+    for task, value in errors.items():
+        limit = limits.limit("max_ece", task)
+        low, high = trust[task]["ece_ci"] if task in trust else (value, value)
+        says = f"{GATES[name][1]} 95% interval: {low:.3f} to {high:.3f}."
+        passed, proven = low <= limit + ROUNDING, high <= limit + ROUNDING
+        if passed and not proven:
+            says += f" {trust[task]['n']:,} answers are too few to tell."
+        gate = GateFacts(
+            name,
+            passed,
+            says if task in trust else GATES[name][1],
+            value,
+            limit,
+            task,
+            dict(errors),
+            low=low if task in trust else None,
+            high=high if task in trust else None,
+            proven=proven or not passed,
+        )
+        found.append((passed, gate.proven, limit - value, gate))
+    return min(found, key=lambda x: x[:3])[3]
 
 
 def _beats_baseline(
@@ -127,16 +159,24 @@ def title(gate: GateFacts) -> str:
     return f"{known} on {gate.task}" if gate.task and len(gate.by_task) > 1 else known
 
 
+def mark(gate: GateFacts) -> str:
+    """A tick, a cross, or a question mark."""
+    return "?" if not gate.proven else "✓" if gate.passed else "✗"
+
+
 def margin(gate: GateFacts) -> str:
     """How far `value` lies from the limit, in words; nothing where it was not measured."""
     if gate.value is None or gate.limit is None:
         return ""
+    if not gate.proven:
+        return "too few to tell"
     gap = number(abs(gate.value - gate.limit), digits=2)
     return f"{gap} to spare" if gate.passed else f"missed by {gap}"
 
 
 def verdict(gates: Sequence[GateFacts]) -> tuple[str, str]:
-    """("pass" | "fail" | "none", what to say in one line)."""
+    """("pass" | "fail" | "open" | "none", what to say in one line); "open" where none is missed,
+    and there are too few examples to tell of some."""
     failed = [
         f"{title(gate)} ({margin(gate)})" if margin(gate) else title(gate)
         for gate in gates
@@ -144,6 +184,11 @@ def verdict(gates: Sequence[GateFacts]) -> tuple[str, str]:
     ]
     if not gates:
         return "none", "No gates were set"
+    open_ones = ", ".join(title(gate) for gate in gates if not gate.proven)
+    doubt = f"; too few examples to tell: {open_ones}" if open_ones else ""
     if failed:
-        return "fail", f"Fails {len(failed)} of {len(gates)} gates: {', '.join(failed)}"
+        return "fail", f"Fails {len(failed)} of {len(gates)} gates: {', '.join(failed)}{doubt}"
+    if open_ones:
+        count = sum(gate.proven for gate in gates)
+        return "open", f"Passes {count} of {len(gates)} gates{doubt}"
     return "pass", f"Passes all {len(gates)} gates" if len(gates) > 1 else "Passes its gate"

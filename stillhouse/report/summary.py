@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stillhouse.report import findings
+from stillhouse.report import edge_cases, findings, limits, trust
 from stillhouse.report.assemble import EVALUATION
-from stillhouse.report.gates import margin, title, verdict
+from stillhouse.report.gates import margin, mark, title, verdict
 from stillhouse.report.markdown import literal, markdown_table
 from stillhouse.storage.files import read_json
 from stillhouse.wording import number
@@ -36,10 +36,7 @@ def markdown_of(folder: Path) -> str:
         table_markdown(evaluation),
     ]
     if gates:
-        rows = [
-            [title(g), "✓" if g.passed else "✗", number(g.value), number(g.limit), margin(g)]
-            for g in gates
-        ]
+        rows = [[title(g), mark(g), number(g.value), number(g.limit), margin(g)] for g in gates]
         parts.append(markdown_table(["Gate", "Passed", "Value", "Limit", "Margin"], rows))
     tasks = [task["name"] for task in evaluation["about"]["tasks"]]
     for task in tasks:
@@ -47,4 +44,27 @@ def markdown_of(folder: Path) -> str:
         if readings and len(tasks) > 1:
             parts.append(literal(task))
         parts.append("\n".join(f"- {literal(reading)}" for reading in readings))
+        parts += _proof(evaluation, task)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _proof(evaluation: Mapping[str, Any], task: str) -> list[str]:
+    """What the test set can't say, what confidence is worth, and how models did on edge cases."""
+    parts: list[str] = []
+    nothing: tuple[list[str], list[list[str]]] = ([], [])
+    shown = (
+        (limits.TITLE, nothing, limits.limit_readings(evaluation, task)),
+        (trust.TITLE, trust.table(evaluation, task), trust.trust_readings(evaluation, task)),
+        (
+            edge_cases.TITLE,
+            edge_cases.edge_table(evaluation, task),
+            edge_cases.edge_readings(evaluation, task),
+        ),
+    )
+    for name, (header, rows), said in shown:
+        if rows or said:
+            parts.append(f"{name}:")
+        if rows:
+            parts.append(markdown_table(header, rows))
+        parts.append("\n".join(f"- {literal(text)}" for text in said))
+    return [part for part in parts if part]

@@ -37,6 +37,7 @@ from stillhouse.tasks.results import Scored
 from stillhouse.tasks.sections import Section
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
 GUIDE = "Answer with the name of one of these categories, and nothing else:"
@@ -56,7 +57,7 @@ class Classification(OfOneText):
     """A classification task; `classes` are sorted by name."""
 
     countable = True
-    calibrates = False
+    calibrates = True
 
     task: ClassificationTask
 
@@ -175,24 +176,32 @@ class Classification(OfOneText):
         self,
         inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
         predictions: Predictions,
-        calibration: Any = None,  # noqa: ARG002 - probabilities are taken as they are
+        calibration: Any = None,
     ) -> list[Answered]:
         """The likeliest class of each text."""
         found = []
-        for row in predictions:
+        for row in _at_temperature(predictions, calibration):
             confidence, place = max((float(p), -i) for i, p in enumerate(row))
             name = self.classes[-place]
             found.append(Answered(class_token(self.task.name, name), name, confidence))
         return found
 
-    def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:  # noqa: ARG002
-        return None
+    def calibrate(self, gold: Sequence[str], predictions: Predictions) -> Any:
+        """The temperature; a class that no training pair has teaches nothing of it."""
+        import numpy as np
+
+        from stillhouse.metrics.temperature import fit_temperature
+
+        known = [i for i, name in enumerate(gold) if name in self.classes]
+        places = [self.classes.index(gold[i]) for i in known]
+        probabilities = np.asarray(predictions, float).reshape(-1, len(self.classes))[known]
+        return {"temperature": fit_temperature(probabilities, places)}
 
     def score(
         self,
         gold: Sequence[str],
         predictions: Predictions,
-        calibration: Any = None,  # noqa: ARG002 - probabilities are taken as they are
+        calibration: Any = None,
     ) -> Scored:
         """A class that no training pair has counts too: every model answers it wrongly."""
         import numpy as np
@@ -202,7 +211,8 @@ class Classification(OfOneText):
         unknown = sorted(set(gold) - set(self.classes))
         names = self.classes + unknown
         place = {name: i for i, name in enumerate(names)}
-        probabilities = np.pad(np.asarray(predictions, float), ((0, 0), (0, len(unknown))))
+        probabilities = _at_temperature(predictions, calibration)
+        probabilities = np.pad(probabilities, ((0, 0), (0, len(unknown))))
         found = scored(names, np.array([place[name] for name in gold]), probabilities)
         found.metrics["unlearnable"] = sum(name in unknown for name in gold)
         return found
@@ -225,6 +235,13 @@ class Classification(OfOneText):
         from stillhouse.tasks.classification_report import sections
 
         return sections(results, texts)
+
+
+def _at_temperature(predictions: Predictions, calibration: Any) -> NDArray[Any]:
+    """Probabilities as they are trusted: those of the model where nothing was learned of them."""
+    from stillhouse.metrics.temperature import apply_temperature
+
+    return apply_temperature(predictions, (calibration or {}).get("temperature"))
 
 
 def _refuse_unknown(task: ClassificationTask, found: Sequence[str]) -> None:

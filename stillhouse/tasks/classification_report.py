@@ -64,16 +64,19 @@ def scored(labels: Sequence[str], gold: NDArray[Any], probabilities: NDArray[Any
     gold, probabilities = np.asarray(gold), np.asarray(probabilities)
     metrics = classification_metrics(probabilities, gold, labels)
     predicted = probabilities.argmax(axis=1)
+    right, sure = predicted == gold, np.minimum(probabilities.max(axis=1), 1.0)
     return Scored(
         n=metrics.n,
         score=metrics.accuracy,
-        right=predicted == gold,
+        right=right,
         figures={name: float(getattr(metrics, name)) for name in TABLE.values()},
         metrics=metrics.to_json(),
         table=TABLE,
         calibration_error=metrics.ece,
         detail=Predictions(list(labels), gold, predicted, probabilities, metrics),
         headline=HEADLINE,
+        confidence=sure,
+        trusted=(sure, right, np.arange(len(gold))),
     )
 
 

@@ -47,6 +47,8 @@ OF_EXTRACTION = ("field_f1", "exact_match", "valid")
 OF_ANSWERS = ("f1", "exact_match", "abstention_precision", "abstention_recall")
 
 Object = Mapping[str, Any]
+# As `Scored.trusted` has it.
+Trusted = tuple["NDArray[Any]", "NDArray[Any]", "NDArray[Any]"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,7 @@ def score_extraction(
             [difference(x, y, names) for x, y in zip(gold, predicted, strict=True)],
             found.exact,
             None if confidence is None else np.asarray(confidence, float),
-            trusted,
+            trusted and trusted[:2],
             per_field=found.per_field,
         ),
     )
@@ -147,7 +149,7 @@ def score_answers(
             [x.strip() or NO_ANSWER for x in predicted],
             right,
             None if confidence is None else np.asarray(confidence, float),
-            trusted,
+            trusted and trusted[:2],
             values,
         ),
     )
@@ -216,17 +218,20 @@ def score_summaries(
 
 def _scored(
     metrics: dict[str, Any],
-    trusted: tuple[NDArray[Any], NDArray[Any]] | None,
+    trusted: Trusted | None,
     decodings: dict[str, dict[str, Any]],
     **rest: Any,
 ) -> Scored:
     trust: dict[str, Any] = {"ece": None}
     if trusted is not None and len(trusted[0]):
-        trust = asdict(confidence_metrics(*trusted))
+        trust = asdict(confidence_metrics(*trusted[:2]))
     metrics = metrics | trust | ({"decodings": decodings} if decodings else {})
     table = rest["table"]
+    detail: Written = rest["detail"]
     return Scored(
         n=metrics["n"],
+        confidence=detail.confidence,
+        trusted=trusted,
         figures={k: float(metrics[k]) for k in table.values() if metrics[k] is not None},
         metrics=metrics,
         calibration_error=trust["ece"],
@@ -238,34 +243,34 @@ def _only(metrics: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: metrics[name] for name in names}
 
 
-def _of_answers(
-    confidence: ArrayLike | None, right: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Those that have a confidence, and whether they are right."""
+def _of_answers(confidence: ArrayLike | None, right: NDArray[Any]) -> Trusted | None:
+    """Those that have a confidence, whether they are right, and which they are."""
     import numpy as np
 
     if confidence is None:
         return None
     sure = np.asarray(confidence, float)
     known = ~np.isnan(sure)
-    return sure[known], right[known]
+    return sure[known], right[known], np.flatnonzero(known)
 
 
 def _of_fields(
     gold: Sequence[Object],
     predicted: Sequence[Object | None],
     confidence: Sequence[Mapping[str, float]],
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Of each field that an answer fills and has a confidence of: the confidence, and if right."""
+) -> Trusted:
+    """Of each field that an answer fills and has a confidence of: the confidence, if it is right,
+    and whose it is."""
     import numpy as np
 
     found = [
-        (sure[name], right)
-        for wanted, said, sure in zip(gold, predicted, confidence, strict=True)
+        (sure[name], right, place)
+        for place, (wanted, said, sure) in enumerate(zip(gold, predicted, confidence, strict=True))
         for name, right in right_fields(wanted, said).items()
         if name in sure
     ]
-    return np.array([x for x, _ in found], float), np.array([x for _, x in found], bool)
+    sure, right, place = zip(*found, strict=True) if found else ((), (), ())
+    return np.array(sure, float), np.array(right, bool), np.array(place, int)
 
 
 def in_words(answer: Object | None, fields: Sequence[str] = ()) -> str:

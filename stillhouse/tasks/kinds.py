@@ -7,10 +7,13 @@ from pathlib import Path
 
 from stillhouse.config.dataset import Task
 from stillhouse.tasks.classification import Classification
-from stillhouse.tasks.common import Kind
+from stillhouse.tasks.classification_edges import ClassificationEdges
+from stillhouse.tasks.common import Kind, Row
+from stillhouse.tasks.edge_cases import Edges
 from stillhouse.tasks.extraction import Extraction
 from stillhouse.tasks.question_answering import QuestionAnswering
 from stillhouse.tasks.summarization import Summarization
+from stillhouse.tasks.writing_edges import AnswerEdges, ExtractionEdges, SummaryEdges
 
 KINDS: dict[str, type[Kind]] = {
     "classification": Classification,
@@ -18,6 +21,18 @@ KINDS: dict[str, type[Kind]] = {
     "question_answering": QuestionAnswering,
     "summarization": Summarization,
 }
+
+EDGES: dict[str, type[Edges]] = {
+    "classification": ClassificationEdges,
+    "extraction": ExtractionEdges,
+    "question_answering": AnswerEdges,
+    "summarization": SummaryEdges,
+}
+
+
+def edges_of(kind: Kind, training: Sequence[Row]) -> Edges:
+    """How a task is put to the proof; `training` are its gold pairs, at least one."""
+    return EDGES[kind.task.kind](kind, training)
 
 
 def kind_of(task: Task) -> type[Kind]:

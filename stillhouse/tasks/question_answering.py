@@ -125,7 +125,7 @@ class QuestionAnswering(Writing):
                 refused = "no answer was finished"
             elif not says_none(freely, self.task) and not stands_in(freely, taken_apart(text)[1]):
                 refused = "not in the passage"
-            sure = confidence(written.log_prob, calibration)
+            sure = confidence(written.log_prob, (calibration or {}).get("answer"))
             found.append(Answered(written.text, None, sure, refused))
         return found
 
@@ -134,16 +134,17 @@ class QuestionAnswering(Writing):
 
         written = [Written.of(prediction) for prediction in predictions]
         right = self.score(gold, predictions).right
-        return fit_platt([w.log_prob for w in written], right)
+        return {"answer": fit_platt([w.log_prob for w in written], right)}
 
     def score(
         self, gold: Sequence[str], predictions: Predictions, calibration: Any = None
     ) -> Scored:
         written = [Written.of(prediction) for prediction in predictions]
+        known = (calibration or {}).get("answer")
         return score_answers(
             [self._unless_none(answer) for answer in gold],
             [self._unless_none(w.text) for w in written],
-            confidence=[confidence(w.log_prob, calibration) for w in written],
+            confidence=[confidence(w.log_prob, known) for w in written],
             decodings={
                 decoding: [self._unless_none(w.as_decoded(decoding)) for w in written]
                 for decoding in (FREE, *self.decodings)

@@ -37,6 +37,10 @@ class Scored:
     values; `n`, `kind` and `score` are added by the report). `table` says which of the metrics the
     report's table shows: column title -> name in `metrics`; a metric "x" is shown with its interval
     where there is an "x_ci" (low, high). `calibration_error` is None for kinds without confidences.
+    `confidence` float [n] is that of whole answers, NaN where there is none. `trusted` has what
+    calibration is measured by, which may be parts of answers: confidences float [m], whether each
+    was right, bool [m], and which example it is of, int [m].
+
     `display` is what the model is called in headings, if not as MODELS says. `detail` belongs to
     the kind alone.
     """
@@ -53,6 +57,8 @@ class Scored:
     values: NDArray[Any] | None = None
     counts: NDArray[Any] | None = None
     display: str | None = None
+    confidence: NDArray[Any] | None = None
+    trusted: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None = None
 
 
 def display_name(model: str, display: str | None = None) -> str:

@@ -75,6 +75,7 @@ teachers:
     license: MIT
     adapt:
       {{epochs: 24, patience: 24, rank: 16, learning_rate: 0.015, batch_size: 8, max_tokens: 96}}
+edge_cases: {{per_kind: 1}}
 students:
   - name: all
     tasks: [routing, order, gate]

@@ -104,6 +104,7 @@ teachers:
     model: {tiny_base}
     license: MIT
     adapt: {{layers: 2, epochs: 12, patience: 12, rank: 8, learning_rate: 0.02, max_tokens: 96}}
+edge_cases: {{per_kind: 1}}
 students:
   - name: router
     tasks: [routing]

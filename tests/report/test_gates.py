@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from stillhouse.config.student import Gates, TaskGates
 from stillhouse.facts import GateFacts
-from stillhouse.report.gates import GATES, gates_of, margin, title, verdict
+from stillhouse.report.gates import GATES, gates_of, margin, mark, title, verdict
 from stillhouse.report.results import compare
 
 LIMITS = Gates(max_score_drop=0.2, max_quantization_drop=0.1, max_ece=0.1)
@@ -91,8 +93,47 @@ def test_without_a_confidence_calibration_passes_and_says_so(models, answers):
 
 
 @pytest.mark.parametrize(
+    ("interval", "passed", "proven", "said"),
+    [
+        ([0.0, 0.09], True, True, "0.05 to spare"),
+        ([0.02, 0.2], True, False, "too few to tell"),
+        ([0.11, 0.2], False, True, "missed by 0.05"),
+    ],
+)
+def test_calibration_is_judged_by_its_interval(models, interval, passed, proven, said):
+    value = 0.15 if not passed else 0.05
+    results = models({"teacher": [1, 0], "student": [1, 0], "student_quantized": [1, 0]})
+    results[2].tasks["digest"] = replace(results[2].tasks["digest"], calibration_error=value)
+    trust = {"digest": {"ece_ci": interval, "n": 40}}
+    *_, gate, _ = gates_of({m.name: m for m in results}, LIMITS, None, trust)
+    assert (gate.passed, gate.proven, margin(gate)) == (passed, proven, said)
+    assert (gate.low, gate.high) == tuple(interval)
+    assert ("40 answers are too few" in gate.description) == (not proven)
+    assert mark(gate) == {(True, True): "✓", (True, False): "?", (False, True): "✗"}[passed, proven]
+
+
+def test_the_task_that_keeps_least_to_its_limit_decides_calibration(models):
+    right = {"teacher": [1, 0], "student": [1, 0], "student_quantized": [1, 0]}
+    results = {m.name: m for m in models(right, ("sure", "open", "missed"))}
+    intervals = {"sure": [0.0, 0.05], "open": [0.0, 0.3], "missed": [0.2, 0.3]}
+    trust = {task: {"ece_ci": ends, "n": 40} for task, ends in intervals.items()}
+    *_, gate, _ = gates_of(results, LIMITS, None, trust)
+    assert (gate.task, gate.passed) == ("missed", False)
+
+
+OPEN = GateFacts("calibrated", True, "", 0.05, 0.2, low=0.0, high=0.3, proven=False)
+
+
+@pytest.mark.parametrize(
     ("gates", "outcome", "said"),
     [
+        ([PASSED, OPEN], "open", "Passes 1 of 2 gates; too few examples to tell: Calibration"),
+        (
+            [FAILED, OPEN],
+            "fail",
+            "Fails 1 of 2 gates: Calibration (missed by 0.15); too few examples to tell: "
+            "Calibration",
+        ),
         ([], "none", "No gates were set"),
         ([PASSED], "pass", "Passes its gate"),
         ([PASSED, ALSO], "pass", "Passes all 2 gates"),

@@ -1,0 +1,283 @@
+"""Models on edge cases, side by side: what each answers, kept so that each input is asked once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillhouse.config.dataset import Task
+from stillhouse.config.proof import EdgeCases
+from stillhouse.evaluate.predictions import Answers
+from stillhouse.metrics.classification import wilson_interval
+from stillhouse.metrics.paired import mcnemar_exact
+from stillhouse.metrics.selective import MISTAKEN, lower_bound, separation
+from stillhouse.storage.files import digest
+from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
+from stillhouse.tasks.common import Answered, Kind, Predictions, Row, rows_of
+from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase, Edges, failed, generated
+from stillhouse.tasks.kinds import edges_of, open_tasks
+from stillhouse.tasks.results import shipped
+from stillhouse.tasks.running import Runner
+from stillhouse.tasks.sections import Answer, Sample, SampleGroup
+from stillhouse.wording import plain_lines, shortened
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# An answer that is written out costs as much as many that are chosen: so many fewer are asked for.
+WRITTEN_SHARE = 3
+# A token is seldom longer; with so many more, no model reads all of a text.
+CHARACTERS_A_TOKEN = 8
+MOST_EXAMPLES, LONGEST_EXAMPLE = 3, 300
+ASKED_MODELS = ("teacher", "student", "student_quantized")
+
+
+@dataclass
+class TaskCases:
+    """The cases of one task, and what models answered: by model, input -> answer. `inside` are the
+    confidences of each model on the test split."""
+
+    kind: Kind
+    edges: Edges
+    cases: list[EdgeCase]
+    answers: dict[str, dict[str, Answered]] = field(default_factory=dict)
+    inside: dict[str, list[float]] = field(default_factory=dict)
+
+
+def plan(
+    dataset: Path,
+    tasks: Sequence[Task],
+    how: EdgeCases,
+    own: Mapping[str, Sequence[EdgeCase]],
+    *,
+    max_tokens: int,
+) -> dict[str, TaskCases]:
+    """What is to be asked of each task: cases made of its test pairs, and the project's `own`."""
+    found = {}
+    for kind in open_tasks(dataset, tasks):
+        name = kind.task.name
+        training = _rows(dataset, name, "train")
+        if not training:  # all that it learns from, a teacher answers
+            continue
+        edges, rows = edges_of(kind, training), _rows(dataset, name, "test")
+        most = how.per_kind if kind.countable else -(-how.per_kind // WRITTEN_SHARE)
+        beyond = CHARACTERS_A_TOKEN * max_tokens
+        made = generated(edges, rows, per_kind=most, seed=how.seed, beyond=beyond) if most else []
+        found[name] = TaskCases(kind, edges, [*made, *own.get(name, ())])
+    return found
+
+
+def _rows(dataset: Path, task: str, split: str) -> list[Row]:
+    return [row for batch in rows_of(dataset, task, split) for row in batch]
+
+
+def ask_cases(
+    planned: Mapping[str, TaskCases],
+    store: Path,
+    model: str,
+    runner: Runner,
+    answers: Mapping[str, Answers],
+    calibrations: Mapping[str, Any],
+    *,
+    model_digest: str,
+) -> None:
+    """Let one model answer the cases, into `planned`; `answers` are its predictions of test pairs.
+
+    `store`, a Parquet file, keeps what was answered by content of model and input: another student
+    of the same teacher asks it nothing again.
+    """
+    known = _read(store)
+    kept: Known = {}
+    for name, task in planned.items():
+        if name not in answers:
+            continue
+        inputs = [row["input"] for row in _rows(runner.dataset, name, "test")]
+        predicted = dict(zip(inputs, answers[name].predictions, strict=True))
+        wanted: dict[str, str] = {}
+        for case in task.cases:
+            for text in filter(None, (case.of, case.text)):
+                if text not in predicted:
+                    wanted.setdefault(text, case.pair_id)
+        what = [model_digest, runner.asks(task.kind), task.kind.task.kind, task.kind.meaning]
+        keys = {text: digest(*what, name, task.kind.task.instruction, text) for text in wanted}
+        missing = [text for text in wanted if (name, keys[text]) not in known]
+        rows = [_row(task.kind, text, wanted[text]) for text in missing]
+        new = _plain(runner.predict(task.kind, rows)) if rows else []
+        known |= {
+            (name, keys[text]): (wanted[text], json.dumps(said))
+            for text, said in zip(missing, new, strict=True)
+        }
+        kept |= {(name, key): known[name, key] for key in keys.values()}
+        predicted |= {text: json.loads(known[name, keys[text]][1]) for text in wanted}
+        texts = list(predicted)
+        answered = task.kind.answers(
+            texts, [predicted[text] for text in texts], calibrations.get(name)
+        )
+        task.answers[model] = dict(zip(texts, answered, strict=True))
+        task.inside[model] = [task.edges.confidence(task.answers[model][text]) for text in inputs]
+    others = {key: found for key, found in known.items() if key[0] not in planned}
+    _write(store, others | kept)
+
+
+def _row(kind: Kind, text: str, pair_id: str) -> Row:
+    asked = {"instruction": kind.task.instruction, "input": text, "response": "", "label": None}
+    return {"pair_id": pair_id, **asked}
+
+
+def _plain(predictions: Predictions) -> list[Any]:
+    return [row.tolist() if hasattr(row, "tolist") else row for row in predictions]
+
+
+def results(task: TaskCases) -> dict[str, Any]:
+    """What came of it, JSON values: by kind and model how many fail, with 95 % intervals (Wilson);
+    whether the shipped model fails more often than its teacher; and how well confidence tells test
+    texts from texts that the task isn't for."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for case, outcome in _outcomes(task):
+        row = kinds.setdefault(
+            _name(case), {"expect": EXPECTS[case.expect], "own": case.own, "n": 0, "failed": {}}
+        )
+        row["n"] += 1
+        for model, bad in outcome.items():
+            row["failed"][model] = row["failed"].get(model, 0) + bad
+    for row in kinds.values():
+        row["ci"] = {m: list(wilson_interval(k, row["n"])) for m, k in row["failed"].items()}
+    return {
+        "kinds": kinds,
+        "out_of_scope": _out_of_scope(task),
+        "against_teacher": _against_teacher(task),
+    }
+
+
+def _name(case: EdgeCase) -> str:
+    return f"{case.kind} (own)" if case.own else case.kind
+
+
+def _outcomes(task: TaskCases) -> Iterable[tuple[EdgeCase, dict[str, bool]]]:
+    """Each case that can fail, and which models do."""
+    for case in task.cases:
+        if case.expect == "out_of_scope":
+            continue
+        yield (
+            case,
+            {
+                model: failed(case, task.edges, said[case.text], said[case.of] if case.of else None)
+                for model, said in task.answers.items()
+            },
+        )
+
+
+def _out_of_scope(task: TaskCases) -> dict[str, Any]:
+    outside = [case.text for case in task.cases if case.expect == "out_of_scope"]
+    if not outside:
+        return {}
+    return {
+        model: asdict(
+            separation(task.inside[model], [task.edges.confidence(said[text]) for text in outside])
+        )
+        for model, said in task.answers.items()
+    }
+
+
+def _against_teacher(task: TaskCases) -> dict[str, Any] | None:
+    model = shipped(task.answers)
+    outcomes = [found for _, found in _outcomes(task)]
+    if model is None or "teacher" not in task.answers or not outcomes:
+        return None
+    test = mcnemar_exact([not x[model] for x in outcomes], [not x["teacher"] for x in outcomes])
+    return {
+        "n": test.n,
+        "failed": sum(x[model] for x in outcomes),
+        "failed_teacher": sum(x["teacher"] for x in outcomes),
+        "p_value": test.p_value,
+        "significant": test.significant,
+    }
+
+
+def samples(task: TaskCases, names: Mapping[str, str]) -> list[SampleGroup]:
+    """Of each kind some cases that the shipped model fails, in the masked form that it saw."""
+    model = shipped(task.answers)
+    by_kind: dict[str, list[tuple[EdgeCase, dict[str, bool]]]] = {}
+    for case, outcome in _outcomes(task):
+        if model is not None and outcome[model]:
+            by_kind.setdefault(_name(case), []).append((case, outcome))
+    return [
+        SampleGroup(
+            f"Edge cases that fail: {kind}",
+            len(found),
+            [_sample(task, names, *one) for one in found[:MOST_EXAMPLES]],
+        )
+        for kind, found in by_kind.items()
+    ]
+
+
+def _sample(
+    task: TaskCases, names: Mapping[str, str], case: EdgeCase, outcome: Mapping[str, bool]
+) -> Sample:
+    wanted = EXPECTS[case.expect]
+    if case.answer is not None:
+        wanted = case.answer[1] or case.answer[0]
+    given = [
+        Answer(
+            names.get(model, model),
+            "\n".join(
+                _shown(said[text]) + note
+                for text, note in ((case.of, " (as it was)"), (case.text, ""))
+                if text is not None
+            ),
+            said[case.text].confidence,
+            not outcome[model],
+        )
+        for model, said in task.answers.items()
+    ]
+    return Sample(shortened(plain_lines(case.text), LONGEST_EXAMPLE), wanted, given)
+
+
+def _shown(said: Answered) -> str:
+    return shortened(plain_lines(said.label or said.response), LONGEST_EXAMPLE)
+
+
+def too_many(values: Mapping[str, Any], limit: float) -> list[str]:
+    """Kinds of which the shipped model surely fails more than a share of `limit`: so surely that
+    among all kinds together one is named wrongly at most 5 times in 100 (Bonferroni)."""
+    kinds, found = values["kinds"], []
+    for kind, row in kinds.items():
+        model = shipped(row["failed"])
+        if model is None:
+            continue
+        low = lower_bound(row["failed"][model], row["n"], mistaken=MISTAKEN / len(kinds))
+        if low > limit:
+            found.append(kind)
+    return found
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([(n, pa.string()) for n in ("task", "pair_id", "key", "prediction")])
+
+
+Known = dict[tuple[str, str], tuple[str, str]]
+
+
+def _read(store: Path) -> Known:
+    if not store.exists():
+        return {}
+    return {
+        (row["task"], row["key"]): (row["pair_id"], row["prediction"])
+        for batch in read_batches(store)
+        for row in batch.to_pylist()
+    }
+
+
+def _write(store: Path, known: Known) -> None:
+    rows = [
+        {"task": task, "key": key, "pair_id": pair, "prediction": said}
+        for (task, key), (pair, said) in sorted(known.items())
+    ]
+    with table_writer(store, _schema()) as write:
+        for start in range(0, len(rows), BATCH_ROWS):
+            write(rows[start : start + BATCH_ROWS])

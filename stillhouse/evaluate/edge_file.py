@@ -1,0 +1,143 @@
+"""A project's own edge cases: `edge_cases.jsonl` beside the project file, an object a line.
+
+Fields: `task`, `text` (for questions `question` and `passage`), and either `answer`, as a pair has
+it, or `expect` with the text that it is compared with in `as`; `kind` names what it is an example
+of. Texts are the project's own, and masked as documents are before a model sees them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stillhouse.errors import UserError
+from stillhouse.evaluate.asking import ASKED
+from stillhouse.storage.files import sha256_of
+from stillhouse.tasks.common import Kind
+from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase
+
+FILE = "edge_cases.jsonl"
+FIELDS = ("task", *ASKED, "answer", "expect", "as", "kind")
+# What is expected of a text by itself.
+ALONE = ("out_of_scope",)
+KIND = re.compile(r"[\w -]{1,40}")
+MOST_TOLD = 8
+
+Mask = Callable[[str, str], str]
+"""A text without personal data; what stands in the second text as well may stay."""
+
+
+def file_digest(root: Path) -> str | None:
+    """Of the file; "none" without one, None where it can't be read now."""
+    try:
+        return sha256_of(root / FILE) if (root / FILE).exists() else "none"
+    except OSError:
+        return None
+
+
+def read_cases(
+    root: Path, kinds: Sequence[Kind], known: Collection[str], mask: Mask
+) -> dict[str, list[EdgeCase]]:
+    """The cases of these tasks, by task; those of other tasks that are `known` are left out.
+
+    Raises `UserError` that names every line which can't be used, and why; nothing that it says.
+    """
+    file = root / FILE
+    if not file.exists():
+        return {}
+    by_name = {kind.task.name: kind for kind in kinds}
+    found: dict[str, list[EdgeCase]] = {}
+    bad = []
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{FILE}: it can't be read as UTF-8 text", remedy="write it again, or remove it."
+        ) from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = _object(line)
+            if values["task"] not in known:
+                raise ValueError(f"`task` is none of {', '.join(known)}")
+            if values["task"] in by_name:
+                case = _case(by_name[values["task"]], values, mask)
+                found.setdefault(values["task"], []).append(case)
+        except ValueError as error:
+            bad.append(f"{FILE}:{number}: {error}")
+    if bad:
+        more = [f"and {len(bad) - MOST_TOLD} more lines"] if len(bad) > MOST_TOLD else []
+        raise UserError(
+            "\n".join([*bad[:MOST_TOLD], *more]),
+            remedy='correct these lines: {"task": "...", "text": "...", "answer": "..."}, or '
+            f'"expect" (one of {", ".join(e for e in EXPECTS if e != "answer")}) with the text to '
+            'compare with in "as"; see docs/evaluation.md.',
+        )
+    return found
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    if unknown := values.keys() - set(FIELDS):
+        raise ValueError(f"unknown field ({len(unknown)} of them); known are {', '.join(FIELDS)}")
+    if not isinstance(values.get("task"), str):
+        raise ValueError("`task` names no task")
+    return values
+
+
+def _case(kind: Kind, values: Mapping[str, Any], mask: Mask) -> EdgeCase:
+    name = values.get("kind", "own")
+    if not isinstance(name, str) or not KIND.fullmatch(name):
+        raise ValueError("`kind` is a word or a few, of letters, digits, spaces and hyphens")
+    text = _posed(kind, values, mask)
+    expect = values.get("expect")
+    if ("answer" in values) == (expect is not None):
+        raise ValueError("either `answer` or `expect` is wanted")
+    if expect is None:
+        return EdgeCase(name, text, "answer", answer=_answer(kind, values, text, mask), own=True)
+    if not isinstance(expect, str) or expect not in EXPECTS or expect == "answer":
+        raise ValueError("`expect` is nothing that is known")
+    if expect in ALONE:
+        return EdgeCase(name, text, "out_of_scope", own=True)
+    other = values.get("as")
+    if isinstance(other, str) and "question" in values:
+        other = {"question": other, "passage": values.get("passage")}
+    if not isinstance(other, (str, dict)):
+        raise ValueError(f"`as` is missing: the text that {expect} compares with")
+    compared = other if isinstance(other, dict) else {"text": other}
+    return EdgeCase(name, text, expect, of=_posed(kind, compared, mask), own=True)  # type: ignore[arg-type]
+
+
+def _posed(kind: Kind, values: Mapping[str, Any], mask: Mask) -> str:
+    asked = {name: values[name] for name in ASKED if name in values}
+    if not all(isinstance(value, str) and value.strip() for value in asked.values()):
+        raise ValueError(f"{' and '.join(asked)}: no text")
+    found = kind.posed({name: mask(value, "") for name, value in asked.items()})
+    if not found:
+        raise ValueError("it has no `text` (for questions `question` and `passage`)")
+    return found
+
+
+def _answer(kind: Kind, values: Mapping[str, Any], text: str, mask: Mask) -> tuple[str, str | None]:
+    said = _masked(values["answer"], text, mask)
+    labels = getattr(kind, "classes", ())
+    return kind.corrected(kind.task, said if isinstance(said, str) else json.dumps(said), labels)
+
+
+def _masked(value: Any, text: str, mask: Mask) -> Any:
+    if isinstance(value, str):
+        return mask(value, text)
+    if isinstance(value, list):
+        return [_masked(item, text, mask) for item in value]
+    if isinstance(value, dict):
+        return {name: _masked(item, text, mask) for name, item in value.items()}
+    return value
