@@ -82,12 +82,8 @@ class Classification(OfOneText):
         return kind
 
     def _take(self, classes: Iterable[str]) -> None:
-        self.classes = sorted(classes)
+        self.classes = self.options = sorted(classes)
         self.answer_tokens = {class_token(self.task.name, c): readable(c) for c in self.classes}
-
-    @property
-    def options(self) -> list[str]:
-        return self.classes
 
     @staticmethod
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:

@@ -115,14 +115,11 @@ class Kind(Protocol):
 
     @classmethod
     def learned(cls, task: Task, tokenizer: PreTrainedTokenizerBase) -> Self:
-        """The task as the model of this tokenizer has learned it: what may be answered stands in
-        the tokenizer, and no dataset is needed. It predicts and answers, and does no more."""
+        """The task as the model of this tokenizer has learned it, which needs no dataset."""
         ...
 
-    @property
-    def options(self) -> list[str]:
-        """What a person reads for each of the answer tokens, in their order."""
-        ...
+    options: Sequence[str]
+    """What a person reads for each of the answer tokens, in their order."""
 
     @staticmethod
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:

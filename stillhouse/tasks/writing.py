@@ -57,6 +57,7 @@ class Writing(OfOneText):
     countable = False
     calibrates = True
     decodings: tuple[str, ...] = ()
+    options = ()
 
     def __init__(self, task: Task, dataset: Path) -> None:
         assert isinstance(task, GenerativeTask)  # noqa: S101 - see `kinds`
@@ -67,10 +68,6 @@ class Writing(OfOneText):
     @classmethod
     def learned(cls, task: Task, tokenizer: PreTrainedTokenizerBase) -> Self:  # noqa: ARG003
         return cls(task, NO_DATASET)
-
-    @property
-    def options(self) -> list[str]:
-        return []
 
     @staticmethod
     def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:  # noqa: ARG004 - its answers have none

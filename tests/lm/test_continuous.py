@@ -74,7 +74,7 @@ def test_rows_that_nobody_waits_for_leave_the_others_as_they_are(model) -> None:
     writer = Continuous(model, end_ids=[END], vocabulary=VOCABULARY, rows=4)
     writer.admit(rows)
     writer.step()
-    gone = {row for row in writer.rows[:2]}
+    gone = set(writer.rows[:2])
     kept = [row for row in writer.rows if row not in gone]
     writer.leave(gone)
     while writer.rows:

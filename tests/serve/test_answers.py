@@ -144,7 +144,7 @@ def test_confidence_is_calibrated_and_below_the_threshold_escalates(
     # Log-probabilities stay the model's own.
     assert plain["choices"] == flat["choices"]
     top = plain["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-    assert [t["token"] for t in top][0] == wanted.label and len(top) == 2
+    assert top[0]["token"] == wanted.label and len(top) == 2
 
 
 def test_formats_that_are_asked_for(service: Service, talk: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""A release takes the place of the one before, and no request is lost; requests are logged masked."""
+"""A release takes the place of the one before, and no request is lost; the log is masked."""
 
 from __future__ import annotations
 
