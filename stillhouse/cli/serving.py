@@ -52,8 +52,8 @@ def serve(
     from stillhouse.serve.running import serve as listen
 
     settings = load_project(project)
-    require_loopback(host, keys)
     require_free(host, port)
+    require_loopback(host, keys)
     asked = Asked(
         tuple(students or ()),
         None if unreleased else known_channel(channel),

@@ -12,7 +12,7 @@ import json
 import random
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,7 +229,7 @@ async def _constraint(student: Student, grammar: str | None) -> Constraint | Non
         ) from None
 
 
-def _field(form: Any, options: list[str]) -> str | None:
+def _field(form: Any, options: Sequence[str]) -> str | None:
     """Where in an object an answer is to stand that is one of few: `answer`, or the one property
     of a schema that takes each of them."""
     if isinstance(form, AsObject):

@@ -97,12 +97,19 @@ class Engine:
 
     def _run(self) -> None:
         while self._take():
-            if self._passes:
-                self._pass()
-                self._flush()
-            if self._rows or self._writing:
-                self._write()
-                self._flush()
+            try:
+                if self._passes:
+                    self._pass()
+                    self._flush()
+                if self._rows or self._writing:
+                    self._write()
+            except Exception as error:  # whatever it is, those who ask next are answered
+                jobs = [*self._passes, *self._rows, *self._writing.values()]
+                self._passes, self._rows, self._writing = deque(), deque(), {}
+                for student in {job.student for job in jobs}:
+                    _reset(student)
+                self._failed(jobs, error)
+            self._flush()
 
     def _take(self) -> bool:
         """Take in what came; waits where there is nothing to do. False at the end."""
@@ -168,7 +175,7 @@ class Engine:
                 mine = [j for j in (*self._writing.values(), *own) if j.student is student]
                 self._writing = {r: j for r, j in self._writing.items() if j not in mine}
                 self._rows = deque(job for job in self._rows if job not in mine)
-                student.__dict__.pop("writer", None)  # what state it is in, nobody knows
+                _reset(student)
                 self._failed(mine, error)
 
     def _begin(self, jobs: Sequence[Job], writer: Continuous) -> None:
@@ -189,3 +196,8 @@ class Engine:
         logger.error("%d requests failed: %s", len(jobs), type(error).__name__)
         for job in jobs:
             job.deliver(FailedError())
+
+
+def _reset(student: Student) -> None:
+    """What state its rows are in, nobody knows."""
+    vars(student).pop("writer", None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
 import subprocess
 import sys
@@ -30,11 +29,14 @@ class RequestLog:
         self._waiting: queue.Queue[bytes | None] = queue.Queue(waiting)
         command = [sys.executable, "-m", "stillhouse.serve.masked_log", str(project), str(folder)]
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.PIPE, preexec_fn=_apart
+            # Ctrl-C ends the server alone, which then closes the log.
+            command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
+        self._broken = False
         self._thread = threading.Thread(target=self._hand_over, name="log", daemon=True)
         self._thread.start()
-        self._broken = False
 
     def put(self, entry: dict[str, Any]) -> bool:
         """Hand a request over; False where it is dropped: the queue is full, or the process is
@@ -50,7 +52,8 @@ class RequestLog:
     def close(self) -> None:
         """Let what waits be masked and written, for `CLOSE_SECONDS` at most."""
         try:
-            self._waiting.put(None, timeout=CLOSE_SECONDS)
+            if not self._broken:
+                self._waiting.put(None, timeout=CLOSE_SECONDS)
             self._thread.join(CLOSE_SECONDS)
             self._process.wait(CLOSE_SECONDS)
         except (queue.Full, subprocess.TimeoutExpired):
@@ -70,9 +73,3 @@ class RequestLog:
         except OSError:
             self._broken = True
             logger.error("The log of requests has ended; requests are answered, and not logged")
-
-
-def _apart() -> None:
-    """Ctrl-C ends the server alone, which then closes the log; and who answers goes first."""
-    os.setsid()
-    os.nice(10)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ logger = logging.getLogger("stillhouse")
 def main() -> None:
     go_offline()
     keep_private()
+    os.nice(10)  # who answers goes first
     project, folder = map(Path, sys.argv[1:])
     write(masked(sys.stdin.buffer, _masker(project)), folder)
 

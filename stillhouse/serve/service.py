@@ -115,9 +115,7 @@ class Service:
         self.gauges.logged.labels("handed" if taken else "dropped").inc()
 
     def _told(self, student: Student) -> None:
-        for labels in list(self.gauges.release._metrics):
-            if labels[0] == student.name:
-                self.gauges.release.remove(*labels)
+        self.gauges.release.remove_by_labels({"student": student.name})
         self.gauges.release.labels(student.name, student.release or "unreleased").set(1)
         self.gauges.refused.labels(student.name).set(student.name in self.refused)
 

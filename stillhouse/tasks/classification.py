@@ -82,7 +82,8 @@ class Classification(OfOneText):
         return kind
 
     def _take(self, classes: Iterable[str]) -> None:
-        self.classes = self.options = sorted(classes)
+        self.classes = sorted(classes)
+        self.options: Sequence[str] = self.classes
         self.answer_tokens = {class_token(self.task.name, c): readable(c) for c in self.classes}
 
     @staticmethod

@@ -57,7 +57,7 @@ class Writing(OfOneText):
     countable = False
     calibrates = True
     decodings: tuple[str, ...] = ()
-    options = ()
+    options: Sequence[str] = ()
 
     def __init__(self, task: Task, dataset: Path) -> None:
         assert isinstance(task, GenerativeTask)  # noqa: S101 - see `kinds`
