@@ -10,7 +10,8 @@ processor does what it does by default, one request after another. It can't be h
 and says no confidence.
 
 They take turns, forwards and backwards; ratios are within a repetition, medians over repetitions.
-What else the machine does falls on both.
+`times_the_requests_a_cpu_second` counts the processor time of each server alone, so neither what
+else the machine does nor the client, which takes some of the same cores, has a say in it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from stillhouse.config.project import load_project
 from stillhouse.lm.prompts import render_prompt
@@ -101,7 +103,7 @@ def closed_loop(
 
 
 @contextlib.contextmanager
-def served(command: Sequence[str], port: int, path: str) -> Iterator[subprocess.Popen[bytes]]:
+def served(command: Sequence[str], port: int, path: str) -> Iterator[psutil.Process]:
     """The process, once it answers."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     log = Path(f"/proc/{os.getpid()}/fd/2")
@@ -116,7 +118,7 @@ def served(command: Sequence[str], port: int, path: str) -> Iterator[subprocess.
                 if httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).status_code == 200:
                     break
             time.sleep(0.2)
-        yield process
+        yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -168,24 +170,34 @@ def main() -> None:
         f"http://127.0.0.1:{ports[0]}/v1/chat/completions",
         f"http://127.0.0.1:{ports[1]}/v1/completions",
     )
-    with served(commands[0], ports[0], "/health"), served(commands[1], ports[1], "/health"):
+    with (
+        served(commands[0], ports[0], "/health") as one,
+        served(commands[1], ports[1], "/health") as other,
+    ):
+        processes = one, other
         asked = ((urls[0], ours, options.requests), (urls[1], theirs, options.theirs))
         for url, bodies, _ in asked:
             closed_loop(url, bodies, concurrency=options.concurrency, requests=64)
         runs: list[tuple[Load, Load]] = []
+        spent: list[tuple[float, float]] = []  # processor seconds a request
         for repetition in range(options.repetitions):
             order = (0, 1) if repetition % 2 == 0 else (1, 0)
             found: dict[int, Load] = {}
+            each: dict[int, float] = {}
             for which in order:
                 url, bodies, count = asked[which]
+                before = _cpu(processes[which])
                 found[which] = closed_loop(
                     url, bodies, concurrency=options.concurrency, requests=count
                 )
+                each[which] = (_cpu(processes[which]) - before) / count
             runs.append((found[0], found[1]))
+            spent.append((each[0], each[1]))
             print(*(_shown(load) for load in runs[-1]), sep=" | ", file=sys.stderr, flush=True)
     results = {
         "concurrency": options.concurrency,
         "times_the_requests_a_second": _median(a.rate / b.rate for a, b in runs),
+        "times_the_requests_a_cpu_second": _median(b / a for a, b in spent),
         "p99_over_p50": _median(a.percentile(0.99) / a.percentile(0.5) for a, _ in runs),
         "theirs_p99_over_p50": _median(b.percentile(0.99) / b.percentile(0.5) for _, b in runs),
         "p50_ratio": _median(b.percentile(0.5) / a.percentile(0.5) for a, b in runs),
@@ -194,6 +206,11 @@ def main() -> None:
     }
     write_json(options.json, results)
     print(results)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def _median(values: Iterator[float] | Any) -> float:

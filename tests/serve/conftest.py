@@ -27,7 +27,7 @@ def tasks(routing: ClassificationTask) -> list[Any]:
         kind="extraction",
         sources=["tickets"],
         instruction="Read the order.",
-        max_answer_tokens=48,
+        max_answer_tokens=36,
         fields={"color": {"values": ["red", "green"]}, "urgent": {"type": "boolean"}},
     )
     asked = QuestionAnsweringTask(

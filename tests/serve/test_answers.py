@@ -78,11 +78,11 @@ def test_written_answers_are_those_of_the_report(
     service: Service, student: Student, talk: Callable[..., Any]
 ) -> None:
     async def every(client: httpx.AsyncClient) -> list[Any]:
-        asked = [chat(text, "router/order", logprobs=True) for text in TEXTS * 4]
+        asked = [chat(text, "router/order", logprobs=True) for text in TEXTS * 2]
         return await asyncio.gather(*(said(client, body) for body in asked))
 
     found = talk(service, every)
-    for got, wanted in zip(found, by_library(student, "order", TEXTS) * 4, strict=True):
+    for got, wanted in zip(found, by_library(student, "order", TEXTS) * 2, strict=True):
         choice = got["choices"][0]
         assert choice["message"]["content"] == wanted.response
         assert got["stillhouse"]["confidence"] == pytest.approx(wanted.confidence, abs=2e-4)

@@ -29,6 +29,16 @@ ANY = st.recursive(
 )
 
 
+# What makes a request of whatever else was drawn; or leaves it as it is.
+HELLO = {"messages": [{"role": "user", "content": "Hello"}], "prompt": "Hello", "max_tokens": 4}
+GOOD: list[dict[str, Any]] = [
+    {},
+    {"model": "router:routing", **HELLO},
+    {"model": "router", "stop": None, **HELLO},
+    {"model": "router:order", "response_format": None, "top_logprobs": 2, **HELLO},
+]
+
+
 def of(schema: dict[str, Any], every: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
     """Values that a part of an OpenAPI schema takes, and now and then others."""
     if "$ref" in schema:
@@ -69,7 +79,7 @@ def bodies(openapi: dict[str, Any]) -> st.SearchStrategy[tuple[str, bytes]]:
             return path, draw(st.binary(max_size=60))
         value = draw(ANY if kind == "any" else of(every[PATHS[path]], every))
         if isinstance(value, dict) and kind != "any":
-            value |= draw(st.sampled_from([{}, {"model": "router:routing"}, {"model": "router"}]))
+            value |= draw(st.sampled_from(GOOD))
             if kind == "broken":
                 value[draw(st.sampled_from(sorted(value)))] = draw(ANY)
         data = json.dumps(value).encode()
@@ -125,8 +135,8 @@ def fuzz(service: Service, talk: Callable[..., Any], count: int) -> dict[int, in
 def test_whatever_is_sent_is_answered_or_refused_with_a_reason(
     service: Service, talk: Callable[..., Any]
 ) -> None:
-    counted = fuzz(service, talk, int(os.environ.get("STILLHOUSE_FUZZ", "80")))
-    assert counted[200] >= 3 and counted[400] >= 20
+    counted = fuzz(service, talk, int(os.environ.get("STILLHOUSE_FUZZ", "60")))
+    assert counted[200] >= 3 and counted[400] >= 15
 
 
 def test_other_methods_and_paths_are_refused(service: Service, talk: Callable[..., Any]) -> None:
