@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stillhouse.config.project import Project
+from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
 from stillhouse.monitor.assigned import assigned
 from stillhouse.monitor.requests import requests_in
@@ -25,6 +25,7 @@ from stillhouse.serve.masked_log import masked, write
 from stillhouse.serve.running import Asked as Served
 from stillhouse.serve.running import open_service
 from stillhouse.serve.service import Service
+from stillhouse.serve.students import Calibration, _calibration
 from stillhouse.state import State
 from tests.made import MINIMAL
 from tests.release.conftest import current, finished, measured, reopened, train
@@ -124,6 +125,32 @@ def test_what_does_not_verify_is_not_taken(
     assert "config.json" in caplog.text and "edited" in caplog.text
     assert 'stillhouse_release_refused{student="router"} 1.0' in told
     assert opened.students["router"].release == new  # once it was restored
+
+
+def test_a_release_is_asked_as_it_was_when_it_was_released(released: State) -> None:
+    """Whatever the project file says since then; and its confidence is what its files say."""
+    project = released.project
+    text = project.file.read_text()
+    asks = "sources: [tickets], instruction: Another one.}"
+    project.file.write_text(text.replace("sources: [tickets]}", asks))
+    changed = load_project(project.file)
+    assert changed.task("routing").instruction == "Another one."
+    served = open_service(changed, Served()).students["router"]
+    assert served.kinds["routing"].task.instruction == project.task("routing").instruction
+    assert served.calibrated("routing") == Calibration()
+
+
+def test_confidence_is_worth_what_the_file_beside_the_model_says(tmp_path: Path) -> None:
+    known = {
+        "routing": {"temperature": 1.4, "threshold": 0.8},
+        "student_quantized": {"order": {"answer": [1.0, 0.5], "fields": None}},
+    }
+    (tmp_path / "calibration.json").write_text(json.dumps(known))
+    assert _calibration(tmp_path, ["routing", "order", "other"]) == {
+        "routing": Calibration(1.4, 0.8),
+        "order": Calibration(learned={"answer": [1.0, 0.5], "fields": None}),
+        "other": Calibration(),
+    }
 
 
 def test_nothing_is_served_that_was_not_released(finished: Path, tmp_path: Path) -> None:
