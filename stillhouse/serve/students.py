@@ -154,8 +154,8 @@ def _calibration(folder: Path, tasks: list[str]) -> dict[str, Calibration]:
     for task in tasks:
         fitted, own = said.get(SCORED_AS, {}).get(task), said.get(task)
         own = own if isinstance(own, dict) else {}
-        temperature = float(own.get("temperature", 1.0))
-        found[task] = Calibration(
-            temperature if temperature > 0 else 1.0, own.get("threshold"), fitted
-        )
+        temperature = own.get("temperature") or 1.0
+        if isinstance(fitted, dict) and "temperature" in fitted:
+            temperature = 1.0  # the kind applies it: not twice
+        found[task] = Calibration(temperature, own.get("threshold"), fitted)
     return found

@@ -143,12 +143,18 @@ def test_a_release_is_asked_as_it_was_when_it_was_released(released: State) -> N
 def test_confidence_is_worth_what_the_file_beside_the_model_says(tmp_path: Path) -> None:
     known = {
         "routing": {"temperature": 1.4, "threshold": 0.8},
-        "student_quantized": {"order": {"answer": [1.0, 0.5], "fields": None}},
+        "order": {"temperature": None, "threshold": None},
+        "kept": {"temperature": 1.4, "threshold": 0.7},
+        "student_quantized": {
+            "order": {"answer": [1.0, 0.5], "fields": None},
+            "kept": {"temperature": 1.4},
+        },
     }
     (tmp_path / "calibration.json").write_text(json.dumps(known))
-    assert _calibration(tmp_path, ["routing", "order", "other"]) == {
+    assert _calibration(tmp_path, ["routing", "order", "kept", "other"]) == {
         "routing": Calibration(1.4, 0.8),
         "order": Calibration(learned={"answer": [1.0, 0.5], "fields": None}),
+        "kept": Calibration(1.0, 0.7, {"temperature": 1.4}),
         "other": Calibration(),
     }
 
