@@ -55,7 +55,7 @@ def release(
 
     asked = promote.Asked(reason, by, tuple(dict.fromkeys(override or ())))
     state = open_state(load_project(project))
-    _say(promote.release(state, student, asked, version=version, channel=_known(channel)))
+    _say(promote.release(state, student, asked, version=version, channel=known_channel(channel)))
 
 
 def rollback(
@@ -75,10 +75,10 @@ def rollback(
     layout = Layout(load_project(project).data_path)
     target = find_release(layout, to, student)[1] if to else None
     asked = promote.Asked(reason, by)
-    _say(promote.rollback(layout, student, asked, to=target, channel=_known(channel)))
+    _say(promote.rollback(layout, student, asked, to=target, channel=known_channel(channel)))
 
 
-def _known(channel: str) -> str:
+def known_channel(channel: str) -> str:
     from stillhouse.release.channels import CHANNELS
 
     if channel not in CHANNELS:

@@ -29,11 +29,16 @@ def rows_at_once(model: PreTrainedModel, length: int) -> int:
     """How many rows of at most `length` tokens `model` should write side by side here."""
     import torch
 
-    layers, heads, width = _shape(model)
-    held = 2 * layers * heads * width * model.dtype.itemsize * length
+    held = bytes_a_token(model) * length
     cuda = model.device.type == "cuda"
     free = GPU_SHARE * torch.cuda.mem_get_info(model.device)[0] if cuda else CPU_BYTES
     return max(1, min(MOST_ROWS[model.device.type], int(free // held)))
+
+
+def bytes_a_token(model: PreTrainedModel) -> int:
+    """Of keys and values."""
+    layers, heads, width = _shape(model)
+    return 2 * layers * heads * width * model.dtype.itemsize
 
 
 class Decoder:
@@ -102,6 +107,16 @@ class Decoder:
         if row < last:
             self.lengths[row] = length
             self.kept[:, :, row, :, :length] = self.kept[:, :, last, :, :length]
+
+    def resize(self, rows: int, length: int) -> None:
+        """Make room for so many rows, of so many tokens; those under way have to fit."""
+        import torch
+
+        count, used = len(self.lengths), max(self.lengths, default=0)
+        layers, both, _, heads, _, width = self.kept.shape
+        kept = self.kept.new_zeros((layers, both, rows, heads, length, width))
+        kept[:, :, :count, :, :used] = self.kept[:, :, :count, :, :used]
+        self.kept, self.columns = kept, torch.arange(length, device=self.model.device)
 
     def _hidden(
         self,

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from stillhouse.config.base import settings_of
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import CALIBRATION
 from stillhouse.facts import ReleaseFacts, ReleaseGateFacts
@@ -26,7 +27,7 @@ from stillhouse.storage.provenance import Provenance
 
 # What a manifest says that isn't what the release is: the same student, held to the same, is the
 # same release whenever and by whomever it was made.
-CIRCUMSTANCES = ("release", "created", "runs", "files", "learned_from")
+CIRCUMSTANCES = ("release", "created", "runs", "files", "learned_from", "task_settings")
 # Overridden by this name, a student may go out that isn't what would be made now.
 STALE = "stale"
 MODEL = "quantized"
@@ -53,6 +54,8 @@ def dossier(state: State, version: str, student: str) -> dict[str, Any]:
         "project": state.project.name,
         "student": student,
         "tasks": {task.name: task.kind for task in tasks},
+        # What a server asks by; what a release is, the digest of its dataset says.
+        "task_settings": {task.name: settings_of(task) for task in tasks},
         "teacher": {
             "version": version,
             "digest": teacher.facts["digest"],

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.errors import UserError
@@ -38,7 +38,7 @@ from stillhouse.tasks.sections import Section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 GUIDE = "Answer with the name of one of these categories, and nothing else:"
 
@@ -70,8 +70,22 @@ class Classification(OfOneText):
                 GROUP BY label""",
             dataset=dataset,
         )
-        self.classes = sorted(found)
-        self.answer_tokens = {class_token(task.name, c): readable(c) for c in self.classes}
+        self._take(found)
+
+    @classmethod
+    def learned(cls, task: Task, tokenizer: PreTrainedTokenizerBase) -> Self:
+        assert isinstance(task, ClassificationTask)  # noqa: S101 - see `kinds`
+        kind = cls.__new__(cls)
+        kind.task = task
+        before, after = class_token(task.name, "\n").split("\n")
+        tokens = [t for t in tokenizer.get_added_vocab() if t.startswith(before)]
+        kind._take(t.removeprefix(before).removesuffix(after) for t in tokens)
+        return kind
+
+    def _take(self, classes: Iterable[str]) -> None:
+        self.classes = sorted(classes)
+        self.options: Sequence[str] = self.classes
+        self.answer_tokens = {class_token(self.task.name, c): readable(c) for c in self.classes}
 
     @staticmethod
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:

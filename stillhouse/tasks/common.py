@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from stillhouse.config.dataset import Task
 from stillhouse.errors import UserError
@@ -26,7 +26,7 @@ from stillhouse.tasks.sections import Section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Row = dict[str, Any]
 
@@ -112,6 +112,14 @@ class Kind(Protocol):
     """Tokens to add to a model, each one an answer, and what they mean in words; may be empty."""
 
     def __init__(self, task: Task, dataset: Path) -> None: ...
+
+    @classmethod
+    def learned(cls, task: Task, tokenizer: PreTrainedTokenizerBase) -> Self:
+        """The task as the model of this tokenizer has learned it, which needs no dataset."""
+        ...
+
+    options: Sequence[str]
+    """What a person reads for each of the answer tokens, in their order."""
 
     @staticmethod
     def pairs(task: Task, documents: Path, where: str, tally: Tally) -> Iterator[Pair]:

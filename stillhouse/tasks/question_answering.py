@@ -106,7 +106,7 @@ class QuestionAnswering(Writing):
     @staticmethod
     def posed(asked: str | Mapping[str, Any]) -> str | None:
         if isinstance(asked, str):
-            return None
+            return asked if asked.startswith(QUESTION) and all(taken_apart(asked)) else None
         question, passage = asked.get("question"), asked.get("passage")
         return posed(question, passage) if question and passage else None
 

@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from stillhouse.config.dataset import GenerativeTask, Task
 from stillhouse.lm.chat import Asked
@@ -25,9 +25,10 @@ from stillhouse.metrics.calibration import apply_platt
 from stillhouse.tasks.common import Examples, OfOneText, Predictions, Row
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FREE = "free"
+NO_DATASET = Path()
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,17 @@ class Writing(OfOneText):
     countable = False
     calibrates = True
     decodings: tuple[str, ...] = ()
+    options: Sequence[str] = ()
 
     def __init__(self, task: Task, dataset: Path) -> None:
         assert isinstance(task, GenerativeTask)  # noqa: S101 - see `kinds`
         self.task: Any = task
         self.dataset = dataset
         self.answer_tokens: dict[str, str] = {}
+
+    @classmethod
+    def learned(cls, task: Task, tokenizer: PreTrainedTokenizerBase) -> Self:  # noqa: ARG003
+        return cls(task, NO_DATASET)
 
     @staticmethod
     def corrected(task: Task, said: str, labels: Container[str]) -> tuple[str, str | None]:  # noqa: ARG004 - its answers have none

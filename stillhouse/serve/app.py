@@ -1,0 +1,172 @@
+"""The routes: OpenAI's API over a `Service`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
+from starlette.exceptions import HTTPException
+
+from stillhouse.serve.answers import Piece
+from stillhouse.serve.asked import Question, find, of_chat, of_completion
+from stillhouse.serve.bodies import Answer, models
+from stillhouse.serve.door import App, Door
+from stillhouse.serve.refusals import UNKNOWN, RefusedError, as_json
+from stillhouse.serve.service import Service
+from stillhouse.serve.wire import ChatRequest, CompletionRequest, Sampling
+
+JSON = "application/json"
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"description": "Refused, with a reason."}
+    for status in (400, 401, 403, 404, 408, 413, 429, 503)
+}
+
+
+def application(service: Service) -> App:
+    """All of it, behind its door."""
+    app = FastAPI(
+        title="Stillhouse",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(service),
+        responses=REFUSED,
+    )
+    app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+    @app.get("/health")
+    async def health() -> Response:
+        return _json(service.health(), status=200 if service.well else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(service.gauges.text(), media_type=PROMETHEUS)
+
+    @app.get("/v1/models")
+    async def listed() -> Response:
+        return _json(models(list(service.students.values())))
+
+    @app.get("/v1/models/{model:path}")
+    async def one(model: str) -> Response:
+        student, _ = find(service.students, model)
+        known = {m["id"]: m for m in models([student])["data"]}
+        return _json(known[model.replace("/", ":", 1)])
+
+    @app.post("/v1/chat/completions")
+    async def chat(request: Request, asked: ChatRequest) -> Response:
+        question = await of_chat(service.students, asked)
+        return await _answered(service, request, asked, [question], chat=True)
+
+    @app.post("/v1/completions")
+    async def complete(request: Request, asked: CompletionRequest) -> Response:
+        questions = await of_completion(service.students, asked)
+        return await _answered(service, request, asked, questions, chat=False)
+
+    return Door(app, service.keys, service.limits, service.gauges)
+
+
+def _lifespan(service: Service) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    return lifespan
+
+
+async def _answered(
+    service: Service,
+    request: Request,
+    asked: Sampling,
+    questions: list[Question],
+    *,
+    chat: bool,
+) -> Response:
+    first = questions[0]
+    answer = Answer(
+        asked.model,
+        first.student.release,
+        sum(question.prompt_tokens for question in questions),
+        first.alternatives is not None,
+        chat,
+    )
+    if asked.stream:
+        usage = bool(asked.stream_options and asked.stream_options.include_usage)
+        events = _events(service, first, answer, usage=usage)
+        return StreamingResponse(events, media_type="text/event-stream")
+
+    async def whole(question: Question) -> list[Piece]:
+        return [piece async for piece in service.pieces(question)]
+
+    every: asyncio.Future[Any] = asyncio.gather(*map(whole, questions))
+    gone: asyncio.Future[Any] = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait([every, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not every.done():
+            return Response(status_code=499)  # nobody reads it
+        return _json(answer.whole(await every))
+    finally:
+        gone.cancel()
+        every.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(
+    service: Service, question: Question, answer: Answer, *, usage: bool
+) -> AsyncIterator[bytes]:
+    """Server-sent events. What fails after the first of them is told as one, as OpenAI does."""
+    written = 0
+    try:
+        if (begin := answer.first()) is not None:
+            yield _event(begin)
+        async for piece in service.pieces(question):
+            written = piece.written
+            for chunk in answer.chunks(piece):
+                yield _event(chunk)
+        if usage:
+            yield _event(answer.last(written))
+    except RefusedError as refusal:
+        yield _event(refusal.body)
+    yield b"data: [DONE]\n\n"
+
+
+def _event(value: Any) -> bytes:
+    return b"data: " + as_json(value) + b"\n\n"
+
+
+def _json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(as_json(value), status, headers, JSON)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)  # noqa: S101 - as it was registered
+    return _json(error.body, status=error.status, headers=error.headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """What is wrong with the fields, and nothing of their values."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as it was registered
+    found = error.errors()[0]
+    place = ".".join(str(part) for part in found["loc"] if part != "body")[:200]
+    message = found["msg"] if found["type"] != "json_invalid" else "the body is no JSON"
+    refusal = RefusedError(400, f"{place}: {message}" if place else message, param=place or None)
+    return _json(refusal.body, status=400)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as it was registered
+    kind = UNKNOWN if error.status_code == 404 else "invalid_request_error"
+    refusal = RefusedError(error.status_code, str(error.detail), kind=kind)
+    return _json(refusal.body, status=error.status_code, headers=dict(error.headers or {}))

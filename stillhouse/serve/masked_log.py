@@ -1,0 +1,77 @@
+"""The process that masks requests and writes them: `python -m stillhouse.serve.masked_log PROJECT
+FOLDER`, with a JSON object a line on standard input.
+
+A file a day, which `traffic.logs` can name: in the flat form that monitor/requests.py reads. A
+request that can't be masked, or in which a last scan still finds somebody, is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stillhouse.offline import go_offline
+from stillhouse.storage.private import keep_private
+
+logger = logging.getLogger("stillhouse")
+
+
+def main() -> None:
+    go_offline()
+    keep_private()
+    os.nice(10)  # who answers goes first
+    project, folder = map(Path, sys.argv[1:])
+    write(masked(sys.stdin.buffer, _masker(project)), folder)
+
+
+def _masker(file: Path) -> Any:
+    from stillhouse.config.project import load_project
+    from stillhouse.corpus.masked import mask_settings
+    from stillhouse.corpus.pii.masker import Masker
+    from stillhouse.corpus.pii.vault import load_or_create_key
+    from stillhouse.storage.layout import Layout
+
+    project = load_project(file)
+    key = load_or_create_key(Layout(project.data_path).key("pseudonyms"))
+    return Masker(mask_settings(project.privacy, project.root), key)
+
+
+def masked(lines: Any, masker: Any) -> Iterator[dict[str, Any]]:
+    """Each request with its text and answer masked; in one go, so that who is known from one is
+    found in the other."""
+    from stillhouse.corpus.pii.parts import BREAK
+
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            said = (entry["input"], entry["answer"])
+            whole = BREAK.join(part.replace(BREAK, "\n") for part in said)
+            ((found, left),) = masker.clean_many([whole])
+            text, _, answer = found.text.partition(BREAK)
+        except Exception as error:
+            # Its words may be those of the text.
+            logger.error("A request was not logged: %s", type(error).__name__)
+            continue
+        if left.entities:
+            logger.warning("A request was not logged: something in it still looks like a person's")
+            continue
+        yield entry | {"id": uuid.uuid4().hex, "input": text, "answer": answer}
+
+
+def write(entries: Iterator[dict[str, Any]], folder: Path) -> None:
+    """A line each, to the file of its day; whole lines alone are ever there."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for entry in entries:
+        path = folder / f"requests-{entry['time'][:10]}.jsonl"
+        with path.open("ab", buffering=0) as stream:
+            stream.write(json.dumps(entry).encode("ascii") + b"\n")
+
+
+if __name__ == "__main__":
+    main()

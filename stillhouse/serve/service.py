@@ -1,0 +1,151 @@
+"""What a server holds: students, the engine, gauges, the log; and the channels that it follows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from stillhouse.errors import UserError
+from stillhouse.serve.answers import Deliveries, Piece, answer
+from stillhouse.serve.asked import Question
+from stillhouse.serve.door import Limits
+from stillhouse.serve.engine import Engine
+from stillhouse.serve.gauges import Gauges
+from stillhouse.serve.keys import Keys
+from stillhouse.serve.log import RequestLog
+from stillhouse.serve.students import Student
+
+logger = logging.getLogger("stillhouse")
+
+LOOK_SECONDS = 1.0
+# A release that could not be taken is tried again, as somebody may restore it.
+AGAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A student's channel: the id of the release that it leads to now, and how to load that."""
+
+    student: str
+    release: Callable[[], str | None]
+    load: Callable[[], Student]
+
+
+@dataclass(eq=False)
+class Service:
+    """`students` answer by their names; a new release replaces one of them between two requests.
+    `refused` says of a student which release its channel leads to that could not be taken."""
+
+    students: dict[str, Student]
+    followed: tuple[Followed, ...] = ()
+    keys: Keys = field(default_factory=lambda: Keys({}))
+    limits: Limits = field(default_factory=Limits)
+    log: RequestLog | None = None
+    gauges: Gauges = field(default_factory=Gauges)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The engine runs inside; at the end it finishes what it has."""
+        self._deliveries = Deliveries(asyncio.get_running_loop())
+        self._engine = Engine(self._deliveries.flush, self.gauges.batch.observe)
+        self._engine.start()
+        for student in self.students.values():
+            self._told(student)
+        following = asyncio.create_task(self._follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.to_thread(self._engine.stop)
+            if self.log is not None:
+                await asyncio.to_thread(self.log.close)
+
+    @property
+    def well(self) -> bool:
+        return self._engine.is_alive
+
+    async def pieces(self, question: Question) -> AsyncIterator[Piece]:
+        """As `answer`; what was asked and answered is counted, and logged where there is a log."""
+        said: list[str] = []
+        stream = answer(self._engine, self._deliveries, question, self.limits.seconds)
+        async for piece in stream:
+            said.append(piece.text)
+            if piece.finish is not None:
+                self._count(question, piece)
+                self._log(question, "".join(said), piece)
+            yield piece
+
+    def health(self) -> dict[str, Any]:
+        status = "ok" if self.well and not self.refused else "degraded"
+        students = {
+            name: {"release": student.release, "tasks": list(student.kinds)}
+            | ({"refused": self.refused[name]} if name in self.refused else {})
+            for name, student in self.students.items()
+        }
+        return {"status": status, "students": students}
+
+    def _count(self, question: Question, last: Piece) -> None:
+        self.gauges.tokens.labels("prompt").inc(question.prompt_tokens)
+        self.gauges.tokens.labels("completion").inc(last.written)
+        if last.about.get("escalate"):
+            self.gauges.escalated.labels(question.task).inc()
+
+    def _log(self, question: Question, said: str, last: Piece) -> None:
+        if self.log is None:
+            return
+        task = {} if question.task is None else {"task": question.task}
+        taken = self.log.put(
+            {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "model": question.student.name,
+                "release": question.student.release,
+                **task,
+                "input": question.text,
+                "answer": said,
+                "confidence": last.about.get("confidence"),
+            }
+        )
+        self.gauges.logged.labels("handed" if taken else "dropped").inc()
+
+    def _told(self, student: Student) -> None:
+        self.gauges.release.remove_by_labels({"student": student.name})
+        self.gauges.release.labels(student.name, student.release or "unreleased").set(1)
+        self.gauges.refused.labels(student.name).set(student.name in self.refused)
+
+    async def _follow(self) -> None:
+        tried: dict[str, tuple[str | None, float]] = {}
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for one in self.followed:
+                release = await asyncio.to_thread(one.release)
+                before, when = tried.get(one.student, (None, 0.0))
+                waits = release == before and time.monotonic() < when + AGAIN_SECONDS
+                if release == self.students[one.student].release:
+                    self.refused.pop(one.student, None)
+                    self.gauges.refused.labels(one.student).set(0)
+                elif not waits:
+                    tried[one.student] = (release, time.monotonic())
+                    await self._take(one, release)
+
+    async def _take(self, one: Followed, release: str | None) -> None:
+        """Load the release beside the old one, which answers meanwhile, and on if it can't be."""
+        try:
+            new = await asyncio.to_thread(one.load)
+        except Exception as error:
+            why = error.message if isinstance(error, UserError) else type(error).__name__
+            known = self.students[one.student].release
+            logger.error("%s: %s: %s goes on answering", one.student, why, known)
+            self.refused[one.student] = f"{release or 'nothing'} can't be served; see the log"
+            self.gauges.refused.labels(one.student).set(1)
+            return
+        self.students[one.student] = new
+        self.refused.pop(one.student, None)
+        self._told(new)
+        logger.info("%s: %s answers from now on", one.student, new.release)
