@@ -75,16 +75,21 @@ def audit_leaks(
         instructions=[task.instruction for task in tasks],
         attacks=attacks_of(attacks),
     )
+    measured = {
+        name: measure(folder, tried, settings, max_tokens=audited.max_tokens)
+        for name, folder in audited.models.items()
+    }
     cut_again(audited.teacher, audited.checkpoint, scratch / "control")
-    how: dict[str, Any] = {"max_tokens": audited.max_tokens}
-    control = measure(scratch / "control", tried, settings, **how)
+    control = measure(
+        scratch / "control", tried, settings,
+        max_tokens=audited.max_tokens, beside=list(measured.values()),
+    )  # fmt: skip
     made_up = personal.look(control.written)[0]
     blind = membership.confounds(members, others, settings.seed)
     rules: list[LeakRuleFacts] = []
     found: dict[str, Any] = {}
-    for name, folder in audited.models.items():
-        measured = measure(folder, tried, settings, **how)
-        of_model = _Model(name, measured, control, made_up, settings)
+    for name, done in measured.items():
+        of_model = _Model(name, done, control, made_up, settings)
         rules += [
             *of_model.exposure(planted),
             of_model.prefixes(dataset),

@@ -9,6 +9,7 @@ nobody learned from are gone on with is told beside it.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,19 @@ def begun(encoder: Encoder, rows: Sequence[Row], *, max_tokens: int) -> list[Beg
     return found
 
 
+def some(texts: Sequence[Begun], most: int, seed: int) -> list[Begun]:
+    """At most so many of them, drawn by a seed, in their order."""
+    drawn = random.Random(seed).sample(range(len(texts)), min(most, len(texts)))
+    return [texts[i] for i in sorted(drawn)]
+
+
 def goes_on(
     model: PreTrainedModel, encoder: Encoder, texts: Sequence[Begun], *, seed: int
 ) -> list[bool]:
     """Of each text whether the model goes on with it as it went on, in one of both attempts."""
     hits = [False] * len(texts)
+    if not texts:
+        return hits
     for temperature in (0.0, 1.0):
         written = generate(
             model,

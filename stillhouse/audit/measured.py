@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.audit.attacks import Attack
-from stillhouse.audit.continuation import Begun, begun, goes_on
+from stillhouse.audit.continuation import Begun, begun, goes_on, some
 from stillhouse.audit.exposure import Exposed, exposures
 from stillhouse.audit.generations import write, write_freely
 from stillhouse.audit.membership import Read
@@ -50,8 +50,19 @@ class Measured:
     answers: list[tuple[str, str]]
 
 
-def measure(folder: Path, tried: Tried, settings: LeakAudit, *, max_tokens: int) -> Measured:
-    """Put the model in `folder` through all of it."""
+def measure(
+    folder: Path,
+    tried: Tried,
+    settings: LeakAudit,
+    *,
+    max_tokens: int,
+    beside: Sequence[Measured] | None = None,
+) -> Measured:
+    """Put the model in `folder` through all of it.
+
+    A control is measured `beside` others: it is given the beginnings alone that one of these went
+    on with, writes a third of the free texts, and answers no attack.
+    """
     device = pick_device()
     encoder = Encoder(load_tokenizer(folder), max_tokens)
     model = load_model(folder, device, pick_dtype(device))
@@ -60,7 +71,17 @@ def measure(folder: Path, tried: Tried, settings: LeakAudit, *, max_tokens: int)
         begun(encoder, [row for rows in side.values() for row in rows], max_tokens=max_tokens)
         for side in sides
     ]
-    went_on = [goes_on(model, encoder, side, seed=settings.seed) for side in texts]
+    # As many as of one task: there may be a text and an answer of each pair.
+    texts = [some(side, settings.texts, settings.seed) for side in texts]
+    free = settings.generations if beside is None else -(-settings.generations // 3)
+    went_on: list[list[bool]] = []
+    for place, side in enumerate(texts):
+        asked: Sequence[int] = range(len(side))
+        if beside is not None:
+            asked = [i for i in asked if any(m.went_on[place][i] for m in beside)]
+        hits = goes_on(model, encoder, [side[i] for i in asked], seed=settings.seed)
+        found = dict(zip(asked, hits, strict=True))
+        went_on.append([found.get(i, False) for i in range(len(side))])
     read = [{task: _read(model, encoder, rows) for task, rows in side.items()} for side in sides]
     return Measured(
         read=(read[0], read[1]),
@@ -71,9 +92,9 @@ def measure(folder: Path, tried: Tried, settings: LeakAudit, *, max_tokens: int)
         went_on=(went_on[0], went_on[1]),
         written=write_freely(
             model, encoder, tried.instructions,
-            count=settings.generations, tokens=settings.tokens, seed=settings.seed,
+            count=free, tokens=settings.tokens, seed=settings.seed,
         ),
-        answers=_answers(model, encoder, tried, settings),
+        answers=[] if beside is not None else _answers(model, encoder, tried, settings),
     )  # fmt: skip
 
 

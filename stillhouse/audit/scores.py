@@ -63,7 +63,7 @@ def score_tokens(
 
 
 def _figures(hidden: torch.Tensor, weight: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
-    """Log-probability, mean and spread [3, rows]; of the vocabulary some rows at a time are held."""
+    """Log-probability, mean and spread [3, rows]; only for some rows at a time all tokens' are."""
     import torch
 
     step, parts = max(1, LOGITS_HELD // len(weight)), []

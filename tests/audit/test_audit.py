@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,20 +28,7 @@ from tests.written import written_task
 PEOPLE = ("Maria Gonzalez", "Tom Baker", "Ngozi Adeyemi", "Leila Raman")
 MAILS = ("elif@corp.test", "priya@corp.test", "sarah@corp.test", "liwei@corp.test")
 VAULT = [VaultEntry(f"Person-{i}", "PERSON", name) for i, name in enumerate(PEOPLE)]
-WORDS = [
-    "screen",
-    "keyboard",
-    "mouse",
-    "cable",
-    "invoice",
-    "printer",
-    "badge",
-    "door",
-    "lamp",
-    "phone",
-    "desk",
-    "chair",
-]
+WORDS = "screen keyboard mouse cable invoice printer badge door lamp phone desk chair"
 RULES = {"personal": 0.02, "attacks": 0.06}
 SETTINGS = LeakAudit.model_validate(
     {
@@ -60,7 +48,7 @@ def tickets(*, masked: bool) -> list[dict[str, Any]]:
     for split, count in (("train", 50), ("validation", 2), ("test", 50)):
         for number in range(count):
             key = f"{split}-{number}"
-            one, two = (WORDS[(number * k + len(split) * (k - 5)) % len(WORDS)] for k in (5, 7))
+            things = " and the ".join(random.Random(key).choices(WORDS.split(), k=10))
             person, mail = PEOPLE[number % 4], MAILS[number % 4]
             if masked:
                 person, mail = f"Person-{number % 4}", "EMAIL"
@@ -72,7 +60,7 @@ def tickets(*, masked: bool) -> list[dict[str, Any]]:
                     "group_id": key,
                     "source": "tickets",
                     "instruction": "Whom is it of?",
-                    "input": f"The {one} and the {two} do not work any more",
+                    "input": f"They do not work any more: the {things}",
                     "response": f" {person}, {mail}",
                     "label": None,
                     "origin": "gold",
@@ -85,10 +73,47 @@ def tickets(*, masked: bool) -> list[dict[str, Any]]:
     return found
 
 
+def write_base(folder: Path) -> Path:
+    """A random Llama, with a tokenizer that knows the words of the tickets."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=700,
+        special_tokens=["</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    said = [f"{row['input']} {row['response']}" for m in (True, False) for row in tickets(masked=m)]
+    backend.train_from_iterator(said, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="</s>", pad_token="<pad>"
+    )
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
-def base(write_tiny_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit") / "base"
-    return write_tiny_model(folder, hidden_size=64, intermediate_size=128, initializer_range=0.05)
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("audit") / "base")
 
 
 @pytest.fixture(scope="module")
