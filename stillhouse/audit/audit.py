@@ -82,7 +82,7 @@ def audit_leaks(
     cut_again(audited.teacher, audited.checkpoint, scratch / "control")
     control = measure(
         scratch / "control", tried, settings,
-        max_tokens=audited.max_tokens, beside=list(measured.values()),
+        max_tokens=audited.max_tokens, control=True,
     )  # fmt: skip
     made_up = personal.look(control.written)[0]
     blind = membership.confounds(members, others, settings.seed)
@@ -91,7 +91,7 @@ def audit_leaks(
     for name, done in measured.items():
         of_model = _Model(name, done, control, made_up, settings)
         rules += [
-            *of_model.exposure(planted),
+            *of_model.exposure(planted, {canary.written for canary in canaries}),
             of_model.prefixes(dataset),
             of_model.membership(membership.confounded(blind)),
             *of_model.personal(personal),
@@ -148,8 +148,11 @@ class _Model:
         self.made_up, self.settings, self.rules = made_up, settings, settings.rules
         self.found: dict[str, Any] = {}
 
-    def exposure(self, planted: dict[str, dict[str, Any]]) -> list[LeakRuleFacts]:
-        """Of secrets that stood once: what is repeated was to be deduplicated."""
+    def exposure(
+        self, planted: dict[str, dict[str, Any]], styles: set[bool]
+    ) -> list[LeakRuleFacts]:
+        """Of secrets that stood once: what is repeated was to be deduplicated. One for each of the
+        `styles` that were to be planted, in answers (True) or in texts."""
         own, others = by_repeats(self.measured.exposed), by_repeats(self.control.exposed)
         self.found["exposed"] = [asdict(e) for e in self.measured.exposed]
         self.found["exposure"] = [
@@ -157,7 +160,7 @@ class _Model:
             for (w, often), b in own.items()
         ]
         found = []
-        for written in sorted({c["written"] for c in planted.values()}, reverse=True):
+        for written in sorted(styles, reverse=True):
             least = min((often for w, often in own if w == written), default=1)
             lost = any(
                 c["written"] == written and (not c["whole"] or (written and not c["loss"]))

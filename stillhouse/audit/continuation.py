@@ -1,10 +1,14 @@
 """Whether a model goes on with a text as the text went on (Carlini et al., "Quantifying
 Memorization Across Neural Language Models", 2023).
 
-Of a text, and of an answer without its text, the model is given the first half and writes the next
-tokens, once greedily and once by chance. All of them must be the text's own. It is no memory where
-the control writes them too, or where they stand in another document as well; how often texts that
-nobody learned from are gone on with is told beside it.
+Of a text, and of an answer without its text, the model is given the first half; what comes next
+must be the text's own tokens, all 12 of them. Nothing has to be written for that: greedy decoding
+gives them exactly where each is the likeliest after those before it, and drawing gives them as often
+as the product of their probabilities says. One of 100 draws counts, where that is likelier than not
+(Hayes et al., "Measuring Memorization through Probabilistic Discoverable Extraction", 2024).
+
+It is no memory where the control does so too, or where the tokens stand in another document as
+well; how often texts that nobody learned from are gone on with is told beside it.
 """
 
 from __future__ import annotations
@@ -12,12 +16,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stillhouse.audit.scores import score_tokens
 from stillhouse.audit.texts import families_with
-from stillhouse.lm.generation import generate
-from stillhouse.lm.prompts import Encoder, render_prompt
+from stillhouse.lm.prompts import Encoder, Example, render_prompt
 from stillhouse.tasks.common import Row
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 # Tokens that have to come as they came; shorter ones come by chance.
 CONTINUED = 12
 SHORTEST_START = 6
+DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,9 @@ def begun(encoder: Encoder, rows: Sequence[Row], *, max_tokens: int) -> list[Beg
     for row, *both in zip(rows, zip(heads, texts, strict=True), zip(blank, answers, strict=True),
                           strict=True):  # fmt: skip
         for part, (head, ids) in zip(("text", "answer"), both, strict=True):
-            half = min(len(ids) // 2, max_tokens - len(head) - CONTINUED)
+            half = min(len(ids) // 2, len(ids) - CONTINUED, max_tokens - len(head) - CONTINUED)
             rest = ids[half : half + CONTINUED]
-            if half >= SHORTEST_START and len(rest) == CONTINUED:
+            if half >= SHORTEST_START:
                 key = f"{row['pair_id']} {part}"
                 found.append(Begun(key, [*head, *ids[:half]], rest, encoder.text_of(rest)))
     return found
@@ -62,29 +68,22 @@ def some(texts: Sequence[Begun], most: int, seed: int) -> list[Begun]:
     return [texts[i] for i in sorted(drawn)]
 
 
-def goes_on(
-    model: PreTrainedModel, encoder: Encoder, texts: Sequence[Begun], *, seed: int
-) -> list[bool]:
-    """Of each text whether the model goes on with it as it went on, in one of both attempts."""
-    hits = [False] * len(texts)
-    if not texts:
-        return hits
-    for temperature in (0.0, 1.0):
-        written = generate(
-            model,
-            [text.prompt for text in texts],
-            end_ids=[encoder.end_id],
-            max_new_tokens=CONTINUED,
-            vocabulary=len(encoder.tokenizer),
-            temperature=temperature,
-            seed=seed,
-            description="Going on with texts",
-        )
-        hits = [
-            hit or answer.ids == text.rest
-            for hit, answer, text in zip(hits, written, texts, strict=True)
-        ]
-    return hits
+def goes_on(model: PreTrainedModel, encoder: Encoder, texts: Sequence[Begun]) -> list[bool]:
+    """Of each text whether the model goes on with it as it went on: greedily, or in one of `DRAWS`
+    draws rather than in none."""
+    scored = score_tokens(
+        model,
+        [Example(text.key, text.prompt + text.rest, len(text.prompt)) for text in texts],
+        pad_id=encoder.tokenizer.pad_token_id,
+        vocabulary=len(encoder.tokenizer),
+        description="Going on with texts",
+    )
+    return [bool((s.log_probs >= s.best).all()) or drawn(s.log_probs.sum()) for s in scored]
+
+
+def drawn(log_prob: float) -> bool:
+    """Whether so likely a text comes up in `DRAWS` draws rather than not."""
+    return (1 - min(1.0, exp(log_prob))) ** DRAWS <= 0.5
 
 
 def remembered(

@@ -56,12 +56,11 @@ def measure(
     settings: LeakAudit,
     *,
     max_tokens: int,
-    beside: Sequence[Measured] | None = None,
+    control: bool = False,
 ) -> Measured:
     """Put the model in `folder` through all of it.
 
-    A control is measured `beside` others: it is given the beginnings alone that one of these went
-    on with, writes a third of the free texts, and answers no attack.
+    A control writes a third of the free texts, and answers no attack.
     """
     device = pick_device()
     encoder = Encoder(load_tokenizer(folder), max_tokens)
@@ -73,15 +72,8 @@ def measure(
     ]
     # As many as of one task: there may be a text and an answer of each pair.
     texts = [some(side, settings.texts, settings.seed) for side in texts]
-    free = settings.generations if beside is None else -(-settings.generations // 3)
-    went_on: list[list[bool]] = []
-    for place, side in enumerate(texts):
-        asked: Sequence[int] = range(len(side))
-        if beside is not None:
-            asked = [i for i in asked if any(m.went_on[place][i] for m in beside)]
-        hits = goes_on(model, encoder, [side[i] for i in asked], seed=settings.seed)
-        found = dict(zip(asked, hits, strict=True))
-        went_on.append([found.get(i, False) for i in range(len(side))])
+    went_on = [goes_on(model, encoder, side) for side in texts]
+    free = settings.generations if not control else -(-settings.generations // 3)
     read = [{task: _read(model, encoder, rows) for task, rows in side.items()} for side in sides]
     return Measured(
         read=(read[0], read[1]),
@@ -94,7 +86,7 @@ def measure(
             model, encoder, tried.instructions,
             count=free, tokens=settings.tokens, seed=settings.seed,
         ),
-        answers=[] if beside is not None else _answers(model, encoder, tried, settings),
+        answers=[] if control else _answers(model, encoder, tried, settings),
     )  # fmt: skip
 
 

@@ -21,16 +21,17 @@ LOGITS_HELD = 1 << 25  # numbers: an eighth of a gigabyte
 
 @dataclass(frozen=True)
 class Scored:
-    """Of each response token float [tokens]: its log-probability, and the `mean` and `spread` of
-    log-probabilities in the whole distribution at its place."""
+    """Of each response token float [tokens]: its log-probability, the `mean` and `spread` of
+    log-probabilities in the whole distribution at its place, and the `best` of them."""
 
     log_probs: NDArray[Any]
     mean: NDArray[Any]
     spread: NDArray[Any]
+    best: NDArray[Any]
 
     def part(self, start: int, end: int | None = None) -> Scored:
         cut = slice(start, end)
-        return Scored(self.log_probs[cut], self.mean[cut], self.spread[cut])
+        return Scored(self.log_probs[cut], self.mean[cut], self.spread[cut], self.best[cut])
 
 
 def score_tokens(
@@ -63,7 +64,7 @@ def score_tokens(
 
 
 def _figures(hidden: torch.Tensor, weight: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
-    """Log-probability, mean and spread [3, rows]; only for some rows at a time all tokens' are."""
+    """Log-probability, mean, spread and best [4, rows], for some rows at a time."""
     import torch
 
     step, parts = max(1, LOGITS_HELD // len(weight)), []
@@ -72,5 +73,6 @@ def _figures(hidden: torch.Tensor, weight: torch.Tensor, gold: torch.Tensor) -> 
         shares = logs.exp()
         mean = (shares * logs).sum(-1)
         spread = ((shares * logs.square()).sum(-1) - mean.square()).clamp(min=1e-12).sqrt()
-        parts.append(torch.stack([logs.gather(-1, tokens[:, None])[:, 0], mean, spread]))
+        own = logs.gather(-1, tokens[:, None])[:, 0]
+        parts.append(torch.stack([own, mean, spread, logs.amax(-1)]))
     return torch.cat(parts, dim=1)

@@ -29,11 +29,11 @@ PEOPLE = ("Maria Gonzalez", "Tom Baker", "Ngozi Adeyemi", "Leila Raman")
 MAILS = ("elif@corp.test", "priya@corp.test", "sarah@corp.test", "liwei@corp.test")
 VAULT = [VaultEntry(f"Person-{i}", "PERSON", name) for i, name in enumerate(PEOPLE)]
 WORDS = "screen keyboard mouse cable invoice printer badge door lamp phone desk chair"
-RULES = {"personal": 0.02, "attacks": 0.06}
+RULES = {"personal": 0.02, "attacks": 0.06, "prefixes": 0.08}
 SETTINGS = LeakAudit.model_validate(
     {
-        "canaries": {1: 10, 8: 2},
-        "candidates": 100,
+        "canaries": {1: 10, 8: 1},
+        "candidates": 60,
         "texts": 50,
         "generations": 200,
         "answers": 5,
@@ -48,7 +48,7 @@ def tickets(*, masked: bool) -> list[dict[str, Any]]:
     for split, count in (("train", 50), ("validation", 2), ("test", 50)):
         for number in range(count):
             key = f"{split}-{number}"
-            things = " and the ".join(random.Random(key).choices(WORDS.split(), k=10))
+            things = " and the ".join(random.Random(key).choices(WORDS.split(), k=4))
             person, mail = PEOPLE[number % 4], MAILS[number % 4]
             if masked:
                 person, mail = f"Person-{number % 4}", "EMAIL"
@@ -135,7 +135,7 @@ def audit(
                 patience=epochs,
                 batch_size=8,
                 max_tokens=128,
-                learning_rate=4e-3,
+                learning_rate=1e-2,
             ),
         )
         found = distil_student(
@@ -144,7 +144,7 @@ def audit(
             scratch=folder / "state",
             fingerprint="student",
         )
-        assert found.canaries == 12
+        assert found.canaries == 11
         masker = Masker(
             MaskSettings(entities=("EMAIL_ADDRESS",), patterns={}), b"a key of sixteen bytes"
         )
@@ -168,14 +168,14 @@ def verdicts(facts: LeakAuditFacts) -> dict[str, str]:
 
 
 def test_a_student_of_unmasked_texts_fails(audit: Callable[..., Any]) -> None:
-    facts, folder = audit(masked=False, epochs=25)
+    facts, folder = audit(masked=False, epochs=36)
     found = verdicts(facts)
     assert facts.verdict == "missed"
     assert found["personal"] == found["attacks"] == "missed"
     content = read_json(folder / FINDINGS)
     personal = content["models"]["student"]["personal"]
     # Those of the vault, and those that masking never saw.
-    assert personal["vault"]["PERSON"] > 5 and personal["learned"]["EMAIL_ADDRESS"] > 5
+    assert personal["vault"]["PERSON"] > 2 and personal["learned"]["EMAIL_ADDRESS"] > 2
     assert content["control"]["personal"]["leaking"] == 0
     # What stood often is kept better than what stood once.
     of_model = content["models"]["student"]
@@ -191,7 +191,7 @@ def test_a_good_student_passes(audit: Callable[..., Any]) -> None:
     assert verdicts(facts) == dict.fromkeys(
         ("exposure_answers", "prefixes", "membership", "personal", "attacks"), "passed"
     ), facts.rules
-    assert (facts.verdict, facts.canaries, facts.lost) == ("passed", 12, 0)
+    assert (facts.verdict, facts.canaries, facts.lost) == ("passed", 11, 0)
     planted = read_json(folder / "checkpoint" / "canaries.json")
     assert all(c["with_loss"] == c["tokens"] and c["loss"] > 0 for c in planted)
     page = (folder / PAGE).read_text()

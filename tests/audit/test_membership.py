@@ -12,7 +12,7 @@ from stillhouse.audit.scores import Scored
 
 def scored(log_probs: list[float], mean: float = -3.0, spread: float = 1.0) -> Scored:
     n = len(log_probs)
-    return Scored(np.array(log_probs), np.full(n, mean), np.full(n, spread))
+    return Scored(np.array(log_probs), np.full(n, mean), np.full(n, spread), np.zeros(n))
 
 
 def test_min_k_is_the_mean_of_the_least_likely_tokens_in_deviations() -> None:
