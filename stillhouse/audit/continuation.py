@@ -3,9 +3,10 @@ Memorization Across Neural Language Models", 2023).
 
 Of a text, and of an answer without its text, the model is given the first half; what comes next
 must be the text's own tokens, all 12 of them. Nothing has to be written for that: greedy decoding
-gives them exactly where each is the likeliest after those before it, and drawing gives them as often
-as the product of their probabilities says. One of 100 draws counts, where that is likelier than not
-(Hayes et al., "Measuring Memorization through Probabilistic Discoverable Extraction", 2024).
+gives them exactly where each is the likeliest after those before it, and drawing gives them as
+often as the product of their probabilities says. One of 100 draws counts, where that is likelier
+than not (Hayes et al., "Measuring Memorization through Probabilistic Discoverable Extraction",
+2024).
 
 It is no memory where the control does so too, or where the tokens stand in another document as
 well; how often texts that nobody learned from are gone on with is told beside it.
