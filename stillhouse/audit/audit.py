@@ -72,6 +72,7 @@ def audit_leaks(
         others,
         # Those that it really learned from: an older student has none, or others.
         canaries=[canary for canary in canaries if canary.key in planted],
+        answer_tokens=[token for kind in kinds for token in kind.answer_tokens],
         instructions=[task.instruction for task in tasks],
         attacks=attacks_of(attacks),
     )

@@ -1,16 +1,39 @@
 """What a model writes when nobody asks it for anything: from nothing, from the beginning of its
-prompts, and where its answer would stand to an empty text."""
+prompts, and where its answer would stand to an empty text.
+
+Tokens that are answers of their own (classes) are barred: a student finds them likely everywhere,
+they say nothing of anybody, and whoever holds the model can bar them too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from stillhouse.lm.generation import generate
+from stillhouse.lm.grammar import Constraint
 from stillhouse.lm.prompts import Encoder, render_prompt
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel
+
+
+class Barring(Constraint):
+    """Any tokens of a vocabulary but some."""
+
+    def __init__(self, vocabulary: int, barred: Collection[int]) -> None:
+        import numpy as np
+
+        self._allowed = np.ones(vocabulary, dtype=bool)
+        self._allowed[list(barred)] = False
+
+    def allowed(self) -> NDArray[np.bool_]:
+        return self._allowed
+
+    def advance(self, token: int) -> None:
+        """What was written bars nothing further."""
 
 
 def starts(encoder: Encoder, instructions: Sequence[str]) -> list[list[int]]:
@@ -32,6 +55,7 @@ def write_freely(
     encoder: Encoder,
     instructions: Sequence[str],
     *,
+    barred: Collection[int],
     count: int,
     tokens: int,
     seed: int,
@@ -40,7 +64,7 @@ def write_freely(
     prompts = starts(encoder, instructions)
     return write(
         model, encoder, [prompts[i % len(prompts)] for i in range(count)],
-        tokens=tokens, temperature=1.0, seed=seed, description="Writing freely",
+        barred=barred, tokens=tokens, temperature=1.0, seed=seed, description="Writing freely",
     )  # fmt: skip
 
 
@@ -49,12 +73,14 @@ def write(
     encoder: Encoder,
     prompts: Sequence[Sequence[int]],
     *,
+    barred: Collection[int],
     tokens: int,
     temperature: float,
     seed: int,
     description: str,
 ) -> list[str]:
     """What the model writes after each prompt."""
+    constraint = Barring(len(encoder.tokenizer), barred) if barred else None
     written = generate(
         model,
         prompts,
@@ -63,6 +89,7 @@ def write(
         vocabulary=len(encoder.tokenizer),
         temperature=temperature,
         seed=seed,
+        constraints=(lambda _: constraint) if constraint else None,
         description=description,
     )
     return [encoder.text_of(answer.ids) for answer in written]

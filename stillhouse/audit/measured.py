@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Tried:
     """What models are tried on: pairs that the student learned from and pairs that nobody did, by
-    task; its canaries; what it is asked."""
+    task; its canaries; the tokens that are answers of their own; what it is asked."""
 
     members: dict[str, list[Row]]
     others: dict[str, list[Row]]
     canaries: list[Canary]
+    answer_tokens: list[str]
     instructions: list[str]
     attacks: list[Attack]
 
@@ -84,10 +85,14 @@ def measure(
         went_on=(went_on[0], went_on[1]),
         written=write_freely(
             model, encoder, tried.instructions,
-            count=free, tokens=settings.tokens, seed=settings.seed,
+            barred=_barred(encoder, tried), count=free, tokens=settings.tokens, seed=settings.seed,
         ),
         answers=[] if control else _answers(model, encoder, tried, settings),
     )  # fmt: skip
+
+
+def _barred(encoder: Encoder, tried: Tried) -> list[int]:
+    return list(encoder.tokenizer.convert_tokens_to_ids(tried.answer_tokens))
 
 
 def _read(model: PreTrainedModel, encoder: Encoder, rows: Sequence[Row]) -> list[Read]:
@@ -114,7 +119,7 @@ def _answers(
     found = []
     for temperature, times in ((0.0, 1), (1.0, settings.answers - 1)):
         answers = write(
-            model, encoder, prompts * times,
+            model, encoder, prompts * times, barred=_barred(encoder, tried),
             tokens=settings.tokens, temperature=temperature, seed=settings.seed,
             description="Attack prompts",
         )  # fmt: skip

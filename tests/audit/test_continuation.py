@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stillhouse.audit.continuation import CONTINUED, Begun, begun, drawn, goes_on, remembered, some
+from stillhouse.audit.generations import write_freely
 from stillhouse.audit.scores import score_tokens
 from stillhouse.lm.generation import generate
 from stillhouse.lm.prompts import Encoder, Example
@@ -50,3 +51,17 @@ def test_memory_is_what_nothing_else_explains(tiny_teacher: Path, routing_datase
     (found,) = begun(encoder, [row], max_tokens=96)
     assert found.key == "p answer" and len(found.rest) == CONTINUED
     assert some(texts, 2, seed=1) == some(texts, 2, seed=1) and len(some(texts, 9, seed=1)) == 3
+
+
+def test_free_texts_hold_no_token_that_is_an_answer_of_its_own(tiny_teacher: Path) -> None:
+    model = load_model(tiny_teacher, torch.device("cpu"), torch.float32)
+    encoder = Encoder(load_tokenizer(tiny_teacher), 96)
+    tokens = [t for t in encoder.tokenizer.get_added_vocab() if t.startswith("<|routing:")]
+    barred = encoder.tokenizer.convert_tokens_to_ids(tokens)
+    with torch.no_grad():  # the likeliest of all, whatever comes before
+        model.get_input_embeddings().weight[barred] *= 50
+    how = {"count": 8, "tokens": 8, "seed": 1}
+    free = write_freely(model, encoder, ["Name it."], barred=[], **how)
+    assert any(token in text for text in free for token in tokens)
+    texts = write_freely(model, encoder, ["Name it."], barred=barred, **how)
+    assert any(texts) and not any(token in text for text in texts for token in tokens)
