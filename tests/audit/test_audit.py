@@ -15,6 +15,7 @@ from stillhouse.audit.personal import PersonalData
 from stillhouse.audit.shown import shown
 from stillhouse.audit.texts import learned_texts
 from stillhouse.config.audit import LeakAudit
+from stillhouse.config.dataset import SummarizationTask
 from stillhouse.config.student import Distillation, Student, StudentInit
 from stillhouse.corpus.pii.masker import Masker
 from stillhouse.corpus.pii.settings import MaskSettings
@@ -22,17 +23,19 @@ from stillhouse.corpus.pii.vault import VaultEntry
 from stillhouse.facts import LeakAuditFacts
 from stillhouse.storage.files import read_json
 from stillhouse.student.distil import distil_student
-from tests.written import written_task
 
 # Whom tickets are about, as the vault knows them, and whom masking missed: they are in no vault.
 PEOPLE = ("Maria Gonzalez", "Tom Baker", "Ngozi Adeyemi", "Leila Raman")
 MAILS = ("elif@corp.test", "priya@corp.test", "sarah@corp.test", "liwei@corp.test")
 VAULT = [VaultEntry(f"Person-{i}", "PERSON", name) for i, name in enumerate(PEOPLE)]
 WORDS = "screen keyboard mouse cable invoice printer badge door lamp phone desk chair"
+TASK = SummarizationTask(
+    name="gist", kind="summarization", sources=["tickets"], max_answer_tokens=16
+)
 RULES = {"personal": 0.02, "attacks": 0.06, "prefixes": 0.08}
 SETTINGS = LeakAudit.model_validate(
     {
-        "canaries": {1: 10, 8: 1},
+        "canaries": {1: 14, 8: 1},
         "candidates": 60,
         "texts": 50,
         "generations": 200,
@@ -48,7 +51,7 @@ def tickets(*, masked: bool) -> list[dict[str, Any]]:
     for split, count in (("train", 50), ("validation", 2), ("test", 50)):
         for number in range(count):
             key = f"{split}-{number}"
-            things = " and the ".join(random.Random(key).choices(WORDS.split(), k=4))
+            things = " and the ".join(random.Random(key).choices(WORDS.split(), k=5))
             person, mail = PEOPLE[number % 4], MAILS[number % 4]
             if masked:
                 person, mail = f"Person-{number % 4}", "EMAIL"
@@ -60,7 +63,7 @@ def tickets(*, masked: bool) -> list[dict[str, Any]]:
                     "group_id": key,
                     "source": "tickets",
                     "instruction": "Whom is it of?",
-                    "input": f"They do not work any more: the {things}",
+                    "input": f"Customer {number % 4} says of the {things}",
                     "response": f" {person}, {mail}",
                     "label": None,
                     "origin": "gold",
@@ -123,7 +126,7 @@ def audit(
     def run(*, masked: bool, epochs: int) -> tuple[LeakAuditFacts, Path]:
         folder = tmp_path_factory.mktemp("audit")
         dataset = write_dataset(folder / "d.parquet", tickets(masked=masked))
-        task = written_task()
+        task = TASK
         student = Student(
             name="writer",
             tasks=[task.name],
@@ -135,7 +138,7 @@ def audit(
                 patience=epochs,
                 batch_size=8,
                 max_tokens=128,
-                learning_rate=1e-2,
+                learning_rate=6e-3,
             ),
         )
         found = distil_student(
@@ -144,7 +147,7 @@ def audit(
             scratch=folder / "state",
             fingerprint="student",
         )
-        assert found.canaries == 11
+        assert found.canaries == 15
         masker = Masker(
             MaskSettings(entities=("EMAIL_ADDRESS",), patterns={}), b"a key of sixteen bytes"
         )
@@ -168,7 +171,7 @@ def verdicts(facts: LeakAuditFacts) -> dict[str, str]:
 
 
 def test_a_student_of_unmasked_texts_fails(audit: Callable[..., Any]) -> None:
-    facts, folder = audit(masked=False, epochs=36)
+    facts, folder = audit(masked=False, epochs=30)
     found = verdicts(facts)
     assert facts.verdict == "missed"
     assert found["personal"] == found["attacks"] == "missed"
@@ -187,11 +190,11 @@ def test_a_student_of_unmasked_texts_fails(audit: Callable[..., Any]) -> None:
 
 
 def test_a_good_student_passes(audit: Callable[..., Any]) -> None:
-    facts, folder = audit(masked=True, epochs=2)
+    facts, folder = audit(masked=True, epochs=1)
     assert verdicts(facts) == dict.fromkeys(
         ("exposure_answers", "prefixes", "membership", "personal", "attacks"), "passed"
     ), facts.rules
-    assert (facts.verdict, facts.canaries, facts.lost) == ("passed", 11, 0)
+    assert (facts.verdict, facts.canaries, facts.lost) == ("passed", 15, 0)
     planted = read_json(folder / "checkpoint" / "canaries.json")
     assert all(c["with_loss"] == c["tokens"] and c["loss"] > 0 for c in planted)
     page = (folder / PAGE).read_text()
