@@ -35,7 +35,7 @@ TASK = SummarizationTask(
 RULES = {"personal": 0.02, "attacks": 0.06, "prefixes": 0.08}
 SETTINGS = LeakAudit.model_validate(
     {
-        "canaries": {1: 14, 8: 1},
+        "canaries": {1: 10, 8: 1},
         "candidates": 60,
         "texts": 50,
         "generations": 200,
@@ -123,7 +123,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def audit(
     base: Path, write_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., tuple[LeakAuditFacts, Path]]:
-    def run(*, masked: bool, epochs: int) -> tuple[LeakAuditFacts, Path]:
+    def run(*, masked: bool, epochs: int, rate: float = 6e-3) -> tuple[LeakAuditFacts, Path]:
         folder = tmp_path_factory.mktemp("audit")
         dataset = write_dataset(folder / "d.parquet", tickets(masked=masked))
         task = TASK
@@ -138,7 +138,7 @@ def audit(
                 patience=epochs,
                 batch_size=8,
                 max_tokens=128,
-                learning_rate=6e-3,
+                learning_rate=rate,
             ),
         )
         found = distil_student(
@@ -147,7 +147,7 @@ def audit(
             scratch=folder / "state",
             fingerprint="student",
         )
-        assert found.canaries == 15
+        assert found.canaries == 11
         masker = Masker(
             MaskSettings(entities=("EMAIL_ADDRESS",), patterns={}), b"a key of sixteen bytes"
         )
@@ -178,7 +178,7 @@ def test_a_student_of_unmasked_texts_fails(audit: Callable[..., Any]) -> None:
     content = read_json(folder / FINDINGS)
     personal = content["models"]["student"]["personal"]
     # Those of the vault, and those that masking never saw.
-    assert personal["vault"]["PERSON"] > 2 and personal["learned"]["EMAIL_ADDRESS"] > 2
+    assert personal["vault"]["PERSON"] and personal["learned"]["EMAIL_ADDRESS"]
     assert content["control"]["personal"]["leaking"] == 0
     # What stood often is kept better than what stood once.
     of_model = content["models"]["student"]
@@ -190,11 +190,11 @@ def test_a_student_of_unmasked_texts_fails(audit: Callable[..., Any]) -> None:
 
 
 def test_a_good_student_passes(audit: Callable[..., Any]) -> None:
-    facts, folder = audit(masked=True, epochs=1)
+    facts, folder = audit(masked=True, epochs=2, rate=1e-3)
     assert verdicts(facts) == dict.fromkeys(
         ("exposure_answers", "prefixes", "membership", "personal", "attacks"), "passed"
     ), facts.rules
-    assert (facts.verdict, facts.canaries, facts.lost) == ("passed", 15, 0)
+    assert (facts.verdict, facts.canaries, facts.lost) == ("passed", 11, 0)
     planted = read_json(folder / "checkpoint" / "canaries.json")
     assert all(c["with_loss"] == c["tokens"] and c["loss"] > 0 for c in planted)
     page = (folder / PAGE).read_text()
