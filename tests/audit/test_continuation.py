@@ -43,7 +43,7 @@ def test_one_of_a_hundred_draws_counts() -> None:
 
 def test_memory_is_what_nothing_else_explains(tiny_teacher: Path, routing_dataset: Path) -> None:
     texts = [Begun(str(i), [1], [2], said) for i, said in enumerate(("charged twice", "no such"))]
-    texts.append(Begun("2", [1], [2], " is"))  # of several documents
+    texts.append(Begun("2", [1], [2], "s"))  # of several documents
     assert remembered(texts, [True] * 3, [False] * 3, routing_dataset) == [True, True, False]
     assert remembered(texts, [True] * 3, [True, False, False], routing_dataset)[0] is False
     encoder = Encoder(load_tokenizer(tiny_teacher), 96)
