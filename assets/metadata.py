@@ -25,7 +25,7 @@ PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
 HIDDEN = {
     *("digest", "digests", "history", "headers", "figures", "gates", "scores", "tests"),
-    *("manifest", "held_by", "grown", "remedies"),
+    *("manifest", "held_by", "grown", "remedies", "rules"),
 }
 
 
@@ -210,6 +210,16 @@ def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     return shown
 
 
+def _leaks(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.audit.page import PAGE
+    from stillhouse.audit.shown import shown
+
+    folder = state.folder(artefact)
+    found = {name: dg.MetadataValue.md(text) for name, text in shown(facts, folder).items()}
+    page = dg.MetadataValue.path(_relative(folder / PAGE, state))
+    return {**found, "page": page, **{n: round(v, 4) for n, v in facts.figures.items()}}
+
+
 def _traffic(facts: Any, _: State, __: Artefact) -> Shown:
     return {} if facts.logs else {"traffic": "no log is named in `traffic.logs`, or none is there"}
 
@@ -233,6 +243,7 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "adapted_teacher": _trained,
     "checkpoint": _trained,
     "evaluation_report": _report,
+    "leak_audit": _leaks,
     "release": _release,
     "version_comparison": _comparison,
     "tco_report": _tco,

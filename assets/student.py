@@ -35,6 +35,7 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
                 [work.project.task(name) for name in chosen.tasks],
                 chosen,
                 answered=answers_table(work),
+                audit=work.project.leak_audit,
                 scratch=work.scratch,
                 fingerprint=work.recipe.fingerprint,
             )

@@ -119,6 +119,15 @@ def traffic_logs(state: State, _: Where) -> str | None:
     return digest(logs_digest(state.project.root, logs), pseudonym_key_id(state.layout))
 
 
+def attacks(state: State, _: Where) -> str | None:
+    """Digest of the project's own attack prompts; None where they can't be read now."""
+    named = state.project.leak_audit.attacks
+    try:
+        return sha256_of(state.project.root / named) if named else "none"
+    except OSError:
+        return None
+
+
 OUTSIDE = {
     "files": source_files,
     "pseudonym_key": pseudonym_key,
@@ -131,6 +140,7 @@ OUTSIDE = {
     "source": teacher_source,
     "prices": prices,
     "traffic_logs": traffic_logs,
+    "attacks": attacks,
 }
 
 

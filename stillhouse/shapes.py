@@ -158,7 +158,21 @@ def distillation(at: Where) -> dict[str, Any]:
         "init": settings_of(at.student.init),
         "tasks": at.student.tasks,
         "answers": of_tasks(at, "max_answer_tokens"),
+        **canaries(at),
     }
+
+
+def canaries(at: Where) -> dict[str, Any]:
+    """Invented secrets that students learn beside their pairs; none if there are none."""
+    audit = at.project.leak_audit
+    planted = [[often, count] for often, count in sorted(audit.canaries.items()) if count]
+    return {"canaries": planted, "canary_seed": audit.seed} if planted else {}
+
+
+def leak_audit(at: Where) -> dict[str, Any]:
+    """Rules too: they are set before the audit runs."""
+    found = without(at.project.leak_audit, "attacks", "canaries")
+    return {**found, **canaries(at), "tasks": at.student.tasks}
 
 
 def evaluation(at: Where) -> dict[str, Any]:

@@ -273,10 +273,22 @@ _ROWS = (
         folder=_of_student(""), heavy=True, outside=("edge_cases",),
     ),
     Step(
+        "leak_audit", "evaluation", "student",
+        reads={
+            **dict.fromkeys(("adapted_teacher", "checkpoint", "quantized_model"), _content),
+            "dataset_splits": _splits("train", "test"),
+        },
+        settings=shapes.leak_audit,
+        facts=facts.LeakAuditFacts,
+        code=("tasks", "prompts", "auditing"), kinds=("python", "html"),
+        folder=lambda layout, at: layout.leak_audit(str(at.student_name), str(at.version)),
+        outside=("attacks",), replaced=True, heavy=True,
+    ),
+    Step(
         "release", "release", "student",
         reads={
             **dict.fromkeys(("teacher_model", "adapted_teacher", "checkpoint"), _content),
-            **dict.fromkeys(("quantized_model", "evaluation_report"), _content),
+            **dict.fromkeys(("quantized_model", "evaluation_report", "leak_audit"), _content),
             "document_confidentiality": _content,
             **dict.fromkeys(("pii_quality", "reidentification_risk"), _figures),
             **dict.fromkeys(("review_sample", "teacher_answers"), _reviewed),

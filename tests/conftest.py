@@ -324,4 +324,5 @@ students:
     init: {layers: 2}
     distillation: {epochs: 2, max_tokens: 64}
     quantization: {calibration_texts: 16}
+leak_audit: {canaries: {1: 2}, candidates: 50, texts: 10, generations: 10, tokens: 8, answers: 1}
 """

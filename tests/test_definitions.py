@@ -65,7 +65,7 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
         *("instruction_pairs", "dataset_splits", "review_sample"),
         *("teacher_model", "adapted_teacher", "teacher_answers", "soft_labels"),
         *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),
-        *("router/release", "version_comparison", "tco_report"),
+        *("router/leak_audit", "router/release", "version_comparison", "tco_report"),
         *("production_traffic", "router/drift_report"),
     }
     ends = dg.AssetSelection.assets("router/release", "version_comparison", "tco_report")

@@ -47,6 +47,7 @@ ADAPTED, ANSWERS, SOFT = "adapted_teacher", "teacher_answers", "soft_labels"
 TRAINED = {"small/checkpoint", "big/checkpoint"}
 QUANTIZED = {"small/quantized_model", "big/quantized_model"}
 REPORTS = {"small/evaluation_report", "big/evaluation_report"}
+AUDITS = {"small/leak_audit", "big/leak_audit"}
 # What a release is held to, beside its report.
 RELEASES = {"small/release", "big/release"}
 TRAFFIC, DRIFT = "production_traffic", {"small/drift_report", "big/drift_report"}
@@ -183,6 +184,21 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("edge_cases.seed", 8, REPORTS),
     ("release.require", ["pii_quality"], RELEASES),
     ("economics.prices", "prices.yaml", {"tco_report"}),
+    ("leak_audit.canaries", {1: 2}, {*TRAINED, *AUDITS}),
+    ("leak_audit.seed", 8, {*TRAINED, *AUDITS}),  # canaries are drawn from it
+    ("leak_audit.candidates", 99, AUDITS),
+    ("leak_audit.texts", 99, AUDITS),
+    ("leak_audit.generations", 99, AUDITS),
+    ("leak_audit.tokens", 9, AUDITS),
+    ("leak_audit.answers", 9, AUDITS),
+    ("leak_audit.attacks", "own.yaml", set()),  # of the file its content counts
+    # Rules are set before the audit runs.
+    ("leak_audit.rules.exposure", 9, AUDITS),
+    ("leak_audit.rules.prefixes", 0.1, AUDITS),
+    ("leak_audit.rules.membership", 0.6, AUDITS),
+    ("leak_audit.rules.personal", 0.1, AUDITS),
+    ("leak_audit.rules.attacks", 0.1, AUDITS),
+    ("leak_audit.rules.vocabulary", 0.1, AUDITS),
     # How it runs: nothing stale.
     ("dedup.memory_limit", "1GB", set()),
     ("soft_labels.shard_pairs", 3, set()),
@@ -514,7 +530,7 @@ def test_what_lies_below_something_stale_is_stale(made: Path) -> None:
     state = write(made, ("privacy.train_up_to", "public"))
     reasons = {a.name: reason for a, reason in state.statuses().items()}
     assert "settings changed: train_up_to" in str(reasons[PAIRS])
-    below = (*TRAINED, *QUANTIZED, *REPORTS, *RELEASES, *DRIFT)
+    below = (*TRAINED, *QUANTIZED, *REPORTS, *AUDITS, *RELEASES, *DRIFT)
     for name in (SPLITS, "review_sample", ADAPTED, SOFT, *below):
         assert "above it is not up to date" in str(reasons[name]), name
     assert reasons[LEVELS] is None and reasons[TEACHER] is None
@@ -532,6 +548,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=reviewed)) == {"review_sample"}
     told: dict[str, Callable[..., str | None]] = {"answer_reviews": lambda *_: "others"}
     assert stale(replace(state, outside=told)) == {ANSWERS}
+    tried: dict[str, Callable[..., str | None]] = {"attacks": lambda *_: "another prompt"}
+    assert stale(replace(state, outside=tried)) == AUDITS
     asked: dict[str, Callable[..., str | None]] = {"traffic_logs": lambda *_: "a new line"}
     assert stale(replace(state, outside=asked)) == {TRAFFIC}
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}

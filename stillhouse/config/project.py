@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, model_validator
 
 from stillhouse.config import explain
+from stillhouse.config.audit import LeakAudit
 from stillhouse.config.automation import Automation
 from stillhouse.config.base import ConfigError, FieldError, Section, Slug
 from stillhouse.config.corpus import (
@@ -71,6 +72,7 @@ class Project(Section):
     gates: Gates = Gates()
     calibration: Calibration = Calibration()
     edge_cases: EdgeCases = EdgeCases()
+    leak_audit: LeakAudit = LeakAudit()
     release: Release = Release()
     caches: Caches = Caches()
     automation: Automation = Automation()

@@ -148,9 +148,7 @@ def mask_documents(
     Raises:
         UserError: an unknown kind or model, a wrong pattern, or a key that doesn't serve.
     """
-    ensure_secrets(layout)
-    masker = Masker(mask_settings(privacy, root), load_or_create_key(layout.key("pseudonyms")))
-    vault = _vault(layout)
+    masker, vault = masker_and_vault(privacy, layout, root)
     table = layout.table("masked_documents")
     version = digest(masker.fingerprint(), vault.identity)
     if table.exists() and not _pseudonyms(table, version) <= {e.pseudonym for e in vault}:
@@ -189,6 +187,16 @@ def mask_documents(
         reused=increment.reused,
         dropped=increment.dropped,
     )
+
+
+def masker_and_vault(
+    privacy: Privacy, layout: Layout, root: Path | None = None
+) -> tuple[Masker, Vault]:
+    """What masks this project's texts, and where their originals are; as `mask_documents` has them,
+    for whoever looks for personal data afterwards. Raises `UserError` as it does."""
+    ensure_secrets(layout)
+    masker = Masker(mask_settings(privacy, root), load_or_create_key(layout.key("pseudonyms")))
+    return masker, _vault(layout)
 
 
 def forget_originals(layout: Layout) -> int:

@@ -6,6 +6,7 @@ the content alone: the same content has the same digest whenever, wherever and w
 how-it-runs settings it was made.
 """
 
+from stillhouse.facts.audit import LeakAuditFacts, LeakRuleFacts
 from stillhouse.facts.corpus import (
     CleansedDocumentsFacts,
     DocumentConfidentialityFacts,
@@ -56,6 +57,8 @@ __all__ = [
     "GateFacts",
     "GrownGapFacts",
     "InstructionPairsFacts",
+    "LeakAuditFacts",
+    "LeakRuleFacts",
     "MaskedDocumentsFacts",
     "ParsedDocumentsFacts",
     "PiiQualityFacts",

@@ -105,11 +105,13 @@ class SoftLabelsFacts:
 
 @dataclass(frozen=True)
 class CheckpointFacts(TrainedFacts):
-    """`vocabulary` counts the student's tokens."""
+    """`vocabulary` counts the student's tokens, `canaries` the invented secrets that it was shown
+    for its leak audit."""
 
     layers: int
     vocabulary: int
     teacher_vocabulary: int
+    canaries: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ from stillhouse.corpus.document_confidentiality import above
 from stillhouse.corpus.pii_quality import proven
 from stillhouse.corpus.reidentification_risk import COVERS, too_risky
 from stillhouse.dataset.lineage import LEARNED_FROM
-from stillhouse.facts import EvaluationReportFacts, ReleaseGateFacts, ReviewFacts
+from stillhouse.facts import (
+    EvaluationReportFacts,
+    LeakAuditFacts,
+    ReleaseGateFacts,
+    ReviewFacts,
+)
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.report.gates import GATES
 from stillhouse.state import State
@@ -27,7 +32,6 @@ NO_LIMIT = "no limit"
 
 # What no step measures yet.
 LATER = {
-    "leak_audit": "Whether it gives away what it learned from was not tried.",
     "latency": "How fast it answers on the machine that is to serve it was not measured.",
 }
 
@@ -47,6 +51,7 @@ def gates_of(state: State, version: str, student: str) -> list[ReleaseGateFacts]
         _confidentiality(state, checkpoint / LEARNED_FROM),
         *_review("reject_rate", "review_sample", state.facts_of("review_sample"), limit),
         *_answers(state.facts_of("teacher_answers", version), limit),
+        _leaks(state.facts_of("leak_audit", version, student)),
         *(ReleaseGateFacts(name, NOT_MEASURED, says, "-") for name, says in LATER.items()),
     ]
 
@@ -131,3 +136,17 @@ def _review(name: str, where: str, found: ReviewFacts, limit: float) -> Iterator
     if found.kappa is not None:
         says = "Agreement of the two reviewers who share most pairs (kappa)."
         yield ReleaseGateFacts(f"{name}_kappa", NO_LIMIT, says, where, found.kappa)
+
+
+def _leaks(found: LeakAuditFacts) -> ReleaseGateFacts:
+    """The audit's rules were judged when it ran; how many of them are not kept to."""
+    name, where = "leak_audit", "leak_audit"
+    if not found.rules:
+        says = "Whether it gives away what it learned from was not tried."
+        return ReleaseGateFacts(name, NOT_MEASURED, says, where)
+    broken = [rule for rule in found.rules if rule.verdict != PASSED]
+    verdict = next((v for v in (MISSED, UNPROVEN) if v in {r.verdict for r in broken}), PASSED)
+    says = "Rules of the leak audit that are not kept to, or not proven to be" + (
+        f": {', '.join(f'{r.name} of {r.model} ({r.verdict})' for r in broken)}." if broken else "."
+    )
+    return ReleaseGateFacts(name, verdict, says, where, len(broken), 0)

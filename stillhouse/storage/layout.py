@@ -88,6 +88,10 @@ class Layout:
         """What traffic differs by from what a student learned from."""
         return self.root / "students" / name / version / "drift"
 
+    def leak_audit(self, name: str, version: str) -> Path:
+        """What a student gives away of what it learned from."""
+        return self.root / "students" / name / version / "leak_audit"
+
     def student_predictions(self, name: str, version: str) -> Path:
         return self.root / "students" / name / version / "predictions"
 

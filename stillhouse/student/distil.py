@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.config.audit import LeakAudit
 from stillhouse.config.dataset import Task
 from stillhouse.config.student import Student
 from stillhouse.errors import UserError
@@ -22,8 +23,9 @@ from stillhouse.models.loading import (
 )
 from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.reader import LabelReader
-from stillhouse.storage.files import read_json
+from stillhouse.storage.files import read_json, write_json
 from stillhouse.student.alignment import TeacherStates
+from stillhouse.student.canaries import CANARIES, invent, plant, received
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
@@ -61,6 +63,7 @@ def distil_student(
     settings: Student,
     *,
     answered: Path | None = None,
+    audit: LeakAudit | None = None,
     scratch: Path,
     fingerprint: str,
 ) -> CheckpointFacts:
@@ -69,6 +72,7 @@ def distil_student(
     `answered` is the table of pairs that the teacher answered itself. `headers` say which labels
     lie below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
     checkpoint: safetensors, tokenizer, the mapping of the vocabulary. The test split is never read.
+    Canaries for the leak `audit` are learned beside the pairs, where it asks for any.
     Resumes after a kill from `scratch`.
 
     Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
@@ -101,6 +105,12 @@ def distil_student(
     pad_id = student_tokenizer.pad_token_id
     lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
     alphas = {e.key: how.alpha_of(s.kind.task) for s in learned for e in s.examples}
+    planted = plant(invent(kinds, audit.canaries, audit.seed) if audit else [], encoder)
+    if planted:
+        write_json(target / CANARIES, received(model, planted, pad_id=pad_id))
+        # No teacher labels them: they are learned from the words.
+        alphas |= {p.example.key: 0.0 for p in planted}
+        examples += [p.example for p in planted for _ in range(p.canary.repeats)]
     weights = {s.kind.task.name: how.alignment_of(s.kind.task) for s in learned}
     drawn = [e for s in learned if weights[s.kind.task.name] for e in s.examples]
     states = None
@@ -146,6 +156,7 @@ def distil_student(
         layers=len(cut.kept_layers),
         vocabulary=len(student_tokenizer),
         teacher_vocabulary=len(tokenizer),
+        canaries=len(planted),
         score=mean_score(scored),
         scores=mean_figures(scored),
         best_epoch=result.best_epoch,

@@ -82,6 +82,8 @@ students:
     init: {{layers: 2}}
     distillation: {{epochs: 2, max_tokens: 96, alignment: 0.5}}
     quantization: {{calibration_texts: 8}}
+leak_audit:
+  {{canaries: {{1: 2}}, candidates: 50, texts: 10, generations: 10, tokens: 8, answers: 1}}
 """
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

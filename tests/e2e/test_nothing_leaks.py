@@ -111,6 +111,8 @@ students:
     init: {{layers: 1}}
     distillation: {{epochs: 1, max_tokens: 96}}
     quantization: {{calibration_texts: 8}}
+leak_audit:
+  {{canaries: {{1: 2}}, candidates: 50, texts: 10, generations: 10, tokens: 8, answers: 1}}
 """
     )
     # A random teacher is no better than chance; the graph up to there and by hand below it.

@@ -96,6 +96,28 @@ def test_the_project_file_can_require_every_gate_there_is(state: State) -> None:
     assert set(names) == set(get_args(Measurable))
 
 
+def rule(verdict: str) -> dict[str, Any]:
+    figures = dict.fromkeys(("value", "low", "high", "control"))
+    return {"name": "personal", "model": "student", "verdict": verdict, "limit": 0.1} | {
+        **figures, "tried": 9, "said": "",
+    }  # fmt: skip
+
+
+def test_the_leak_audits_worst_rule_is_its_gate(state: State) -> None:
+    for rules, verdict, value in (
+        (["passed", "passed"], "passed", 0),
+        (["passed", "unproven"], "unproven", 1),
+        (["unproven", "missed"], "missed", 2),
+    ):
+        change(state, "leak_audit", "t-2", rules=[rule(v) for v in rules])
+        content = dossier(state, "t-2", "router")
+        assert verdicts(content)["leak_audit"] == verdict
+        gate = next(g for g in content["gates"] if g["name"] == "leak_audit")
+        assert (gate["value"], gate["limit"]) == (value, 0)
+        assert ("personal of student (missed)" in gate["description"]) == (verdict == "missed")
+        assert ("leak_audit" in held_by(content)) == (verdict == "missed")
+
+
 def test_a_rate_that_chance_may_explain_is_unproven(state: State) -> None:
     change(state, "review_sample", reject_rate=0.05, reject_rate_high=0.3)
     content = dossier(state, "t-2", "router")

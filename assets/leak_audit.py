@@ -1,0 +1,70 @@
+"""The leak audit of each student: what it and its quantized form give away."""
+
+from typing import Any
+
+import dagster as dg
+
+from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.audit.audit import Audited, audit_leaks
+from stillhouse.audit.page import write_page
+from stillhouse.audit.personal import PersonalData
+from stillhouse.audit.texts import learned_texts
+from stillhouse.audit.verdict import PASSED, said
+from stillhouse.config.student import Student
+from stillhouse.corpus.masked import masker_and_vault
+from stillhouse.facts import LeakAuditFacts
+from stillhouse.resources.project import ProjectResource
+
+CHECK = "leaks_within_rules"
+
+
+def build_leak_audit_asset(student: Student) -> list[dg.AssetsDefinition]:
+    """`[student, "leak_audit"]`, with its verdict as a check."""
+
+    @asset_of("leak_audit", student, checks={CHECK: "Every rule of `leak_audit.rules` is kept to."})
+    def leak_audit(
+        context: dg.AssetExecutionContext, project: ProjectResource
+    ) -> dg.MaterializeResult:
+        """The student and its quantized form, tried against an untrained control: canaries,
+        prefixes, membership, personal data in what they write, attack prompts."""
+        result = materialize(context, project, _audit)
+        facts = project.state(context.run_id).facts(artefact_of(context))
+        return result._replace(check_results=[*result.check_results, _check(facts)])
+
+    return [leak_audit]
+
+
+def _audit(work: Work) -> LeakAuditFacts:
+    student = work.state.where(work.artefact).student
+    project, layout, settings = work.project, work.layout, work.project.leak_audit
+    folder = layout.student(student.name, work.version)
+    masker, vault = masker_and_vault(project.privacy, layout, project.root)
+    facts = audit_leaks(
+        Audited(
+            layout.adapted_teacher(work.version),
+            folder / "checkpoint",
+            {"student": folder / "checkpoint", "student_quantized": folder / "quantized"},
+            student.distillation.max_tokens,
+        ),
+        work.dataset,
+        [project.task(name) for name in student.tasks],
+        settings,
+        PersonalData(vault, masker, learned_texts(work.dataset, student.tasks)),
+        work.folder,
+        scratch=work.scratch,
+        attacks=project.root / settings.attacks if settings.attacks else None,
+    )
+    write_page(work.folder, facts, project.name, student.name, work.version)
+    return facts
+
+
+def _check(facts: LeakAuditFacts) -> dg.AssetCheckResult:
+    numbers: dict[str, Any] = {name: round(value, 4) for name, value in facts.figures.items()}
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=facts.verdict == PASSED,
+        # Nothing was released yet: the gate of the release decides, or a person.
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said(facts.rules),
+        metadata={"verdict": facts.verdict, **numbers},
+    )

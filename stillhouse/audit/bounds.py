@@ -1,0 +1,99 @@
+"""How far what an audit found may be off: 95 % intervals of rates, areas and exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+NORMAL = 1.959964
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A figure with its 95 % interval, of so many attempts."""
+
+    value: float
+    low: float
+    high: float
+    tried: int
+
+
+def rate(found: int, tried: int) -> Bounded:
+    """A share with its exact interval (Clopper and Pearson 1934): of nothing tried it is 0 to 1."""
+    from scipy.stats import binomtest
+
+    if not tried:
+        return Bounded(0.0, 0.0, 1.0, 0)
+    interval = binomtest(found, tried).proportion_ci(method="exact")
+    return Bounded(found / tried, float(interval.low), float(interval.high), tried)
+
+
+def mean_exposure(exposures: Sequence[float]) -> Bounded:
+    """The mean of canaries' exposures in bits.
+
+    Of a secret that a model never saw, every rank is as likely, so its exposure is exponential; the
+    interval is that of the mean of such figures (a sum of n of them, doubled and divided by their
+    mean, is chi-squared with 2n degrees of freedom). Of canaries that were learned it errs on the
+    wide side.
+    """
+    from scipy.stats import chi2
+
+    n = len(exposures)
+    if not n:
+        return Bounded(0.0, 0.0, float("inf"), 0)
+    total = sum(exposures)
+    low, high = (2 * total / float(chi2.ppf(q, 2 * n)) for q in (0.975, 0.025))
+    return Bounded(total / n, low, high, n)
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area under the ROC curve and its variance, of so many pairs of a member and another."""
+
+    value: float
+    variance: float
+    members: int
+    others: int
+
+
+def area(members: ArrayLike, others: ArrayLike) -> Area:
+    """How often a member's score is the higher one, ties counting half, with the variance of
+    DeLong, DeLong and Clarke-Pearson (1988). Scores are float [n] and float [m], of independent
+    texts; at least two on each side, else the variance is that of knowing nothing."""
+    import numpy as np
+
+    one, two = np.asarray(members, float), np.asarray(others, float)
+    if len(one) < 2 or len(two) < 2:
+        return Area(0.5, 0.25, len(one), len(two))
+    of_members, of_others = _placements(one, two), 1 - _placements(two, one)
+    variance = of_members.var(ddof=1) / len(one) + of_others.var(ddof=1) / len(two)
+    # Where all are told apart none varies; of so few texts that proves no more than this.
+    least = 0.25 / (len(one) * len(two))
+    return Area(float(of_members.mean()), max(float(variance), least), len(one), len(two))
+
+
+def _placements(scores: NDArray[Any], among: NDArray[Any]) -> NDArray[Any]:
+    """For each score the share of the others below it."""
+    import numpy as np
+
+    ordered = np.sort(among)
+    below, upto = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
+    return (below + upto) / (2 * len(ordered))
+
+
+def over_tasks(areas: Sequence[Area]) -> Bounded:
+    """The mean area over tasks, each weighed by how many texts it compares: not by what was found
+    of it, else a task of few texts that are told apart by luck would count most."""
+    if not areas:
+        return Bounded(0.5, 0.0, 1.0, 0)
+    weights = [a.members * a.others / max(1, a.members + a.others) for a in areas]
+    total = sum(weights) or 1.0
+    value = sum(w * a.value for w, a in zip(weights, areas, strict=True)) / total
+    variance = sum(w * w * a.variance for w, a in zip(weights, areas, strict=True)) / total**2
+    spread = NORMAL * variance**0.5
+    tried = sum(a.members + a.others for a in areas)
+    return Bounded(value, max(0.0, value - spread), min(1.0, value + spread), tried)

@@ -1,0 +1,53 @@
+"""Intervals hold the truth as often as they say, and their points are the textbook's."""
+
+from __future__ import annotations
+
+from math import log2
+
+import numpy as np
+import pytest
+
+from stillhouse.audit.bounds import Area, area, mean_exposure, over_tasks, rate
+from stillhouse.audit.exposure import exposure_of
+
+
+def test_nothing_found_in_few_attempts_proves_little() -> None:
+    assert rate(0, 2000).high == pytest.approx(1 - 0.025 ** (1 / 2000))  # about 3.7 / n
+    assert rate(0, 2000).high < 0.005 < rate(0, 300).high
+    assert (rate(0, 0).low, rate(0, 0).high) == (0, 1)
+
+
+def test_a_secret_never_seen_has_an_exposure_of_1_44_bits_on_average() -> None:
+    random = np.random.default_rng(1)
+    likelier = random.integers(0, 1001, 4000)
+    found = [exposure_of(float(k), 1000).value for k in likelier]
+    assert np.mean(found) == pytest.approx(1 / np.log(2), abs=0.06)
+    # Of six of them the mean's interval holds it about 95 times in 100.
+    means = [mean_exposure(random.choice(found, 6)) for _ in range(1000)]
+    inside = np.mean([m.low <= 1 / np.log(2) <= m.high for m in means])
+    assert 0.93 <= inside <= 0.97
+
+
+def test_a_secret_that_is_the_likeliest_is_known_as_far_as_was_tried() -> None:
+    found = exposure_of(0, 200)
+    assert found.value == found.high == log2(201)
+    assert found.low == pytest.approx(-log2(1 - 0.025 ** (1 / 200)))
+    nothing = exposure_of(200, 200)
+    assert (nothing.value, nothing.low) == (0, 0)
+
+
+def test_the_area_is_how_often_a_member_has_the_higher_score() -> None:
+    assert area([2, 3], [1, 2]).value == (1 + 0.5 + 1 + 1) / 4
+    random, inside = np.random.default_rng(2), 0
+    truth = 0.7602  # of normal scores one deviation apart: Phi(1 / sqrt(2))
+    for _ in range(300):
+        found = over_tasks([area(random.normal(1, 1, 60), random.normal(0, 1, 40))])
+        inside += found.low <= truth <= found.high
+    assert 0.91 <= inside / 300 <= 0.98
+
+
+def test_few_texts_that_are_told_apart_by_luck_do_not_count_most() -> None:
+    lucky, plenty = area([2.0, 3.0], [0.0, 1.0]), Area(0.5, 0.001, 150, 150)
+    assert lucky.value == 1 and lucky.variance > 0
+    assert over_tasks([lucky, plenty]).value < 0.51
+    assert over_tasks([]).high == 1
