@@ -14,6 +14,7 @@ from stillhouse.config.project import Project
 from stillhouse.corpus.parse.encodings import decoded
 from stillhouse.corpus.parse.record_rows import LONE_SURROGATES
 from stillhouse.corpus.parse.unparsable import Unparsable
+from stillhouse.endpoint.client import access_of
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import Model, ask, inputs_of, read_calibration
 from stillhouse.storage.layout import Layout
@@ -58,6 +59,7 @@ def answer(
                 teacher,
                 tokens,
                 calibration=read_calibration(folder, "teacher"),
+                access=access_of(project.teacher(version), project, layout),
             )
         )
     terminal = sys.stdout.isatty()

@@ -18,7 +18,7 @@ def card(manifest: Mapping[str, Any]) -> str:
     """Markdown with the header that model hubs read; from the manifest alone."""
     model, teacher, licence = manifest["model"], manifest["teacher"], manifest["license"]
     header = {
-        "license": str(licence["teacher"]).lower(),
+        "license": str(licence.get("student", licence["teacher"])).lower(),
         "base_model": teacher["model"],
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
