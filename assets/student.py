@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, asset_of, materialize, user_errors
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.assets.teacher import answers_table, license_of
 from stillhouse.config.student import Student
 from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
@@ -28,6 +28,7 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
 
         def make(work: Work) -> CheckpointFacts:
             chosen, layout = _settings(work), work.layout
+            base = admit_base(chosen, work.project)
             found = distil_student(
                 layout.adapted_teacher(work.version),
                 layout.soft_labels(work.version),
@@ -50,8 +51,6 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
             )
             return found
 
-        with user_errors():
-            base = admit_base(project.project.student(student.name), project.project)
         license_name = license_of(project, context.partition_key, student)
         return materialize(context, project, make, license_name=license_name)
 

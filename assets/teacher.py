@@ -10,7 +10,7 @@ from stillhouse.config.base import settings_of
 from stillhouse.config.student import Student
 from stillhouse.endpoint.importing import import_endpoint
 from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
-from stillhouse.models.admission import admit, admit_base, refuse_edited
+from stillhouse.models.admission import Admitted, admit, admit_base, refuse_edited
 from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.shapes import temperatures
@@ -163,6 +163,14 @@ def hidden_states(work: Work) -> Path:
     return folder
 
 
+def base_of(project: ProjectResource, version: str, student: Student) -> Admitted | None:
+    """What a student begins as, as it is admitted; None where it is cut from its teacher."""
+    state, now = project.state(), project.project.student(student.name)
+    record = state.record(Artefact(STEPS["checkpoint"], version, student.name))
+    same = record is not None and record.recipe.settings.get("init") == settings_of(now.init)
+    return admit_base(now, project.project, made=same)
+
+
 def license_of(
     project: ProjectResource, version: str, student: Student | None = None
 ) -> str | None:
@@ -177,7 +185,7 @@ def license_of(
         facts = record.facts if record else None
         settings = project.project
         found = [admit(settings.teacher(version), settings, facts)]
-        if student and (base := admit_base(settings.student(student.name), settings)):
+        if student and (base := base_of(project, version, student)):
             found.append(base)
         names = list(dict.fromkeys(one.licence.licence for one in found))
     # Of alternatives, each side of an AND needs its own.

@@ -49,15 +49,21 @@ def admit(teacher: Teacher, project: Project, imported: Mapping[str, Any] | None
     return Admitted(source, licence, [asdict(s) for s in stated])
 
 
-def admit_base(student: Student, project: Project) -> Admitted | None:
+def admit_base(student: Student, project: Project, *, made: bool = False) -> Admitted | None:
     """The same of the model that a student begins as, which is known as "<student>.init.from";
-    None where it is cut from its teacher."""
+    None where it is cut from its teacher. It need not be on this machine any more once the student
+    is `made`: then the licence that was declared counts."""
     if student.init.base is None:
         return None
     version = f"{student.name}.init.from"
     base = Teacher(version=version, model=student.init.base, license=str(student.init.license))
-    source = locate(base.model, default_cache(), project.root, project.registry)
-    stated = stated_licences(source)
+    try:
+        source = locate(base.model, default_cache(), project.root, project.registry)
+        stated = stated_licences(source)
+    except UserError:
+        if not made:
+            raise
+        source, stated = Path(), []
     licence = allowed(base, project, stated, multimodal=is_multimodal(source), is_cut=True)
     return Admitted(source, licence, [asdict(s) for s in stated])
 
