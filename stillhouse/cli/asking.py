@@ -14,7 +14,6 @@ from stillhouse.config.project import Project
 from stillhouse.corpus.parse.encodings import decoded
 from stillhouse.corpus.parse.record_rows import LONE_SURROGATES
 from stillhouse.corpus.parse.unparsable import Unparsable
-from stillhouse.endpoint.client import access_of
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import Model, ask, inputs_of, read_calibration
 from stillhouse.storage.layout import Layout
@@ -50,6 +49,12 @@ def answer(
             calibration=read_calibration(folder, "student_quantized"),
         )
     ]
+    if beside_teacher and project.teacher(version).elsewhere:
+        raise UserError(
+            f"teacher {version}: a server runs it, which is sent masked texts alone, and what is "
+            "asked here is not masked",
+            remedy="ask without --beside-teacher.",
+        )
     if beside_teacher:
         teacher = _made(layout.adapted_teacher(version), "adapted_teacher", version)
         tokens = project.teacher(version).adapt.max_tokens
@@ -59,7 +64,6 @@ def answer(
                 teacher,
                 tokens,
                 calibration=read_calibration(folder, "teacher"),
-                access=access_of(project.teacher(version), project, layout),
             )
         )
     terminal = sys.stdout.isatty()

@@ -11,7 +11,6 @@ from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.corpus.parse.record_rows import LONE_SURROGATES
-from stillhouse.endpoint.client import Access
 from stillhouse.errors import UserError
 from stillhouse.storage.files import read_json
 from stillhouse.tasks.common import Kind, Row
@@ -26,14 +25,12 @@ ASKED = ("text", "question", "passage")
 
 @dataclass(frozen=True)
 class Model:
-    """A model to ask; `calibration` says by task what its confidence is worth, where known;
-    `access` is that of one which a server runs."""
+    """A model to ask; `calibration` says by task what its confidence is worth, where known."""
 
     name: str
     folder: Path
     max_tokens: int
     calibration: Mapping[str, Any] | None = None
-    access: Access | None = None
 
 
 def read_calibration(folder: Path, model: str) -> dict[str, Any] | None:
@@ -59,7 +56,7 @@ def ask(
     Raises `UserError` when an input has not what a task needs.
     """
     kinds = open_tasks(dataset, tasks)
-    runners = [Runner(m.folder, dataset, m.max_tokens, access=m.access) for m in models]
+    runners = [Runner(m.folder, dataset, m.max_tokens) for m in models]
     waiting = enumerate(asked, start=1)
     while batch := list(islice(waiting, BATCH)):
         said: list[dict[str, Any]] = []

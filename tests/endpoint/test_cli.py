@@ -1,4 +1,4 @@
-"""Whether a teacher's server is there is said before a run."""
+"""What the command line says of a teacher that a server runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from stillhouse.cli import doctor
+from stillhouse.cli.asking import answer
 from stillhouse.config.project import load_project
+from stillhouse.errors import UserError
 from tests.made import MINIMAL
 
 
@@ -28,6 +30,18 @@ def test_a_server_that_is_not_there_or_lacks_its_model_is_told(
 
     assert found()["server of t-1"].ok
     assert found()["student router begins as"].message.startswith("MIT; ")
+    monkeypatch.setattr("stillhouse.cli.asking._made", lambda folder, *_: folder)
+    with pytest.raises(UserError, match="is sent masked texts alone"):
+        answer(
+            load_project(file),
+            "router",
+            "t-1",
+            "My name is Ostrey",
+            None,
+            task=None,
+            beside_teacher=True,
+        )
+    assert server.seen["asked"] == 0
     server.behave(lists="other")
     told = found()["server of t-1"]
     assert not told.ok
