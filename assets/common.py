@@ -16,6 +16,7 @@ from stillhouse.assets.metadata import describe
 from stillhouse.config.project import Project
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
+from stillhouse.endpoint.client import Access, access_of
 from stillhouse.errors import UserError
 from stillhouse.progress import heartbeat
 from stillhouse.resources.project import ProjectResource
@@ -140,6 +141,11 @@ class Work:
     def scratch(self) -> Path:
         """What a killed run of this artefact resumes from."""
         return self.layout.staging(*self.artefact.parts)
+
+    @property
+    def access(self) -> Access | None:
+        """How the server is reached that runs the teacher; None where its weights are here."""
+        return access_of(self.teacher, self.project, self.layout)
 
     def facts(self, step: str) -> Any:
         """The facts of another step, of the same teacher version and student."""

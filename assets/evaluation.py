@@ -116,14 +116,16 @@ def candidates(work: Work, student: Student) -> list[Candidate]:
             name,
             folder,
             digest=digest(work.facts(step).digest, code),
-            parameters=work.facts(step).parameters,
-            bytes=work.facts(step).bytes,
+            # Of a teacher that a server runs, neither is known.
+            parameters=work.facts(step).parameters or None,
+            bytes=work.facts(step).bytes or None,
             max_tokens=max_tokens,
             store=(kept_teacher if name.startswith("teacher") else kept_student)
             / f"{name}.parquet",
             prompt=zero_shot if name == "teacher_zero_shot" else None,
             display=_shots(work.teacher) if name == "teacher" else None,
             tasks=choices if name == "teacher_zero_shot" else None,
+            access=work.access if name.startswith("teacher") else None,
         )
         for name, step, folder, max_tokens in rows
         if name != "teacher_zero_shot" or choices != []

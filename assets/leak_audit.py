@@ -1,5 +1,6 @@
 """The leak audit of each student: what it and its quantized form give away."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,7 +14,11 @@ from stillhouse.audit.verdict import PASSED, said
 from stillhouse.config.student import Student
 from stillhouse.corpus.masked import masker_and_vault
 from stillhouse.facts import LeakAuditFacts
+from stillhouse.models.admission import admit_base
+from stillhouse.models.loading import load_tokenizer
 from stillhouse.resources.project import ProjectResource
+from stillhouse.student.base import prepare_base
+from stillhouse.tasks.kinds import open_tasks
 
 CHECK = "leaks_within_rules"
 
@@ -41,7 +46,7 @@ def _audit(work: Work) -> LeakAuditFacts:
     masker, vault = masker_and_vault(project.privacy, layout, project.root)
     facts = audit_leaks(
         Audited(
-            layout.adapted_teacher(work.version),
+            _start(work),
             folder / "checkpoint",
             {"student": folder / "checkpoint", "student_quantized": folder / "quantized"},
             student.distillation.max_tokens,
@@ -56,6 +61,19 @@ def _audit(work: Work) -> LeakAuditFacts:
     )
     write_page(work.folder, facts, project.name, student.name, work.version)
     return facts
+
+
+def _start(work: Work) -> Path:
+    """What the student was cut from: its teacher, or a model of its own with tokens of answers."""
+    student = work.state.where(work.artefact).student
+    teacher = work.layout.adapted_teacher(work.version)
+    base = admit_base(student, work.project)
+    if base is None:
+        return teacher
+    kinds = open_tasks(work.dataset, [work.project.task(name) for name in student.tasks])
+    target = work.scratch / "base"
+    prepare_base(str(student.init.base), base.source, target, kinds, load_tokenizer(teacher), None)
+    return target
 
 
 def _check(facts: LeakAuditFacts) -> dg.AssetCheckResult:

@@ -53,7 +53,7 @@ def ask_edges(
 
 def proof_of(
     work: Work,
-    sizes: Mapping[str, int],
+    sizes: Mapping[str, int | None],
     found: SideBySide,
     planned: Mapping[str, TaskCases],
 ) -> dict[str, Any]:
@@ -100,13 +100,17 @@ def _keep_calibrations(work: Work, worth: Mapping[str, Mapping[str, Any]]) -> No
 
 def _cascades(
     work: Work,
-    sizes: Mapping[str, int],
+    sizes: Mapping[str, int | None],
     found: SideBySide,
     worth: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """By task, the quantized student with its teacher behind it, where it states a confidence."""
     how = work.project.calibration
     first, second = "student_quantized", "teacher"
+    small, large = sizes[first], sizes[second]
+    # A server doesn't say how large its model is; beside one that had to be served, the student
+    # costs next to nothing.
+    ratio = small / large if small and large else 0.0
     pairs: dict[str, Any] = {}
     for task in found.families:
         held = [found.validation.get(model, {}).get(task) for model in (first, second)]
@@ -116,7 +120,7 @@ def _cascades(
             found.scored[second][task],
             (held[0], held[1]) if held[0] and held[1] else None,
             found.families[task],
-            cost_ratio=sizes[first] / sizes[second],
+            cost_ratio=ratio,
             threshold=threshold.get("value"),
             person_cost=how.person_cost,
         )

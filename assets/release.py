@@ -26,7 +26,7 @@ def build_release_asset(student: Student) -> list[dg.AssetsDefinition]:
 
         A student that may not go out leaves the run green, so that it can be compared.
         """
-        name = license_of(project, context.partition_key)
+        name = license_of(project, context.partition_key, student)
         result = materialize(context, project, _release, license_name=name)
         facts = project.state(context.run_id).facts(artefact_of(context))
         return result._replace(check_results=[*result.check_results, _result(facts)])

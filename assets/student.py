@@ -7,6 +7,7 @@ from stillhouse.assets.teacher import answers_table, license_of
 from stillhouse.config.student import Student
 from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
 from stillhouse.facts import CheckpointFacts
+from stillhouse.models.admission import admit_base
 from stillhouse.quantize.student import quantize_student
 from stillhouse.resources.project import ProjectResource
 from stillhouse.student.distil import distil_student
@@ -19,13 +20,15 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
     def checkpoint(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:
-        """The student, cut from its teacher and trained on its soft labels: the best epoch.
+        """The student, cut from its teacher (or from a model of its own) and trained on its soft
+        labels: the best epoch.
 
         Beside it lies which pairs, documents and files it learned from.
         """
 
         def make(work: Work) -> CheckpointFacts:
             chosen, layout = _settings(work), work.layout
+            base = admit_base(chosen, work.project)
             found = distil_student(
                 layout.adapted_teacher(work.version),
                 layout.soft_labels(work.version),
@@ -38,6 +41,7 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
                 audit=work.project.leak_audit,
                 scratch=work.scratch,
                 fingerprint=work.recipe.fingerprint,
+                base=base.source if base else None,
             )
             write_learned_from(
                 work.dataset,
@@ -48,7 +52,7 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
             )
             return found
 
-        license_name = license_of(project, context.partition_key)
+        license_name = license_of(project, context.partition_key, student)
         return materialize(context, project, make, license_name=license_name)
 
     @asset_of("quantized_model", student)
@@ -66,7 +70,7 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
                 [work.project.task(name) for name in _settings(work).tasks],
                 _settings(work),
             ),
-            license_name=license_of(project, context.partition_key),
+            license_name=license_of(project, context.partition_key, student),
         )
 
     return [checkpoint, quantized_model]

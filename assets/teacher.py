@@ -7,8 +7,10 @@ import dagster as dg
 from stillhouse.assets.common import Work, asset_of, materialize, teacher_versions, user_errors
 from stillhouse.assets.reviews import check_of
 from stillhouse.config.base import settings_of
+from stillhouse.config.student import Student
+from stillhouse.endpoint.importing import import_endpoint
 from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
-from stillhouse.models.admission import admit, refuse_edited
+from stillhouse.models.admission import Admitted, admit, admit_base, refuse_edited
 from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.shapes import temperatures
@@ -31,7 +33,8 @@ SAID_BY_STORES = ("encodings", "k", "draws", "temperatures")
 def teacher_model(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
-    """The teacher's weights as safetensors, once its licence passed the policy.
+    """The teacher's weights as safetensors, once its licence passed the policy; of one that a
+    server runs, what the server is, and its tokenizer.
 
     The licence is checked in every run and before anything of the model is opened, so that a
     policy made stricter also stops teachers that are already here.
@@ -45,7 +48,10 @@ def teacher_model(
         refuse_edited(teacher, record.recipe if record else None, state.recipe(artefact))
 
     def make(work: Work) -> TeacherModelFacts:
-        info = import_teacher(teacher.model, admitted.source, work.folder)
+        if work.access:
+            info = import_endpoint(teacher, admitted.source, work.folder, work.access)
+        else:
+            info = import_teacher(teacher.model, admitted.source, work.folder)
         return TeacherModelFacts(
             digest=info.fingerprint,
             model=teacher.model,
@@ -82,6 +88,7 @@ def adapted_teacher(
             cache=hidden_states(work),
             fingerprint=work.recipe.fingerprint,
             prompt=work.teacher.prompt,
+            access=work.access,
         ),
         license_name=license_of(project, context.partition_key),
     )
@@ -100,7 +107,7 @@ def teacher_answers(
             work.folder,
             work.dataset,
             work.project.tasks,
-            lambda: Runner(folder, work.dataset, work.teacher.adapt.max_tokens),
+            lambda: Runner(folder, work.dataset, work.teacher.adapt.max_tokens, access=work.access),
             # `min_confidence` is none of it: it chooses among answers.
             teacher_digest=digest(
                 adapted.digest, settings_of(work.teacher.prompt), work.recipe.code
@@ -140,6 +147,7 @@ def soft_labels(
             max_tokens=work.teacher.adapt.max_tokens,
             top_layers=trained_layers(work.teacher.adapt, work.project.tasks),
             cache=hidden_states(work),
+            access=work.access,
         ),
     )
 
@@ -155,8 +163,19 @@ def hidden_states(work: Work) -> Path:
     return folder
 
 
-def license_of(project: ProjectResource, version: str) -> str | None:
-    """The licence that the teacher is admitted under: its students are under it too.
+def base_of(project: ProjectResource, version: str, student: Student) -> Admitted | None:
+    """What a student begins as, as it is admitted; None where it is cut from its teacher."""
+    state, now = project.state(), project.project.student(student.name)
+    record = state.record(Artefact(STEPS["checkpoint"], version, student.name))
+    same = record is not None and record.recipe.settings.get("init") == settings_of(now.init)
+    return admit_base(now, project.project, made=same)
+
+
+def license_of(
+    project: ProjectResource, version: str, student: Student | None = None
+) -> str | None:
+    """The licence that the teacher is admitted under: its students are under it too, and under that
+    of the model that they begin as.
 
     It is looked at again before each step that makes a model: terms that changed since, or a
     stricter policy, stop a run that begins below the teacher as well.
@@ -164,7 +183,14 @@ def license_of(project: ProjectResource, version: str) -> str | None:
     with user_errors():
         record = project.state().record(Artefact(STEPS["teacher_model"], version))
         facts = record.facts if record else None
-        return admit(project.project.teacher(version), project.project, facts).licence.licence
+        settings = project.project
+        found = [admit(settings.teacher(version), settings, facts)]
+        if student and (base := base_of(project, version, student)):
+            found.append(base)
+        names = list(dict.fromkeys(one.licence.licence for one in found))
+    # Of alternatives, each side of an AND needs its own.
+    several = len(names) > 1
+    return " AND ".join(f"({n})" if several and " OR " in n else n for n in names)
 
 
 @dg.asset_check(asset=teacher_answers, blocking=True, partitions_def=teacher_versions)

@@ -45,12 +45,24 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ("dataset/splits.py", "dataset/dealing", *_REVIEWED, *_COMPARED),
     ),
     "review": (4, ("dataset/review", "metrics/agreement.py")),
-    "importing": (2, ("models/importing.py", "models/vetting.py", "models/gguf.py")),
-    "prompts": (3, ("lm",)),
+    "importing": (
+        2,
+        (
+            *("models/importing.py", "models/vetting.py", "models/gguf.py"),
+            "models/endpoints.py",
+        ),
+    ),
+    "prompts": (3, ("lm", "endpoint")),
     "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
     "answers": (1, ("teacher/answers.py", "teacher/reviewed.py")),
-    "labelling": (3, ("teacher/labelling.py", "soft_labels")),
-    "initialisation": (1, ("student/initialise.py", "student/vocabulary.py")),
+    "labelling": (
+        3,
+        ("teacher/labelling.py", "teacher/in_words.py", "teacher/told.py", "soft_labels"),
+    ),
+    "initialisation": (
+        1,
+        ("student/initialise.py", "student/vocabulary.py", "student/base.py"),
+    ),
     "distillation": (
         3,
         ("student/distil.py", "student/alignment.py", "student/canaries.py"),

@@ -12,6 +12,12 @@ from stillhouse.errors import UserError
 def require_internal(host: str, port: int, where: str) -> None:
     """Raise `UserError` unless every address of `host` is one of loopback or a private network
     (RFC 1918, RFC 4193, link-local), or when it has none. `where` is the field that names it."""
+    addresses_of(host, port, where, internal=True)
+
+
+def addresses_of(host: str, port: int, where: str, *, internal: bool) -> list[str]:
+    """The addresses of `host`, sorted; raises `UserError` as `require_internal` does, of addresses
+    outside only if they have to be `internal`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -21,6 +27,8 @@ def require_internal(host: str, port: int, where: str) -> None:
         ) from error
     # An IPv6 address may end in its interface: fe80::1%eth0.
     addresses = {str(address[0]).partition("%")[0] for *_, address in found}
+    if not internal:
+        return sorted(addresses)
     outside = [a for a in sorted(addresses) if not ipaddress.ip_address(a).is_private]
     outside = [a for a in outside if not ipaddress.ip_address(a).is_link_local]
     if outside:
@@ -28,6 +36,7 @@ def require_internal(host: str, port: int, where: str) -> None:
             f"{where}: {host} is {outside[0]}, which is no address of an internal network",
             remedy="name a host on loopback or in a private network.",
         )
+    return sorted(addresses)
 
 
 def host_and_port(url: str, where: str) -> tuple[str, int]:

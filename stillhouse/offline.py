@@ -18,6 +18,9 @@ Ray, vLLM (if present)  usage events                               RAY_USAGE_STA
                                                                    VLLM_NO_USAGE_STATS
 ======================  =========================================  ==============================
 
+One connection is opened on purpose: to the server of a teacher that the project file names, at an
+address of the internal network (see endpoint/client.py).
+
 Telemetry is off whatever the environment says. The Hugging Face switches are defaults: who sets
 `HF_HUB_OFFLINE=0` fetches a teacher on purpose.
 """

@@ -99,12 +99,30 @@ def _reviews(state: State, kind: str) -> str:
 
 def teacher_source(state: State, where: Where) -> str | None:
     """Digest of the weights as they came; None where they are not on this machine any more."""
+    from stillhouse.models.endpoints import endpoint_digest
     from stillhouse.models.fetch import default_cache, source_digest
 
     known, project = state.layout.teacher_source(str(where.version)), state.project
     model = where.teacher.model
     try:
+        if where.teacher.elsewhere:
+            return endpoint_digest(where.teacher, project.root, project.registry)
         return source_digest(model, default_cache(), project.root, project.registry, known=known)
+    except UserError:
+        return None
+
+
+def base(state: State, where: Where) -> str | None:
+    """Digest of the model that a student begins as, "" where it is cut from its teacher; None where
+    it is not on this machine any more."""
+    from stillhouse.models.fetch import default_cache, source_digest
+
+    named, project = where.student.init.base, state.project
+    if named is None:
+        return ""
+    known = state.layout.cache("bases") / f"{where.student_name}.json"
+    try:
+        return source_digest(named, default_cache(), project.root, project.registry, known=known)
     except UserError:
         return None
 
@@ -139,6 +157,7 @@ OUTSIDE = {
     "answer_reviews": answer_reviews,
     "source": teacher_source,
     "prices": prices,
+    "base": base,
     "traffic_logs": traffic_logs,
     "attacks": attacks,
 }

@@ -120,6 +120,12 @@ def of_tasks(at: Where, *names: str) -> dict[str, Any]:
 ANSWERS = ("fields", "max_answer_tokens", "grounded", "no_answer")
 
 
+def teacher(at: Where) -> dict[str, Any]:
+    """Of one that a server runs, how it is asked is part of which teacher it is."""
+    found: dict[str, Any] = {"model": at.teacher.model, "license": at.teacher.license}
+    return found | ({"asked": at.teacher.endpoint.identity} if at.teacher.elsewhere else {})
+
+
 def adaptation(at: Where) -> dict[str, Any]:
     """Of a teacher that is left as it came, only how it is asked."""
     written = {"answers": of_tasks(at, "max_answer_tokens")}
@@ -132,7 +138,8 @@ def adaptation(at: Where) -> dict[str, Any]:
 def soft_labels(at: Where) -> dict[str, Any]:
     how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
     adapted = adapt.method != "none"
-    encodings = {t.name: how.encoding_of(t, adapted=adapted) for t in project.softly_learned}
+    kept = {"adapted": adapted, "elsewhere": at.teacher.elsewhere}
+    encodings = {t.name: how.encoding_of(t, **kept) for t in project.softly_learned}
     found = {"encodings": encodings, **only(adapt, "method", "max_tokens")}
     # The others hold at every temperature; these are kept for those asked.
     for encoding, setting in (("top_k", "k"), ("sampled", "draws")):
@@ -153,9 +160,11 @@ def answers(at: Where) -> dict[str, Any]:
 
 
 def distillation(at: Where) -> dict[str, Any]:
+    init = at.student.init
     return {
         **settings_of(at.student.distillation),
-        "init": settings_of(at.student.init),
+        # The licence of its own model only where it has one.
+        "init": settings_of(init) if init.base else without(init, "license"),
         "tasks": at.student.tasks,
         "answers": of_tasks(at, "max_answer_tokens"),
         **canaries(at),

@@ -155,6 +155,8 @@ class State:
         inputs: dict[str, str] = {}
         for name in step.outside:
             known = self.outside[name](self, where) if name in self.outside else None
+            if known == "":  # there is no such input
+                continue
             if known is None:  # it can't be looked at now: what was recorded counts
                 record = self.record(artefact)
                 known = record.recipe.inputs.get(name, "") if record else ""

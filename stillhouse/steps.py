@@ -195,7 +195,7 @@ _ROWS = (
     Step(
         "teacher_model", "teacher", "teacher",
         reads={},
-        settings=lambda at: {"model": at.teacher.model, "license": at.teacher.license},
+        settings=shapes.teacher,
         facts=facts.TeacherModelFacts,
         code=("importing",), kinds=("huggingface",),
         folder=lambda layout, at: layout.teacher_weights(str(at.version)),
@@ -244,7 +244,7 @@ _ROWS = (
         facts=facts.CheckpointFacts,
         code=("tasks", "prompts", "initialisation", "distillation", "training"),
         kinds=("huggingface", "pytorch"), folder=_of_student("checkpoint"),
-        replaced=True, heavy=True,
+        outside=("base",), replaced=True, heavy=True,
     ),
     Step(
         "quantized_model", "students", "student",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,43 @@ def test_a_setting_makes_exactly_these_stale_of_a_teacher_that_is_not_adapted(
     assert stale(write(tmp_path, unadapted, (field, value))) == expected
 
 
+# The same of a teacher that a server runs, and of students that begin as other models. What its
+# tokenizer holds counts, not where it lies.
+OWN = {"from": "small", "license": "MIT", "layers": "all"}
+SERVED: list[tuple[str, Any]] = [
+    ("teachers.0.model", "openai:http://127.0.0.1:8000/v1#m"),
+    ("teachers.0.tokenizer", "folder"),
+    ("teachers.0.adapt.method", "none"),
+    *((f"students.{number}.init", {**OWN}) for number in range(2)),
+]
+SHAPES_SERVED: list[tuple[str, Any, set[str]]] = [
+    ("teachers.0.tokenizer", "elsewhere", set()),
+    ("teachers.0.endpoint.log_probs", "top", {TEACHER}),
+    ("teachers.0.endpoint.sampling.temperature", 1.0, {TEACHER}),
+    ("teachers.0.endpoint.sampling.top_p", 0.5, {TEACHER}),
+    ("teachers.0.endpoint.sampling.seed", 9, {TEACHER}),
+    ("teachers.0.endpoint.extra", {"chat_template_kwargs": {"a": 1}}, {TEACHER}),
+    ("teachers.0.endpoint.api_key.env", "KEY", set()),
+    ("teachers.0.endpoint.api_key.file", "key", set()),
+    ("teachers.0.endpoint.network", "any", set()),
+    ("teachers.0.endpoint.concurrency", 2, set()),
+    ("teachers.0.endpoint.timeout", 9, set()),
+    ("teachers.0.endpoint.patience", 9, set()),
+    ("students.0.init.from", "other", {"small/checkpoint"}),
+    ("students.0.init.license", "Apache-2.0", {"small/checkpoint"}),
+    ("students.0.init.layers", 2, {"small/checkpoint"}),
+]
+
+
+def test_a_setting_makes_exactly_these_stale_of_a_teacher_that_a_server_runs(
+    tmp_path: Path,
+) -> None:
+    make_all(write(tmp_path, *deepcopy(SERVED)))
+    assert stale(write(tmp_path, *deepcopy(SERVED))) == set()
+    for field, value, expected in SHAPES_SERVED:
+        assert stale(write(tmp_path, *deepcopy(SERVED), (field, value))) == expected, field
+
+
 # The same where requests are read. Limits of drift are compared in every run.
 SHAPES_WATCHED: list[tuple[str, Any, set[str]]] = [
     ("traffic.format", "serve", {TRAFFIC}),
@@ -334,7 +372,7 @@ def test_every_setting_is_in_the_table() -> None:
     collect(Project, "")
     # By number, or by the name of a task or field.
     named = ("routing", "item")
-    fields = [s[0] for s in [*SHAPES, *SHAPES_WATCHED]]
+    fields = [s[0] for s in [*SHAPES, *SHAPES_WATCHED, *SHAPES_SERVED]]
     places = [[p for p in f.split(".") if not p.isdigit() and p not in named] for f in fields]
     tested = {".".join(parts) for parts in places} - {"gates.max_accuracy_drop"}
     # Names, and fields of one possible value.
@@ -345,7 +383,7 @@ def test_every_setting_is_in_the_table() -> None:
         # Who accepted what, and where teachers come from.
         *(f"license_policy.accepted_terms.{n}" for n in ("terms", "by", "when", "note")),
         "teacher_registry",
-        *("students.teacher", "students.tasks", "students.init.from"),
+        *("students.teacher", "students.tasks"),
         "students.distillation.temperature",  # below
         "students.quantization.method",
         *(f"privacy.confidentiality_rules.{n}" for n in ("level", "source", "path", "date")),

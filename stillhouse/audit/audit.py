@@ -34,10 +34,10 @@ SHOWN = 40
 
 @dataclass(frozen=True)
 class Audited:
-    """The models of an audit: `teacher` is the adapted one, `checkpoint` the student cut from it,
-    `models` those to be tried by name."""
+    """The models of an audit: `start` is what the student in `checkpoint` was cut from, its adapted
+    teacher or a model of its own; `models` are those to be tried, by name."""
 
-    teacher: Path
+    start: Path
     checkpoint: Path
     models: dict[str, Path]
     max_tokens: int
@@ -80,7 +80,7 @@ def audit_leaks(
         name: measure(folder, tried, settings, max_tokens=audited.max_tokens)
         for name, folder in audited.models.items()
     }
-    cut_again(audited.teacher, audited.checkpoint, scratch / "control")
+    cut_again(audited.start, audited.checkpoint, scratch / "control")
     control = measure(
         scratch / "control", tried, settings,
         max_tokens=audited.max_tokens, control=True,
@@ -263,7 +263,7 @@ def _vocabulary(
         return [], {}
     own, whole = (
         vocabulary.kept(words, vocabulary.spoken(load_tokenizer(folder)))
-        for folder in (audited.checkpoint, audited.teacher)
+        for folder in (audited.checkpoint, audited.start)
     )
     rule = judge(
         "vocabulary", "student", rate(own.tokens, own.words), settings.rules.vocabulary,

@@ -14,7 +14,7 @@ from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import load_vocabulary
 
 
-def cut_again(teacher: Path, checkpoint: Path, target: Path) -> None:
-    """Fill `target` with what the student in `checkpoint` was cut as from its adapted `teacher`."""
+def cut_again(start: Path, checkpoint: Path, target: Path) -> None:
+    """Fill `target` with what the student in `checkpoint` was cut as from `start`."""
     layers = int(read_json(checkpoint / "config.json")["num_hidden_layers"])
-    cut_student(teacher, layers=layers, vocabulary=load_vocabulary(checkpoint), target=target)
+    cut_student(start, layers=layers, vocabulary=load_vocabulary(checkpoint), target=target)

@@ -49,6 +49,12 @@ def answer(
             calibration=read_calibration(folder, "student_quantized"),
         )
     ]
+    if beside_teacher and project.teacher(version).elsewhere:
+        raise UserError(
+            f"teacher {version}: a server runs it, which is sent masked texts alone, and what is "
+            "asked here is not masked",
+            remedy="ask without --beside-teacher.",
+        )
     if beside_teacher:
         teacher = _made(layout.adapted_teacher(version), "adapted_teacher", version)
         tokens = project.teacher(version).adapt.max_tokens

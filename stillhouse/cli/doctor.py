@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stillhouse.config.project import Project
+from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
-from stillhouse.models.admission import admit
+from stillhouse.models.admission import admit, admit_base
+from stillhouse.storage.layout import Layout
 
 FREE_BYTES_NEEDED = 5 << 30
 
@@ -29,6 +31,8 @@ def examine(project: Project) -> list[Finding]:
         _language_model(project),
         _recognizer(project),
         *(_teacher(project, teacher) for teacher in project.teachers),
+        *(_server(project, teacher) for teacher in project.teachers if teacher.elsewhere),
+        *(_base(project, student) for student in project.students if student.init.base),
         _disk(project),
     ]
 
@@ -93,6 +97,38 @@ def _teacher(project: Project, teacher: Teacher) -> Finding:
     for field in licence.unanswered:
         said += f"; license_policy.{field} would decide a condition of it and is not set"
     return Finding(subject, True, "; ".join([f"{said}; {found.source}", *licence.duties]))
+
+
+def _server(project: Project, teacher: Teacher) -> Finding:
+    """Whether the server that runs a teacher is there, and has its model; nothing else is asked."""
+    from stillhouse.endpoint.client import Client, access_of
+    from stillhouse.endpoint.served import entry_of
+    from stillhouse.models.endpoints import parse_endpoint
+
+    subject, impatient = f"server of {teacher.version}", {"patience": 5.0, "timeout": 5.0}
+    asked = teacher.model_copy(update={"endpoint": teacher.endpoint.model_copy(update=impatient)})
+    access = access_of(asked, project, Layout(project.data_path))
+    assert access is not None  # noqa: S101 - a server runs it
+    try:
+        address = parse_endpoint(teacher.model)
+        client = Client(address.url, access)
+        try:
+            entry_of(client, address.model)
+        finally:
+            client.close()
+    except UserError as error:
+        return Finding(subject, False, str(error))
+    return Finding(subject, True, f"{client.where} lists {address.model}")
+
+
+def _base(project: Project, student: Student) -> Finding:
+    subject = f"student {student.name} begins as"
+    try:
+        found = admit_base(student, project)
+    except UserError as error:
+        return Finding(subject, False, str(error))
+    assert found is not None  # noqa: S101 - it names a model
+    return Finding(subject, True, f"{found.licence.licence}; {found.source}")
 
 
 def _disk(project: Project) -> Finding:

@@ -130,8 +130,15 @@ def fetch_teachers(project: ProjectOption = None, teacher: TeacherOption = None)
 
     settings = load_project(project)
     for chosen in [settings.teacher(teacher)] if teacher else settings.teachers:
+        if chosen.elsewhere:
+            typer.echo(f"{chosen.version}: a server runs it; there is nothing to fetch")
+            continue
         path = fetch(chosen.model, default_cache(), settings.root, settings.registry)
         typer.echo(f"{chosen.version}: {path}")
+    for student in settings.students:
+        if student.init.base is not None:
+            path = fetch(student.init.base, default_cache(), settings.root, settings.registry)
+            typer.echo(f"{student.name} begins as: {path}")
 
 
 @app.command("remove")

@@ -31,6 +31,7 @@ from stillhouse.config.corpus import (
 )
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.economics import Economics
+from stillhouse.config.from_endpoint import require_of_endpoint
 from stillhouse.config.monitor import Drift, Traffic
 from stillhouse.config.proof import Calibration, EdgeCases
 from stillhouse.config.registry import RegisteredTeacher, registered
@@ -147,6 +148,10 @@ class Project(Section):
                     "texts; leave it out, and each task has its own, or use one of "
                     f"{', '.join(task.ENCODINGS)}",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _students_can_learn_from_teachers(self) -> Project:
         for teacher in self.teachers:
             self.require_labels_of(teacher)
         return self
@@ -155,6 +160,8 @@ class Project(Section):
         """Raise `FieldError` where this teacher's soft labels can't be kept as they should be."""
         asked, adapted = self.soft_labels.encoding, teacher.adapt.method != "none"
         kept = [self.soft_labels.encoding_of(t, adapted=adapted) for t in self.tasks]
+        if teacher.elsewhere:
+            require_of_endpoint(teacher, self.soft_labels, self.tasks, self.students)
         if asked is not None and asked not in kept:
             raise FieldError(
                 ("soft_labels", "encoding"),

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from stillhouse.config.base import AssetName, Fraction, Section
+from stillhouse.config.base import AssetName, FieldError, Fraction, Section
 from stillhouse.config.dataset import Task
+from stillhouse.config.endpoint import is_endpoint
 from stillhouse.config.training import TrainingSettings
 
 
 class StudentInit(Section):
-    from_: Literal["teacher"] = Field("teacher", alias="from")
-    layers: Annotated[int, Field(ge=1)] = 6
+    """What a student begins as: layers of its teacher, or of a model of its own (`from`, named as
+    teachers are, with its `license`)."""
+
+    from_: str = Field("teacher", alias="from")
+    license: str | None = None
+    layers: Annotated[int, Field(ge=1)] | Literal["all"] = 6
     vocabulary: Literal["corpus", "full"] = "corpus"
+
+    @property
+    def base(self) -> str | None:
+        """The model of its own; None where it is cut from its teacher."""
+        return None if self.from_ == "teacher" else self.from_
+
+    @model_validator(mode="after")
+    def _says_its_licence(self) -> StudentInit:
+        if self.base and is_endpoint(self.base):
+            raise FieldError(("from",), "a server has no layers here; name a model with weights")
+        if self.base and not self.license:
+            message = "a student inherits the licence of what it begins as; add `license:` to it"
+            raise FieldError(("from",), message)
+        if self.license and not self.base:
+            message = "the teacher's own says it; remove it, or name a model in `from`"
+            raise FieldError(("license",), message)
+        return self
 
 
 class Distillation(TrainingSettings):
@@ -52,6 +74,20 @@ class Student(Section):
     tasks: list[str] = Field(min_length=1)
     distillation: Distillation = Distillation()
     quantization: Quantization = Quantization()
+
+    @model_validator(mode="after")
+    def _draws_to_what_it_was_cut_from(self) -> Student:
+        if self.init.base and self.distillation.alignment:
+            raise FieldError(
+                ("distillation", "alignment"),
+                "it draws layers to those of the teacher that they were cut from, and this student "
+                "begins as another model; remove it",
+            )
+        return self
+
+    def alignment_of(self, task: Task) -> float:
+        """The weight of alignment; 0 for a student that is not cut from its teacher."""
+        return 0.0 if self.init.base else self.distillation.alignment_of(task)
 
 
 class TaskGates(Section):

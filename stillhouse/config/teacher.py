@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from stillhouse.config.base import FieldError, Section, Slug
 from stillhouse.config.dataset import Encoding, Task
+from stillhouse.config.endpoint import Endpoint, is_endpoint
 from stillhouse.config.training import TrainingSettings
 
 
@@ -81,11 +82,46 @@ class TeacherPrompt(Section):
 
 
 class Teacher(Section):
+    """`tokenizer` and `endpoint` are of a teacher that a server runs (`model: openai:...`)."""
+
     version: Slug
     model: str
     license: str
     adapt: Adaptation = Adaptation()
     prompt: TeacherPrompt = TeacherPrompt()
+    tokenizer: str | None = Field(None, description="folder, file or hf: name; no weights needed")
+    endpoint: Endpoint = Endpoint()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a server runs it, and nothing of its weights is here."""
+        return is_endpoint(self.model)
+
+    @model_validator(mode="after")
+    def _of_an_endpoint(self) -> Teacher:
+        if not self.elsewhere:
+            for name in ("tokenizer", "endpoint"):
+                if name in self.model_fields_set:
+                    message = "only a teacher with `model: openai:http://...` has one; remove it"
+                    raise FieldError((name,), message)
+            return self
+        if self.adapt.method != "none":
+            raise FieldError(
+                ("adapt", "method"),
+                "an endpoint has no weights here to adapt; write `adapt: {method: none}`, and it "
+                "is asked in words",
+            )
+        if not self.tokenizer:
+            raise FieldError(
+                ("model",),
+                "an endpoint's tokens have to be known; name the model's tokenizer beside it, as "
+                "in `tokenizer: models/qwen3-32b` (a folder with tokenizer.json, no weights) or "
+                "`tokenizer: hf:<organisation>/<name>`",
+            )
+        if self.endpoint.log_probs == "none" and self.prompt.calibrate:
+            message = "without log-probabilities there is nothing to divide out; remove it"
+            raise FieldError(("prompt", "calibrate"), message)
+        return self
 
 
 class SoftLabels(Section):
@@ -101,10 +137,11 @@ class SoftLabels(Section):
     shard_pairs: Annotated[int, Field(ge=1)] = 64
     batch_size: Annotated[int, Field(ge=1)] = 16
 
-    def encoding_of(self, task: Task, *, adapted: bool) -> Encoding:
+    def encoding_of(self, task: Task, *, adapted: bool, elsewhere: bool = False) -> Encoding:
         """How labels of a task are kept. A teacher that is not `adapted` answers with the classes'
-        names, so that their probabilities are all there is of it."""
+        names, so that their probabilities are all there is of it; one that runs `elsewhere` tells
+        its likeliest tokens, and no more."""
         default = task.ENCODINGS[0]
         if default == "labels" and not adapted:
             return default
-        return self.encoding or default
+        return self.encoding or ("top_k" if elsewhere else default)

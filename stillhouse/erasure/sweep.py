@@ -20,6 +20,7 @@ from stillhouse.corpus.comparing import content_key
 from stillhouse.corpus.pii_marking import forget_texts
 from stillhouse.dataset.review.applied import OVERRIDES
 from stillhouse.dataset.review.sample import PAGE as REVIEW_PAGE
+from stillhouse.endpoint.kept import forget
 from stillhouse.errors import UserError
 from stillhouse.evaluate.graded import PAGE as OUTPUTS_PAGE
 from stillhouse.report.assemble import PAGE
@@ -108,7 +109,7 @@ def sweep(layout: Layout, *, strict: bool = False) -> int:
         gone += lost
     if gone:
         _clear_old_states(layout)
-    return gone
+    return gone + forget(layout.cache("endpoint"), now.lacks)
 
 
 def _folders(parent: Path) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
+from stillhouse.endpoint.client import Access
 from stillhouse.evaluate.predictions import Answers, predict, texts_per_second
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
@@ -31,18 +32,20 @@ class Candidate:
     """A model to compare: `name` is a key of `tasks.results.MODELS`, `store` the Parquet files that
     keep its answers, `digest` what they depend on beside the pair: its content, the code.
     `display` is what it is called in headings, if not as MODELS says; `prompt` says how weights as
-    they came are asked, `tasks` names those that it answers (default: all)."""
+    they came are asked, `tasks` names those that it answers (default: all); `access` is that of one
+    which a server runs."""
 
     name: str
     folder: Path
     digest: str
-    parameters: int
-    bytes: int
+    parameters: int | None
+    bytes: int | None
     max_tokens: int
     store: Path
     prompt: TeacherPrompt | None = None
     display: str | None = None
     tasks: Sequence[str] | None = None
+    access: Access | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def side_by_side(
             for task in asked
             if kind_of(task).calibrates and not (c.prompt and kind_of(task).countable)
         ]
-        runner = Runner(c.folder, dataset, c.max_tokens, c.prompt)
+        runner = Runner(c.folder, dataset, c.max_tokens, c.prompt, c.access)
         known = _answers(c, runner, held_out, "validation")
         learned = {task: x.kind.calibrate(x.gold, x.predictions) for task, x in known.items()}
         calibrations[c.name] = learned

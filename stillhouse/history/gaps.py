@@ -70,7 +70,8 @@ def measured(student: str, version: str, evaluation: Mapping[str, Any]) -> Itera
 
 
 def _of(evaluation: Mapping[str, Any], what: str) -> tuple[int, int]:
-    return evaluation["teacher"][what], evaluation["student_quantized"][what]
+    # Of a teacher that a server runs, neither is known.
+    return evaluation["teacher"][what] or 0, evaluation["student_quantized"][what]
 
 
 def _error(comparisons: Sequence[Mapping[str, Any]]) -> float | None:

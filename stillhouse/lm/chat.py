@@ -50,12 +50,14 @@ class Asked:
     `examples` hold a blank for the response (see `Encoder.prompts`), `priors` the same without
     their texts, where what the model answers to nothing is to be divided out. Answers are among
     the first `vocabulary` tokens: what lies beyond was added for models that have learned them.
+    `said` are the conversations that the examples hold.
     """
 
     form: Form
     examples: list[Example]
     priors: list[Example] | None
     vocabulary: int
+    said: Sequence[Conversation] = ()
 
 
 class Form:

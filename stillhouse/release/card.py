@@ -120,7 +120,7 @@ def _header(manifest: Manifest, figures: Sequence[Measured]) -> str:
         for found in figures
     ]
     data = ModelCardData(
-        **_licence(manifest["license"]["teacher"]),
+        **_licence(manifest["license"].get("student", manifest["license"]["teacher"])),
         base_model=public_name(teacher["model"], teacher["version"]),
         library_name="transformers",
         pipeline_tag="text-generation",

@@ -64,9 +64,11 @@ def dossier(state: State, version: str, student: str) -> dict[str, Any]:
         },
         "license": {
             "teacher": licence,
+            # Of a student that begins as another model, that of both.
+            **({"student": trained.license} if trained.license not in (None, licence) else {}),
             "allowed_by": teacher.facts["license_allowed_by"],
             "stated": teacher.facts["license_stated"],
-            "duties": list(student_duties(licence)),
+            "duties": list(student_duties(trained.license or licence)),
         },
         "dataset": {
             "digest": trained.dataset,

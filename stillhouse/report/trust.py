@@ -190,5 +190,11 @@ def _pair(pair: Mapping[str, Any], point: Mapping[str, Any], metric: str) -> str
         f"{test['score']:.3f} (student alone {pair['student']:.3f}, teacher alone "
         f"{pair['teacher']:.3f}; gain {low * 100:+.1f} to {high * 100:+.1f} points).{doubt} It "
         f"costs {test['cost']:.2f} of what the teacher alone does, as a student's answer costs "
-        f"{pair['cost_ratio']:.3f} of a teacher's (the ratio of their parameters)."
+        f"{_ratio(pair['cost_ratio'])}."
     )
+
+
+def _ratio(cost: float) -> str:
+    if not cost:
+        return "nothing beside a teacher's, whose size is not known"
+    return f"{cost:.3f} of a teacher's (the ratio of their parameters)"

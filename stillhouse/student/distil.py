@@ -25,6 +25,7 @@ from stillhouse.soft_labels.head import Head
 from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json, write_json
 from stillhouse.student.alignment import TeacherStates
+from stillhouse.student.base import prepare_base, require_same_tokens, teacher_to_student
 from stillhouse.student.canaries import CANARIES, invent, plant, received
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
@@ -48,6 +49,8 @@ from stillhouse.training.loop import train
 from stillhouse.training.step import TrainingData
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
     from stillhouse.soft_labels.targets import SparseTargets
@@ -66,8 +69,10 @@ def distil_student(
     audit: LeakAudit | None = None,
     scratch: Path,
     fingerprint: str,
+    base: Path | None = None,
 ) -> CheckpointFacts:
     """Cut a student from the adapted `teacher`, train it on its soft labels, fill `target` with it.
+    Where `settings` name a model of its own, it is cut from that, which lies at `base`.
 
     `answered` is the table of pairs that the teacher answered itself. `headers` say which labels
     lie below `soft_labels` (see `SoftLabelsFacts`). The folder holds the best validation
@@ -76,7 +81,7 @@ def distil_student(
     Resumes after a kill from `scratch`.
 
     Raises `UserError`, before time is spent, when a split of a task is empty or a training pair
-    has no soft label.
+    has no soft label; and as `require_same_tokens` does.
     """
     import torch
 
@@ -88,11 +93,21 @@ def distil_student(
         _require_labels(labels, dataset, answered, settings.name, softly)
     tokenizer = load_tokenizer(teacher)
     kinds = open_tasks(dataset, tasks)
+    start, own = teacher, tokenizer
+    if base is not None:
+        start = scratch / f"base-{fingerprint[:16]}"
+        prepare_base(str(settings.init.base), base, start, kinds, tokenizer, labels)
+        own = load_tokenizer(start)
+        if labels:
+            require_same_tokens(tokenizer, own, labels, settings.name)
     vocabulary = None
     if settings.init.vocabulary == "corpus":
-        vocabulary = _vocabulary_of(teacher, tokenizer, kinds, dataset, answered, how.max_tokens)
-    cut = cut_student(teacher, layers=settings.init.layers, vocabulary=vocabulary, target=target)
+        vocabulary = _vocabulary_of(start, own, kinds, dataset, answered, how.max_tokens)
+    cut = cut_student(start, layers=settings.init.layers, vocabulary=vocabulary, target=target)
     student_tokenizer = load_tokenizer(target)
+    mapping = None if vocabulary is None else vocabulary.teacher_to_student
+    if base is not None:
+        mapping = teacher_to_student(tokenizer, student_tokenizer)
     encoder = Encoder(student_tokenizer, how.max_tokens)
     learned = [training_examples(k, dataset, encoder, answered) for k in kinds]
     for split in learned:
@@ -111,7 +126,7 @@ def distil_student(
         # No teacher labels them: they are learned from the words.
         alphas |= {p.example.key: 0.0 for p in planted}
         examples += [p.example for p in planted for _ in range(p.canary.repeats)]
-    weights = {s.kind.task.name: how.alignment_of(s.kind.task) for s in learned}
+    weights = {s.kind.task.name: settings.alignment_of(s.kind.task) for s in learned}
     drawn = [e for s in learned if weights[s.kind.task.name] for e in s.examples]
     states = None
     if drawn:
@@ -129,7 +144,7 @@ def distil_student(
         model,
         TrainingData(
             examples,
-            _SoftTargets(labels, alphas, teacher, len(tokenizer), vocabulary) if labels else None,
+            _SoftTargets(labels, alphas, teacher, len(tokenizer), mapping) if labels else None,
             how.temperature,
             alphas,
             hidden_states=states,
@@ -155,7 +170,7 @@ def distil_student(
         bytes=info.bytes,
         layers=len(cut.kept_layers),
         vocabulary=len(student_tokenizer),
-        teacher_vocabulary=len(tokenizer),
+        teacher_vocabulary=len(own),
         canaries=len(planted),
         score=mean_score(scored),
         scores=mean_figures(scored),
@@ -210,14 +225,14 @@ class _SoftTargets:
         alphas: Mapping[str, float],
         teacher: Path,
         teacher_tokens: int,
-        vocabulary: PrunedVocabulary | None,
+        mapping: NDArray[np.int64] | None,
     ) -> None:
         import torch
 
         self.labels, self.alphas = labels, alphas
         self.mapping = self.head = None
-        if vocabulary is not None:
-            self.mapping = torch.as_tensor(vocabulary.teacher_to_student)
+        if mapping is not None:
+            self.mapping = torch.as_tensor(mapping)
         if labels.needs_head:
             self.head = Head.read(teacher, teacher_tokens, pick_device())
 

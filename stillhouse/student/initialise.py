@@ -12,7 +12,7 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stillhouse.errors import UserError
 from stillhouse.models.weights import count_parameters, tensor_headers, weight_bytes, weight_files
@@ -57,9 +57,14 @@ def evenly_spaced(count: int, of: int) -> tuple[int, ...]:
 
 
 def cut_student(
-    teacher: Path, *, layers: int, vocabulary: PrunedVocabulary | None, target: Path
+    teacher: Path,
+    *,
+    layers: int | Literal["all"],
+    vocabulary: PrunedVocabulary | None,
+    target: Path,
 ) -> StudentInfo:
-    """Fill the folder `target` with a student of `layers` layers of the teacher's folder.
+    """Fill the folder `target` with a student of `layers` layers of the teacher's folder, which
+    may be that of any model that a student begins as.
 
     With `vocabulary`, embedding and output rows are gathered by `student_to_teacher`, token ids in
     the configuration follow, and the mapping is kept beside the weights; without, the student has
@@ -72,7 +77,8 @@ def cut_student(
     from transformers import AutoTokenizer
 
     config = read_json(teacher / "config.json")
-    kept = _choose_layers(teacher, config, layers)
+    every = config.get("num_hidden_layers", 0)
+    kept = _choose_layers(teacher, config, every if layers == "all" else layers)
     rows = None if vocabulary is None else vocabulary.student_to_teacher
     if rows is not None and int(rows.max()) >= config["vocab_size"]:
         raise UserError(
@@ -106,7 +112,7 @@ def cut_student(
         vocabulary=config["vocab_size"] if rows is None else len(rows),
     )
     logger.info(
-        "Student of %d parameters: the teacher's layers %s, %d tokens",
+        "Student of %d parameters: layers %s of what it begins as, %d tokens",
         info.parameters, ", ".join(map(str, kept)), info.vocabulary,
     )  # fmt: skip
     return info

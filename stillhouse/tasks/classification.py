@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stillhouse.config.dataset import ClassificationTask, Task
 from stillhouse.errors import UserError
 from stillhouse.lm.chat import Asked
+from stillhouse.lm.elsewhere import Elsewhere
 from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.scoring import Embeddings, sequence_probabilities, token_probabilities
 from stillhouse.storage.query import counts, one_row
@@ -172,11 +173,13 @@ class Classification(OfOneText):
 
     def predict_untrained(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | Elsewhere,
         asked: Asked,
         inputs: Sequence[str],  # noqa: ARG002 - no class stands in its text
     ) -> Predictions:
         """Probabilities [examples, classes], by the classes' names as whole answers."""
+        if isinstance(model, Elsewhere):
+            return model.choose(asked, self.names, "Asking the teacher")
         return sequence_probabilities(
             model,
             asked.examples,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 from stillhouse.config.dataset import Task
 from stillhouse.errors import UserError
 from stillhouse.lm.chat import Asked
+from stillhouse.lm.elsewhere import Elsewhere
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings
 from stillhouse.storage.query import counts, rows_in_batches
@@ -174,7 +175,7 @@ class Kind(Protocol):
         ...
 
     def predict_untrained(
-        self, model: PreTrainedModel, asked: Asked, inputs: Sequence[str]
+        self, model: PreTrainedModel | Elsewhere, asked: Asked, inputs: Sequence[str]
     ) -> Predictions:
         """Answers of a model that has not learned the task, in words.
 
@@ -196,7 +197,7 @@ class Kind(Protocol):
 
     def write(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | Elsewhere,
         encoder: Encoder,
         passages: Sequence[Row],
         shots: Sequence[Row],
@@ -239,7 +240,7 @@ class OfOneText:
 
     def write(
         self,
-        model: PreTrainedModel,  # noqa: ARG002 - there is nothing to ask of a text
+        model: PreTrainedModel | Elsewhere,  # noqa: ARG002 - there is nothing to ask of a text
         encoder: Encoder,  # noqa: ARG002
         passages: Sequence[Row],
         shots: Sequence[Row],  # noqa: ARG002

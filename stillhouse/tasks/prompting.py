@@ -91,6 +91,7 @@ class Prompter:
             _examples(rows, prompts, blanks),
             priors,
             self.vocabulary or len(self.encoder.tokenizer),
+            asked,
         )
 
     def pairs(self, rows: Sequence[Row]) -> list[Example]:

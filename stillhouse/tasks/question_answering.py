@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import QuestionAnsweringTask, Task
+from stillhouse.lm.elsewhere import Elsewhere
 from stillhouse.lm.generation import generate
-from stillhouse.lm.prompts import Encoder
+from stillhouse.lm.prompts import BLANK, Encoder, Example
 from stillhouse.tasks.common import Answered, Pair, Predictions, Row, Tally
 from stillhouse.tasks.extraction_grammar import passage_grammar
 from stillhouse.tasks.generative_report import answer_sections
@@ -79,7 +80,7 @@ class QuestionAnswering(Writing):
 
     def write(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | Elsewhere,
         encoder: Encoder,
         passages: Sequence[Row],
         shots: Sequence[Row],
@@ -89,14 +90,22 @@ class QuestionAnswering(Writing):
         room = encoder.max_tokens
         asked = [("", encoder.beginning(row["input"], room)) for row in passages]
         prompts = encoder.texts([_asking([*examples, one]) for one in asked])
-        found = generate(
-            model,
-            prompts,
-            end_ids=[encoder.end_id],
-            max_new_tokens=QUESTION_TOKENS,
-            vocabulary=len(encoder.tokenizer),
-            description=f"Asking questions, {self.task.name}",
-        )
+        asking = f"Asking questions, {self.task.name}"
+        if isinstance(model, Elsewhere):
+            passages_asked = [
+                Example(row["pair_id"], [*ids, BLANK], len(ids))
+                for row, ids in zip(passages, prompts, strict=True)
+            ]
+            found = model.write(
+                encoder, passages_asked, [],
+                end_id=encoder.end_id, max_new_tokens=QUESTION_TOKENS, description=asking,
+            )  # fmt: skip
+        else:
+            found = generate(
+                model, prompts,
+                end_ids=[encoder.end_id], max_new_tokens=QUESTION_TOKENS,
+                vocabulary=len(encoder.tokenizer), description=asking,
+            )  # fmt: skip
         questions = [question_in(encoder.text_of(g.ids)) for g in found]
         return [
             posed(question, row["input"]) if question else ""

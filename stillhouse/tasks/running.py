@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.config.teacher import TeacherPrompt
+from stillhouse.endpoint.client import Access
+from stillhouse.endpoint.remote import Remote, open_model
 from stillhouse.lm.prompts import Encoder
-from stillhouse.models.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    pick_device,
-    pick_dtype,
-)
+from stillhouse.models.loading import context_length, load_tokenizer
 from stillhouse.storage.files import digest
 from stillhouse.tasks.common import Examples, Kind, Predictions, Row, gold_of
 from stillhouse.tasks.models import answers_in_words
@@ -29,13 +25,20 @@ class Runner:
     """The model in `folder`, read once it is needed.
 
     Weights as they came are asked in words, by `prompt` and with shots from the training split of
-    `dataset`; a teacher that was not adapted says itself how it is asked.
+    `dataset`; a teacher that was not adapted says itself how it is asked. `access` is that of a
+    teacher which a server runs.
     """
 
     def __init__(
-        self, folder: Path, dataset: Path, max_tokens: int, prompt: TeacherPrompt | None = None
+        self,
+        folder: Path,
+        dataset: Path,
+        max_tokens: int,
+        prompt: TeacherPrompt | None = None,
+        access: Access | None = None,
     ) -> None:
         self.folder, self.dataset, self.max_tokens = folder, dataset, max_tokens
+        self.access = access
         in_words = answers_in_words(folder)
         self.prompt = in_words.prompt if in_words else prompt
         self.vocabulary = in_words.vocabulary if in_words else None
@@ -55,6 +58,7 @@ class Runner:
             found = kind.predict_untrained(self.model, prompter.prompts(rows), inputs)
             prompter.warn()
             return found
+        assert not isinstance(self.model, Remote)  # noqa: S101 - it is asked in words
         gold = [gold_of(row) for row in rows]
         asked = Examples(kind, self.encoder.prompts(rows), inputs, gold)
         return kind.predict(self.model, self.encoder, asked)
@@ -70,9 +74,8 @@ class Runner:
         return self._prompters[name]
 
     @cached_property
-    def model(self) -> PreTrainedModel:
-        device = pick_device()
-        return load_model(self.folder, device, pick_dtype(device))
+    def model(self) -> PreTrainedModel | Remote:
+        return open_model(self.folder, self.access)
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from stillhouse.config.dataset import GenerativeTask, Task
 from stillhouse.lm.chat import Asked
+from stillhouse.lm.elsewhere import Elsewhere
 from stillhouse.lm.generation import Generated, generate, generate_guided
 from stillhouse.lm.grammar import Constraint, Grammars
 from stillhouse.lm.prompts import Encoder, Example
@@ -160,9 +161,20 @@ class Writing(OfOneText):
         return grammars.compile(self.grammar(inputs[place], decoding))
 
     def predict_untrained(
-        self, model: PreTrainedModel, asked: Asked, inputs: Sequence[str]
+        self, model: PreTrainedModel | Elsewhere, asked: Asked, inputs: Sequence[str]
     ) -> Predictions:
-        """As others answer: only their prompts are longer, and answers end as the form has it."""
+        """As others answer: only their prompts are longer, and answers end as the form has it.
+
+        A model that runs elsewhere knows no constraint of ours: it answers freely alone.
+        """
+        if isinstance(model, Elsewhere):
+            encoder = asked.form.encoder
+            found = model.write(
+                encoder, asked.examples, asked.said,
+                end_id=asked.form.end_id, max_new_tokens=self.task.max_answer_tokens,
+                description=f"Answering {self.task.name}",
+            )  # fmt: skip
+            return [asdict(self._written(encoder, generated, {})) for generated in found]
         return self._answers(
             model,
             asked.form.encoder,

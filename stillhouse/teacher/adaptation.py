@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import Adaptation, TeacherPrompt
+from stillhouse.endpoint.client import Access
 from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings, lift_tokens
@@ -106,6 +107,7 @@ def adapt_teacher(
     cache: Path,
     fingerprint: str,
     prompt: TeacherPrompt | None = None,
+    access: Access | None = None,
 ) -> AdaptedTeacherFacts:
     """Fill `target` with the adapted teacher: safetensors, and a tokenizer with answer tokens.
 
@@ -113,7 +115,7 @@ def adapt_teacher(
     this teacher is asked, in words, by `prompt` (see teacher/unadapted.py). The same training and
     validation pairs, settings and weights give the same bytes; the test split is never read.
     `cache` holds hidden states of the frozen layers; its name should say which weights they are
-    from. Resumes after a kill from `scratch`.
+    from. Resumes after a kill from `scratch`. `access` is that of a teacher which a server runs.
 
     Raises `UserError` when a split of a task is empty; and as `Prompter` does, because a report
     asks the weights as they came.
@@ -121,7 +123,7 @@ def adapt_teacher(
     require_splits(dataset, tasks)
     kinds, prompt = open_tasks(dataset, tasks), prompt or TeacherPrompt()
     if settings.method == "none":
-        return leave_as_it_came(weights, target, dataset, kinds, prompt)
+        return leave_as_it_came(weights, target, dataset, kinds, prompt, access)
     tokenizer = load_tokenizer(weights)
     encoder = Encoder(tokenizer, settings.max_tokens)
     for kind in kinds:

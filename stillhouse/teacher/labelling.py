@@ -10,20 +10,14 @@ from typing import TYPE_CHECKING
 
 from stillhouse.config.dataset import Encoding, Task
 from stillhouse.config.teacher import SoftLabels
+from stillhouse.endpoint.client import Access
+from stillhouse.endpoint.remote import Remote, is_elsewhere, open_model
 from stillhouse.facts import SoftLabelsFacts
 from stillhouse.lm.batches import collate, plan_batches, response_hidden
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.models.importing import tokenizer_fingerprint
-from stillhouse.models.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    output_weight,
-    pick_device,
-    pick_dtype,
-)
+from stillhouse.models.loading import context_length, load_tokenizer, output_weight
 from stillhouse.progress import track
-from stillhouse.soft_labels.classes import encode_label_distribution
 from stillhouse.soft_labels.codec import encode
 from stillhouse.soft_labels.figures import LabelFigures
 from stillhouse.soft_labels.head import Head
@@ -31,11 +25,13 @@ from stillhouse.soft_labels.records import LabelEncoding, LabelRecords
 from stillhouse.soft_labels.sampled import require_room
 from stillhouse.soft_labels.store import LabelStore, ShardHeader, open_store
 from stillhouse.storage.files import digest, read_json
-from stillhouse.tasks.common import Examples, Row, prompts_of, training_examples, training_rows
+from stillhouse.tasks.common import Examples, prompts_of, training_examples
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.models import answer_ids, answers_in_words
 from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import TeacherParts, split_teacher
+from stillhouse.teacher.in_words import label_in_words, rows_to_label
+from stillhouse.teacher.told import label_elsewhere
 
 if TYPE_CHECKING:
     import torch
@@ -109,6 +105,7 @@ def label_pairs(
     max_tokens: int,
     top_layers: int | None,
     cache: Path,
+    access: Access | None = None,
 ) -> SoftLabelsFacts:
     """Label the training pairs that have no soft label yet, below `folder`; those of the table
     `answered`, which the teacher answered itself, are among them. Of the tasks only those that are
@@ -119,8 +116,9 @@ def label_pairs(
     whatever else shapes a label, beside the encodings. What other teachers or encodings left in
     `folder`, and labels of pairs that are gone, is removed.
 
-    A teacher that was left as it came answers in words where a task's answers are few. Raises
-    `UserError`, before time is spent, as `encodings_of` does.
+    A teacher that was left as it came answers in words where a task's answers are few; of one that
+    a server runs, reached by `access`, `top_k` labels are those that it tells. Raises `UserError`,
+    before time is spent, as `encodings_of` does; and as `Remote` does.
     """
     in_words = answers_in_words(teacher)
     untrained = in_words is not None
@@ -131,13 +129,14 @@ def label_pairs(
     answers = answer_ids(kinds, tokenizer)
     # To an untrained teacher its answer tokens, the last to be added, mean nothing.
     vocabulary = min(answers) if untrained and answers else len(tokenizer)
-    width = read_json(teacher / "config.json")["hidden_size"]
+    elsewhere = is_elsewhere(teacher)
+    width = 0 if elsewhere else read_json(teacher / "config.json")["hidden_size"]
     fingerprint = tokenizer_fingerprint(teacher)
     stores: dict[LabelEncoding, LabelStore] = {}
     work = []
     chosen = [k for k in kinds if softly is None or k.task.name in softly]
     for kind in chosen:
-        named = settings.encoding_of(kind.task, adapted=not untrained)
+        named = settings.encoding_of(kind.task, adapted=not untrained, elsewhere=elsewhere)
         encodings = encodings_of(
             settings, named, temperatures,
             answers=answers, vocabulary=vocabulary, width=width,
@@ -152,8 +151,7 @@ def label_pairs(
         store.keep_only(key for part in work if encoding in part.stores for key in part.keys)
     labelled = sum(len(part.missing()) for part in work)
     if labelled:
-        device = pick_device()
-        model = load_model(teacher, device, pick_dtype(device))
+        model = open_model(teacher, access)
         prompters = []
         if in_words:
             context = context_length(teacher)
@@ -162,14 +160,14 @@ def label_pairs(
                 for kind in chosen
             ]
         _label_tasks_in_words(model, work, prompters, answered, settings)
-        parts = TeacherParts(model, model, None)
-        if not in_words:
+        parts = model if isinstance(model, Remote) else TeacherParts(model, model, None)
+        if not in_words and isinstance(parts, TeacherParts):
             # Validation and the other tasks too: what the adaptation cached of them stays.
             held = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
             others = [training_examples(k, dataset, encoder) for k in kinds if k not in chosen]
             splits = [*(part.split for part in work), *held, *others]
             parts = split_teacher(
-                model, [e for split in splits for e in split.examples],
+                parts.whole, [e for split in splits for e in split.examples],
                 top_layers=top_layers, cache=cache, pad_id=tokenizer.pad_token_id,
             )  # fmt: skip
         for place, part in enumerate(work):
@@ -177,11 +175,15 @@ def label_pairs(
             todo = [e for e in part.split.examples if e.key in missing]
             if prompters and todo:
                 # The same responses, after the prompts that the teacher is asked by.
-                todo = prompters[place].pairs(_rows(prompters[place], answered, missing))
-            for found in label_examples(
-                parts, todo, list(part.stores), settings,
-                vocabulary=vocabulary, pad_id=tokenizer.pad_token_id,
-            ):  # fmt: skip
+                todo = prompters[place].pairs(rows_to_label(prompters[place], answered, missing))
+            if isinstance(parts, Remote):
+                labels = label_elsewhere(parts, todo, list(part.stores), settings)
+            else:
+                labels = label_examples(
+                    parts, todo, list(part.stores), settings,
+                    vocabulary=vocabulary, pad_id=tokenizer.pad_token_id,
+                )  # fmt: skip
+            for found in labels:
                 part.write(found)
     for other in folder.iterdir():
         if other.is_dir() and other not in {store.folder for store in stores.values()}:
@@ -244,7 +246,7 @@ def _shifts(examples: Sequence[Example]) -> torch.Tensor:
 
 
 def _label_tasks_in_words(
-    model: PreTrainedModel,
+    model: PreTrainedModel | Remote,
     work: Sequence[TaskLabels],
     prompters: Sequence[Prompter],
     answered: Path | None,
@@ -257,53 +259,8 @@ def _label_tasks_in_words(
         return
     ((encoding, store),) = few[0].stores.items()
     missing = {key for part in few for key in part.missing()}
-    for labels in _label_in_words(model, prompters, missing, answered, encoding, settings):
+    for labels in label_in_words(model, prompters, missing, answered, encoding, settings):
         store.write(labels)
-
-
-def _rows(prompter: Prompter, answered: Path | None, wanted: set[str]) -> list[Row]:
-    training = training_rows(prompter.dataset, prompter.kind.task.name, answered)
-    return [row for rows in training for row in rows if row["pair_id"] in wanted]
-
-
-def _label_in_words(
-    model: PreTrainedModel,
-    prompters: Sequence[Prompter],
-    missing: set[str],
-    answered: Path | None,
-    encoding: LabelEncoding,
-    settings: SoftLabels,
-) -> Iterator[dict[str, LabelRecords]]:
-    """The distribution over the answers in words, as one over the tokens that stand for them.
-
-    Answers of other tasks get no probability.
-    """
-    import numpy as np
-    import torch
-
-    start = 0
-    for prompter in prompters:
-        kind = prompter.kind
-        width = len(kind.answer_tokens)
-        if not width:
-            continue
-        todo = _rows(prompter, answered, missing)
-        todo.sort(key=lambda row: -len(row["input"]))
-        shards = [
-            todo[i : i + settings.shard_pairs] for i in range(0, len(todo), settings.shard_pairs)
-        ]
-        for rows in track(shards, "Labelling in words", unit="shards"):
-            inputs = [row["input"] for row in rows]
-            found = kind.predict_untrained(model, prompter.prompts(rows), inputs)
-            log_probs = np.full((len(rows), encoding.entries), -np.inf)
-            with np.errstate(divide="ignore"):
-                log_probs[:, start : start + width] = np.log(found)
-            records = encode_label_distribution(torch.from_numpy(log_probs), encoding.label_ids)
-            yield dict(
-                zip((r["pair_id"] for r in rows), records.split([1] * len(rows)), strict=True)
-            )
-        prompter.warn()
-        start += width
 
 
 def _facts(

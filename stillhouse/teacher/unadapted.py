@@ -12,18 +12,14 @@ from typing import TYPE_CHECKING
 
 from stillhouse.config.base import settings_of
 from stillhouse.config.teacher import TeacherPrompt
+from stillhouse.endpoint.client import Access
+from stillhouse.endpoint.importing import write_endpoint
+from stillhouse.endpoint.remote import Remote, open_model
 from stillhouse.facts import AdaptedTeacherFacts
 from stillhouse.lm.prompts import Encoder
 from stillhouse.lm.tokens import add_tokens
 from stillhouse.models.importing import describe
-from stillhouse.models.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    pick_device,
-    pick_dtype,
-    stored_dtype,
-)
+from stillhouse.models.loading import context_length, load_tokenizer, stored_dtype
 from stillhouse.storage.files import digest
 from stillhouse.tasks.common import Kind, Row, gold_of, rows_of
 from stillhouse.tasks.models import InWords, mark_untrained, mean_figures, mean_score
@@ -39,12 +35,18 @@ MOST_NAMED = 12  # in a line of the log
 
 
 def leave_as_it_came(
-    weights: Path, target: Path, dataset: Path, kinds: Sequence[Kind], prompt: TeacherPrompt
+    weights: Path,
+    target: Path,
+    dataset: Path,
+    kinds: Sequence[Kind],
+    prompt: TeacherPrompt,
+    access: Access | None = None,
 ) -> AdaptedTeacherFacts:
     """Fill `target` with the teacher in `weights` and answer tokens, of which it knows nothing, and
-    measure how well it answers on validation when it is asked by `prompt`.
+    measure how well it answers on validation when it is asked by `prompt`. Of one that a server
+    runs, which is reached by `access`, there is the tokenizer alone.
 
-    Raises `UserError` as `Prompter` does, before the model is read.
+    Raises `UserError` as `Prompter` does, before the model is read; and as `Remote` does.
     """
     tokenizer = load_tokenizer(weights)
     encoder, context = Encoder(tokenizer, prompt.max_tokens), context_length(weights)
@@ -55,8 +57,7 @@ def leave_as_it_came(
     )
     for kind in kinds:
         _warn_undescribed(kind)
-    device = pick_device()
-    model = load_model(weights, device, pick_dtype(device))
+    model = open_model(weights, access)
     scored = [_score(model, p) for p in prompters]
     scores = mean_figures(scored)
     if prompt.shots:
@@ -64,12 +65,18 @@ def leave_as_it_came(
         scores |= {f"zero_shot_{name}": value for name, value in without.items()}
     for prompter in prompters:
         prompter.warn()
-        add_tokens(model, tokenizer, prompter.kind.answer_tokens)
+        if isinstance(model, Remote):
+            tokenizer.add_tokens(list(prompter.kind.answer_tokens))
+        else:
+            add_tokens(model, tokenizer, prompter.kind.answer_tokens)
     how = InWords(prompt, vocabulary, {p.kind.task.name: p.fingerprint for p in prompters})
     mark_untrained(target, how)
-    model.to(stored_dtype(weights)).save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    info = describe(target)
+    if isinstance(model, Remote):
+        info = write_endpoint(target, model.served, tokenizer)
+    else:
+        model.to(stored_dtype(weights)).save_pretrained(target)
+        tokenizer.save_pretrained(target)
+        info = describe(target)
     prompts = sum(p.tally.prompts for p in prompters)
     return AdaptedTeacherFacts(
         # What it answers depends on how it is asked as much as on its weights.
@@ -99,7 +106,7 @@ def _gold(prompter: Prompter) -> list[str]:
     return [gold_of(row) for row in _validation(prompter)]
 
 
-def _score(model: PreTrainedModel, prompter: Prompter) -> Scored:
+def _score(model: PreTrainedModel | Remote, prompter: Prompter) -> Scored:
     rows = _validation(prompter)
     return prompter.kind.score(
         _gold(prompter),

@@ -46,3 +46,38 @@ def test_a_run_that_begins_below_the_teacher_stops_when_its_licence_changed(
     file.write_text(MINIMAL.replace("license: MIT", "license: GPL-3.0-only"))
     with pytest.raises(dg.Failure):
         found()
+
+
+def test_what_a_student_begins_as_is_licensed_too(
+    tmp_path: Path, write_tiny_model: Callable[..., Path]
+) -> None:
+    file, project = (
+        tmp_path / "stillhouse.yaml",
+        MINIMAL.replace(
+            "tasks: [routing]}", "tasks: [routing], init: {from: base, license: Apache-2.0}}"
+        ),
+    )
+    file.write_text(project)
+    (tmp_path / "t.jsonl").touch()
+    write_tiny_model(tmp_path / "models" / "t")
+    base = write_tiny_model(tmp_path / "base")
+
+    def found() -> str | None:
+        settings = load_project(file)
+        resource = ProjectResource(project_file=str(file))
+        return license_of(resource, "t-1", settings.student("router"))
+
+    assert found() == "MIT AND Apache-2.0"
+    card = base / "README.md"
+    card.write_text("---\nlicense: gpl-3.0\n---\n")
+    with pytest.raises(dg.Failure, match=r"router\.init\.from"):
+        found()
+    shutil.rmtree(base)
+    with pytest.raises(dg.Failure, match="does not exist"):
+        found()
+    # Once the student is made, what it began as may be gone.
+    make_all(open_state(load_project(file)))
+    assert found() == "MIT AND Apache-2.0"
+    file.write_text(project.replace("from: base, license: Apache-2.0", "from: base, license: GPL"))
+    with pytest.raises(dg.Failure):
+        found()

@@ -464,6 +464,6 @@ def test_a_vocabulary_too_large_for_draws_is_told_before_time_is_spent(
     label: Labeller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("stillhouse.soft_labels.sampled.MAX_VOCABULARY", 100)
-    monkeypatch.setattr("stillhouse.teacher.labelling.load_model", None)
+    monkeypatch.setattr("stillhouse.teacher.labelling.open_model", None)
     with pytest.raises(UserError, match=r"too large for sampled.*\n.*top_k or hidden"):
         label(encoding="sampled")

@@ -130,7 +130,7 @@ def test_what_is_wrong_with_its_prompt_is_told_before_the_model_is_read(
 ) -> None:
     from stillhouse.teacher import unadapted
 
-    monkeypatch.setattr(unadapted, "load_model", lambda *_: pytest.fail("the model is read"))
+    monkeypatch.setattr(unadapted, "open_model", lambda *_: pytest.fail("the model is read"))
     with pytest.raises(UserError, match="no chat template"):
         leave(form="chat")
     with pytest.raises(UserError, match=r"prompt\.max_tokens is 64"):
