@@ -55,7 +55,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
     "evaluation": (4, ("evaluate", "metrics")),
-    "report": (3, ("report",)),
+    "report": (4, ("report",)),
     "release": (1, ("release",)),
     "history": (1, ("history",)),
     "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
