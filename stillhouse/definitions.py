@@ -27,6 +27,7 @@ warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.Prev
 from stillhouse.assets import confidentiality, corpus, dataset, monitoring, teacher  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
+from stillhouse.assets.freshness import with_freshness  # noqa: E402
 from stillhouse.assets.history import build_comparison_asset  # noqa: E402
 from stillhouse.assets.release import build_release_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
@@ -85,7 +86,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         description="From request logs to the drift reports of one teacher version.",
     )
     return dg.Definitions(
-        assets=assets,
+        assets=with_freshness(assets, project.automation.freshness),
         asset_checks=[
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),

@@ -1,0 +1,29 @@
+"""After how long without a run an asset is overdue, as the project file says: by default never."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from stillhouse.steps import STEPS
+
+# From this share of the time on, the UI warns.
+WARN_AT = 0.75
+
+
+def with_freshness(
+    assets: Sequence[dg.AssetsDefinition], days: Mapping[str, float]
+) -> Sequence[dg.AssetsDefinition]:
+    """The assets of the stages (groups of steps) that `days` names, with a freshness policy."""
+
+    def fresh(spec: dg.AssetSpec) -> dg.AssetSpec:
+        allowed = days.get(STEPS[spec.key.path[-1]].group)
+        if allowed is None:
+            return spec
+        window = timedelta(days=allowed)
+        policy = dg.FreshnessPolicy.time_window(window, warn_window=WARN_AT * window)
+        return spec.replace_attributes(freshness_policy=policy)
+
+    return [asset.map_asset_specs(fresh) for asset in assets] if days else assets
