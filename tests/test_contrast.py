@@ -34,8 +34,8 @@ from stillhouse.tasks.results import MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST_OF_TEXT, LEAST_OF_MARKS = 4.5, 3.0
-# What the light and the dark theme of Dagster's UI lie on, and what the report does.
-PAGES = ("#ffffff", "#f9fafb", "#0f1115", "#15181c")
+# What the light and the dark theme of Dagster's UI lie on, and the two of the report.
+PAGES = ("#ffffff", "#f9fafb", "#030615", "#15181c")
 
 
 def contrast(one: Any, other: Any) -> float:

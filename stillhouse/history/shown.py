@@ -129,7 +129,7 @@ def scores_by_version(rows: Sequence[Row]) -> Figure:
                     if (low := row[f"{model}_low"]) is not None:
                         ax.vlines(place, low, row[f"{model}_high"], color=color, linewidth=1)
             ax.set_xticks(range(len(some)), [short(row["version"]) for row in some])
-            ax.set_ylim(0, 1.02)
+            ax.set(xlim=(-0.5, len(some) - 0.5), ylim=(0, 1.02))
             ax.legend(fontsize=9, loc="lower left")
         for ax in list(axes)[len(panels) :]:
             ax.set_axis_off()

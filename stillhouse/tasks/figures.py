@@ -5,8 +5,8 @@ Colours are Okabe and Ito's ("Color Universal Design", 2008); models differ in m
 so that nothing rests on colour alone.
 
 Each picture brings its own card, light and opaque, whatever page it stands on. Ink that is read on
-white and on a dark page alike (a contrast of 4.5 on both, WCAG 2.2, 1.4.3) would need a luminance
-of at most 0.183 and, on Dagster's dark #0f1115, of at least 0.20: there is none.
+white and on a dark page alike (a contrast of 4.5 on both: WCAG 2.2, 1.4.3) would need a luminance
+of at most 0.183, and on the dark report's #15181c of at least 0.215: there is none.
 """
 
 from __future__ import annotations
