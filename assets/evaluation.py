@@ -1,22 +1,21 @@
 """The evaluation report of each student, and the gates as checks."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
-from stillhouse.evaluate.asking import CALIBRATION
-from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side
 from stillhouse.facts import EvaluationReportFacts, GateFacts
-from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
-from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.files import digest, write_json
-from stillhouse.tasks.kinds import kind_of
+
+if TYPE_CHECKING:
+    from stillhouse.evaluate.side_by_side import Candidate, SideBySide
+    from stillhouse.report.results import ModelResult
 
 
 def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
@@ -40,6 +39,10 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _report(work: Work) -> EvaluationReportFacts:
+    from stillhouse.evaluate.asking import CALIBRATION
+    from stillhouse.evaluate.side_by_side import side_by_side
+    from stillhouse.report.assemble import make_report
+
     student = work.state.where(work.artefact).student
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
@@ -61,8 +64,10 @@ def _report(work: Work) -> EvaluationReportFacts:
     )
 
 
-def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:
+def _results(compared: "Sequence[Candidate]", found: "SideBySide") -> "list[ModelResult]":
     """All that answered, in the order in which they are shown; a baseline has no weights."""
+    from stillhouse.report.results import ModelResult
+
     models = {c.name: c for c in compared}
     return [
         ModelResult(name, c.parameters, c.bytes, answers, c.display)
@@ -72,8 +77,11 @@ def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResu
     ]
 
 
-def candidates(work: Work, student: Student) -> list[Candidate]:
+def candidates(work: Work, student: Student) -> "list[Candidate]":
     """The models of the report, each as its step made it."""
+    from stillhouse.evaluate.side_by_side import Candidate
+    from stillhouse.tasks.kinds import kind_of
+
     layout, version = work.layout, work.version
     current = layout.student(student.name, version)
     of_teacher, of_student = work.teacher.adapt.max_tokens, student.distillation.max_tokens

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
+from stillhouse.config.automation import Stage
 from stillhouse.steps import STEPS
 
 # From this share of the time on, the UI warns.
 WARN_AT = 0.75
 
 
-def with_freshness(
-    assets: Sequence[dg.AssetsDefinition], days: Mapping[str, float]
-) -> Sequence[dg.AssetsDefinition]:
-    """The assets of the stages (groups of steps) that `days` names, with a freshness policy."""
+def with_freshness(assets: Sequence[Any], days: Mapping[Stage, float]) -> Sequence[Any]:
+    """The assets of the stages (groups of steps) that `days` names, with a freshness policy.
+
+    `assets` are assets definitions, as Dagster loads them from modules.
+    """
 
     def fresh(spec: dg.AssetSpec) -> dg.AssetSpec:
-        allowed = days.get(STEPS[spec.key.path[-1]].group)
-        if allowed is None:
+        stage = STEPS[spec.key.path[-1]].group
+        if stage not in days:
             return spec
-        window = timedelta(days=allowed)
+        window = timedelta(days=days[stage])  # type: ignore[index]
         policy = dg.FreshnessPolicy.time_window(window, warn_window=WARN_AT * window)
         return spec.replace_attributes(freshness_policy=policy)
 

@@ -14,10 +14,7 @@ from typing import Any
 import dagster as dg
 
 from stillhouse.assets.origin import origin
-from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
-from stillhouse.corpus.reidentification_risk import BY_K, COVERS, WORST_COMBINATIONS
 from stillhouse.pages import manifest_url, report_url
-from stillhouse.report.markdown import markdown_table
 from stillhouse.state import Artefact, State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.query import query
@@ -70,6 +67,8 @@ def _relative(path: Path, state: State) -> str:
 
 def _preview(sql: str, table: Path, **others: Path) -> Any:
     """A few rows of a masked table. Their text is untrusted: it can't leave its cell."""
+    from stillhouse.report.markdown import markdown_table
+
     found = query(sql, t=table, **others)
     rows = [
         ["" if cell is None else str(cell) for cell in row.values()] for row in found.to_pylist()
@@ -79,6 +78,8 @@ def _preview(sql: str, table: Path, **others: Path) -> Any:
 
 def _counts(header: tuple[str, str], *counts: dict[str, Any]) -> Any:
     """What was counted, by name; the most comes first."""
+    from stillhouse.report.markdown import markdown_table
+
     rows = [list(row) for found in counts for row in sorted(found.items(), key=lambda x: -x[1])]
     return dg.MetadataValue.md(markdown_table(list(header), rows or [["none", 0]], width=80))
 
@@ -129,6 +130,8 @@ def _quantized(facts: Any, state: State, artefact: Artefact) -> Shown:
 
 
 def _masked(_: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
+
     allowed = levels_up_to(state.project.privacy.train_up_to)
     sql = f"""SELECT title, text FROM t JOIN levels USING (doc_id)
               WHERE len(entities) > 0 AND level IN ({allowed}) LIMIT 5"""  # noqa: S608 - our names
@@ -147,6 +150,8 @@ def _quality(_: Any, state: State, artefact: Artefact) -> Shown:
 
 
 def _risk(_: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.corpus.reidentification_risk import BY_K, COVERS, WORST_COMBINATIONS
+
     table = state.layout.table(artefact.step.name)
     return {
         "covers": COVERS,

@@ -5,11 +5,8 @@ import dagster as dg
 from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.assets.teacher import answers_table, license_of
 from stillhouse.config.student import Student
-from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
 from stillhouse.facts import CheckpointFacts
-from stillhouse.quantize.student import quantize_student
 from stillhouse.resources.project import ProjectResource
-from stillhouse.student.distil import distil_student
 
 
 def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
@@ -25,6 +22,9 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
         """
 
         def make(work: Work) -> CheckpointFacts:
+            from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
+            from stillhouse.student.distil import distil_student
+
             chosen, layout = _settings(work), work.layout
             found = distil_student(
                 layout.adapted_teacher(work.version),
@@ -55,6 +55,8 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:
         """The student's linear layers in few bits, by GPTQ on texts of the training split."""
+        from stillhouse.quantize.student import quantize_student
+
         return materialize(
             context,
             project,

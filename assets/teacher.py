@@ -8,19 +8,12 @@ from stillhouse.assets.common import Work, asset_of, materialize, teacher_versio
 from stillhouse.assets.reviews import check_of
 from stillhouse.config.base import settings_of
 from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
-from stillhouse.models.admission import admit, refuse_edited
-from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.shapes import temperatures
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
-from stillhouse.tasks.running import Runner
-from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
-from stillhouse.teacher.answers import TABLE, answer_pairs
-from stillhouse.teacher.labelling import label_pairs
-from stillhouse.teacher.reviewed import review_answers
 
 # Settings of soft labels that each store says itself: one more temperature, or another encoding of
 # another task, leaves what the others hold.
@@ -36,6 +29,8 @@ def teacher_model(
     The licence is checked in every run and before anything of the model is opened, so that a
     policy made stricter also stops teachers that are already here.
     """
+    from stillhouse.models.admission import admit, refuse_edited
+
     version, settings = context.partition_key, project.project
     with user_errors():
         state = project.state(context.run_id)
@@ -45,6 +40,8 @@ def teacher_model(
         refuse_edited(teacher, record.recipe if record else None, state.recipe(artefact))
 
     def make(work: Work) -> TeacherModelFacts:
+        from stillhouse.models.importing import import_teacher
+
         info = import_teacher(teacher.model, admitted.source, work.folder)
         return TeacherModelFacts(
             digest=info.fingerprint,
@@ -69,6 +66,8 @@ def adapted_teacher(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """The teacher with the tokens of its tasks, its layers adapted to them by LoRA, or left."""
+    from stillhouse.teacher.adaptation import adapt_teacher
+
     return materialize(
         context,
         project,
@@ -95,6 +94,10 @@ def teacher_answers(
     that it is sure of, and that stand in their text where they have to, are learned from."""
 
     def make(work: Work) -> TeacherAnswersFacts:
+        from stillhouse.tasks.running import Runner
+        from stillhouse.teacher.answers import answer_pairs
+        from stillhouse.teacher.reviewed import review_answers
+
         folder, adapted = work.layout.adapted_teacher(work.version), work.facts("adapted_teacher")
         return answer_pairs(
             work.folder,
@@ -119,6 +122,9 @@ def soft_labels(
 ) -> dg.MaterializeResult:
     """The teacher's distribution at each response token of the training pairs, of the tasks that
     some student learns from it."""
+    from stillhouse.teacher.adaptation import trained_layers
+    from stillhouse.teacher.labelling import label_pairs
+
     return materialize(
         context,
         project,
@@ -145,6 +151,8 @@ def soft_labels(
 
 
 def answers_table(work: Work) -> Path:
+    from stillhouse.teacher.answers import TABLE
+
     return work.layout.teacher_answers(work.version) / TABLE
 
 
@@ -161,6 +169,8 @@ def license_of(project: ProjectResource, version: str) -> str | None:
     It is looked at again before each step that makes a model: terms that changed since, or a
     stricter policy, stop a run that begins below the teacher as well.
     """
+    from stillhouse.models.admission import admit
+
     with user_errors():
         record = project.state().record(Artefact(STEPS["teacher_model"], version))
         facts = record.facts if record else None

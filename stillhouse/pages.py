@@ -10,8 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from stillhouse.config.base import is_slug
-from stillhouse.release.published import MANIFEST
-from stillhouse.report.assemble import PAGE
 from stillhouse.storage.layout import Layout
 
 ROOT = "/stillhouse"
@@ -31,6 +29,9 @@ def page_of(layout: Layout, kind: str, student: str, of: str) -> tuple[Path, str
     Nothing but reports and manifests is found, whatever is asked for: names that aren't those of
     students, versions and releases, and links that lead out of the data directory, are no pages.
     """
+    from stillhouse.release.published import MANIFEST
+    from stillhouse.report.assemble import PAGE
+
     if not (is_slug(student) and is_slug(of)):
         return None
     found = {
