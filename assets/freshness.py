@@ -25,8 +25,11 @@ def with_freshness(assets: Sequence[Any], days: Mapping[Stage, float]) -> Sequen
         stage = STEPS[spec.key.path[-1]].group
         if stage not in days:
             return spec
-        window = timedelta(days=days[stage])  # type: ignore[index]
-        policy = dg.FreshnessPolicy.time_window(window, warn_window=WARN_AT * window)
+        # Whole seconds: of others the UI shows no policy at all.
+        seconds = round(days[stage] * 86_400)  # type: ignore[index]
+        policy = dg.FreshnessPolicy.time_window(
+            timedelta(seconds=seconds), warn_window=timedelta(seconds=round(WARN_AT * seconds))
+        )
         return spec.replace_attributes(freshness_policy=policy)
 
     return [asset.map_asset_specs(fresh) for asset in assets] if days else assets
