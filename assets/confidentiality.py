@@ -10,12 +10,8 @@ import dagster as dg
 
 from stillhouse.assets.common import asset_key, asset_of, materialize, teacher_versions, user_errors
 from stillhouse.config.student import Student
-from stillhouse.corpus.document_confidentiality import above, find_confidentiality
-from stillhouse.dataset.lineage import LEARNED_FROM, documents_of_pairs
 from stillhouse.resources.project import ProjectResource
-from stillhouse.soft_labels.store import keys_below
 from stillhouse.steps import STEPS
-from stillhouse.teacher.answers import TABLE
 
 CHECK = "nothing_above_train_up_to"
 
@@ -26,6 +22,8 @@ def document_confidentiality(
 ) -> dg.MaterializeResult:
     """How confidential each document is and why: the highest of source, folder, markings, file
     properties and rules; only a named person's rule lowers one."""
+    from stillhouse.corpus.document_confidentiality import find_confidentiality
+
     return materialize(
         context, project, lambda work: find_confidentiality(work.project, work.layout)
     )
@@ -33,6 +31,8 @@ def document_confidentiality(
 
 def _result(project: ProjectResource, documents: object, *, known: bool) -> dg.AssetCheckResult:
     """`known`: a document of which no level is known fails the check as well."""
+    from stillhouse.corpus.document_confidentiality import above
+
     limit = project.project.privacy.train_up_to
     with user_errors():
         found = above(project.layout, limit, documents)  # type: ignore[arg-type]
@@ -57,6 +57,8 @@ def splits_stay_below(project: ProjectResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset=asset_key(STEPS["review_sample"]), name=CHECK, blocking=True)
 def sample_stays_below(project: ProjectResource) -> dg.AssetCheckResult:
     """No pair that is shown for review is of a document above `privacy.train_up_to`."""
+    from stillhouse.dataset.lineage import documents_of_pairs
+
     layout = project.layout
     shown = documents_of_pairs(layout.table("review_sample"), [layout.table("instruction_pairs")])
     return _result(project, shown, known=True)
@@ -75,6 +77,10 @@ def labels_stay_below(
     the same pairs."""
     import pyarrow as pa
 
+    from stillhouse.dataset.lineage import documents_of_pairs
+    from stillhouse.soft_labels.store import keys_below
+    from stillhouse.teacher.answers import TABLE
+
     layout, version = project.layout, context.partition_key
     answers = layout.teacher_answers(version) / TABLE
     keys = pa.table({"pair_id": pa.array(keys_below(layout.soft_labels(version)), pa.string())})
@@ -92,6 +98,8 @@ def build_vocabulary_check(student: Student) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         """Neither what the student learned from nor what its vocabulary was cut to is of a
         document above `privacy.train_up_to`."""
+        from stillhouse.dataset.lineage import LEARNED_FROM
+
         folder: Path = project.layout.student(student.name, context.partition_key)
         return _result(project, folder / "checkpoint" / LEARNED_FROM, known=False)
 

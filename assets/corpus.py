@@ -3,14 +3,6 @@
 import dagster as dg
 
 from stillhouse.assets.common import asset_of, materialize, user_errors
-from stillhouse.corpus.cleansed import cleanse_documents
-from stillhouse.corpus.masked import ensure_secrets, mask_documents
-from stillhouse.corpus.parsed import parse_sources, unaccounted_files
-from stillhouse.corpus.pii.residual import residual_findings
-from stillhouse.corpus.pii_quality import measure_masking, proven
-from stillhouse.corpus.reidentification_risk import COVERS, measure_risk, too_risky
-from stillhouse.corpus.sources import scan_sources
-from stillhouse.corpus.unique import unique_documents as find_unique
 from stillhouse.resources.project import ProjectResource
 
 
@@ -19,6 +11,8 @@ def source_files(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """Every file of the project's sources, with its hash; a file that was not touched keeps it."""
+    from stillhouse.corpus.sources import scan_sources
+
     return materialize(context, project, lambda work: scan_sources(work.project, work.layout))
 
 
@@ -27,6 +21,8 @@ def parsed_documents(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """Text of each document and record; what can't be read is in quarantine with its reason."""
+    from stillhouse.corpus.parsed import parse_sources
+
     return materialize(context, project, lambda work: parse_sources(work.project, work.layout))
 
 
@@ -35,6 +31,8 @@ def cleansed_documents(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """Documents without boilerplate and noise, mojibake mended; all of it is kept, with reasons."""
+    from stillhouse.corpus.cleansed import cleanse_documents
+
     return materialize(
         context, project, lambda work: cleanse_documents(work.project.cleansing, work.layout)
     )
@@ -45,6 +43,8 @@ def masked_documents(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """Documents with personal data replaced by keyed pseudonyms; originals lie in the vault."""
+    from stillhouse.corpus.masked import ensure_secrets, mask_documents
+
     return materialize(
         context,
         project,
@@ -58,6 +58,8 @@ def pii_quality(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """How much of the personal data that a person marked in texts is masked, kind by kind."""
+    from stillhouse.corpus.pii_quality import measure_masking
+
     settings = project.project
     return materialize(
         context,
@@ -71,6 +73,8 @@ def unique_documents(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """One document of each cluster of exact and near-duplicates."""
+    from stillhouse.corpus.unique import unique_documents as find_unique
+
     return materialize(
         context,
         project,
@@ -90,6 +94,8 @@ def reidentification_risk(
     """How many documents what is still said of somebody may fit: k, l and t of the dates, ages,
     places, roles, organisations and rare words that are detected. What isn't detected counts as
     unknown to everybody, so the true k is at most this one."""
+    from stillhouse.corpus.reidentification_risk import measure_risk
+
     privacy = project.project.privacy
     return materialize(context, project, lambda work: measure_risk(privacy, work.layout))
 
@@ -97,6 +103,8 @@ def reidentification_risk(
 @dg.asset_check(asset=parsed_documents, blocking=True)
 def no_unaccounted_parse_loss(project: ProjectResource) -> dg.AssetCheckResult:
     """Every source file gave a document, or stands in quarantine with a reason and a remedy."""
+    from stillhouse.corpus.parsed import unaccounted_files
+
     with user_errors():
         lost = unaccounted_files(project.layout)
     return dg.AssetCheckResult(passed=not lost, metadata={"lost": lost})
@@ -110,6 +118,8 @@ def no_pii_left(project: ProjectResource) -> dg.AssetCheckResult:
     reads a masked text differently and sees other "names", which are masked in their turn; those
     that are still seen then fail above 1 % of documents.
     """
+    from stillhouse.corpus.pii.residual import residual_findings
+
     with user_errors():
         found = residual_findings(project.layout)
     return dg.AssetCheckResult(
@@ -131,6 +141,8 @@ def recall_is_proven(project: ProjectResource) -> dg.AssetCheckResult:
     of its letters and digits are covered, by whatever kind. Without such texts recall is unknown:
     this check then warns, and blocks nothing.
     """
+    from stillhouse.corpus.pii_quality import proven
+
     with user_errors():
         found, limit = project.state().facts_of("pii_quality"), project.project.privacy.min_recall
     if found.recall is None:
@@ -163,6 +175,8 @@ def few_can_be_told_apart(project: ProjectResource) -> dg.AssetCheckResult:
     k covers only what is detected. Without a limit this check warns of documents with k = 1, and
     blocks nothing.
     """
+    from stillhouse.corpus.reidentification_risk import COVERS, too_risky
+
     with user_errors():
         found, privacy = project.state().facts_of("reidentification_risk"), project.project.privacy
         over = too_risky(found, privacy)

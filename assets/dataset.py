@@ -6,12 +6,6 @@ import dagster as dg
 
 from stillhouse.assets.common import Work, asset_of, materialize, user_errors
 from stillhouse.assets.reviews import check_of
-from stillhouse.dataset.dealing.checks import straddling
-from stillhouse.dataset.lineage import write_lineage
-from stillhouse.dataset.pairs import build_pairs
-from stillhouse.dataset.review.sample import draw_review_sample
-from stillhouse.dataset.splits import split_pairs
-from stillhouse.erasure.sweep import sweep
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.snapshots import pin_run, prune_snapshots, write_snapshot
@@ -22,6 +16,8 @@ def instruction_pairs(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """What the models learn from: instruction, input and response of every task."""
+    from stillhouse.dataset.pairs import build_pairs
+
     return materialize(context, project, lambda work: build_pairs(work.project, work.layout))
 
 
@@ -30,6 +26,8 @@ def review_sample(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """Some pairs of every stratum on a page to review them, and what reviewers have decided."""
+    from stillhouse.dataset.review.sample import draw_review_sample
+
     return materialize(context, project, lambda work: draw_review_sample(work.project, work.layout))
 
 
@@ -38,9 +36,14 @@ def dataset_splits(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """The pairs with their split, which they keep; a snapshot of them is what runs work on."""
+    from stillhouse.erasure.sweep import sweep
+
     layout, instance = project.layout, context.instance
 
     def make(work: Work) -> DatasetSplitsFacts:
+        from stillhouse.dataset.lineage import write_lineage
+        from stillhouse.dataset.splits import split_pairs
+
         found = split_pairs(work.project, layout)
         write_snapshot(layout, asdict(found), lambda path: write_lineage(layout, path))
         return found
@@ -73,6 +76,8 @@ def reject_rate(project: ProjectResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset=dataset_splits, blocking=True)
 def no_straddling(project: ProjectResource) -> dg.AssetCheckResult:
     """No document, near-duplicate or text stands in two splits; every answer can be learned."""
+    from stillhouse.dataset.dealing.checks import straddling
+
     with user_errors():
         torn = straddling(project.layout.table("dataset_splits"))
         unlearnable = project.state().facts_of("dataset_splits").unlearnable

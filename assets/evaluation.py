@@ -3,24 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
-from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
-from stillhouse.evaluate.edge_cases import samples
-from stillhouse.evaluate.side_by_side import Candidate, SideBySide, side_by_side, speeds
 from stillhouse.facts import EvaluationReportFacts, GateFacts
-from stillhouse.report.assemble import make_report
 from stillhouse.report.gates import GATES
-from stillhouse.report.results import ModelResult
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.files import digest
-from stillhouse.tasks.kinds import kind_of
-from stillhouse.tasks.results import display_name
+
+if TYPE_CHECKING:
+    from stillhouse.evaluate.side_by_side import Candidate, SideBySide
+    from stillhouse.report.results import ModelResult
 
 EDGE_CHECK = "edge_cases"
 EDGES_ASK = "Of no kind of edge case does the quantized student surely fail more than the limit."
@@ -50,6 +47,12 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _report(work: Work) -> EvaluationReportFacts:
+    from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
+    from stillhouse.evaluate.edge_cases import samples
+    from stillhouse.evaluate.side_by_side import side_by_side, speeds
+    from stillhouse.report.assemble import make_report
+    from stillhouse.tasks.results import display_name
+
     student = work.state.where(work.artefact).student
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
@@ -78,8 +81,10 @@ def _report(work: Work) -> EvaluationReportFacts:
     return replace(facts, texts_per_second=speeds(tasks, compared))
 
 
-def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResult]:
+def _results(compared: "Sequence[Candidate]", found: "SideBySide") -> "list[ModelResult]":
     """All that answered, in the order in which they are shown; a baseline has no weights."""
+    from stillhouse.report.results import ModelResult
+
     models = {c.name: c for c in compared}
     return [
         ModelResult(name, c.parameters, c.bytes, answers, c.display)
@@ -89,8 +94,11 @@ def _results(compared: Sequence[Candidate], found: SideBySide) -> list[ModelResu
     ]
 
 
-def candidates(work: Work, student: Student) -> list[Candidate]:
+def candidates(work: Work, student: Student) -> "list[Candidate]":
     """The models of the report, each as its step made it."""
+    from stillhouse.evaluate.side_by_side import Candidate
+    from stillhouse.tasks.kinds import kind_of
+
     layout, version = work.layout, work.version
     current = layout.student(student.name, version)
     of_teacher, of_student = work.teacher.adapt.max_tokens, student.distillation.max_tokens

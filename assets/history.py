@@ -7,7 +7,6 @@ import dagster as dg
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.facts import VersionComparisonFacts
-from stillhouse.history.comparison import NAME, compare_versions
 from stillhouse.resources.project import ProjectResource
 
 CHECK = "gap_is_stable"
@@ -17,7 +16,7 @@ def build_comparison_asset(students: Sequence[Student]) -> list[dg.AssetsDefinit
     """`version_comparison`, over the reports of all students and versions that there are."""
     says = "The gap between teacher and student grew from no version to the next."
 
-    @asset_of(NAME, students=students, checks={CHECK: says})
+    @asset_of("version_comparison", students=students, checks={CHECK: says})
     def version_comparison(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:
@@ -31,6 +30,8 @@ def build_comparison_asset(students: Sequence[Student]) -> list[dg.AssetsDefinit
 
 
 def _compare(work: Work) -> VersionComparisonFacts:
+    from stillhouse.history.comparison import NAME, compare_versions
+
     there = [artefact for artefact, _ in work.state.gathered("evaluation_report")]
     reports = [(str(a.student), str(a.version), work.state.folder(a)) for a in there]
     return compare_versions(reports, work.layout.table(NAME))

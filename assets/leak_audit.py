@@ -6,19 +6,10 @@ from typing import Any
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
-from stillhouse.audit.audit import Audited, audit_leaks
-from stillhouse.audit.page import write_page
-from stillhouse.audit.personal import PersonalData
-from stillhouse.audit.texts import learned_texts
 from stillhouse.audit.verdict import PASSED, said
 from stillhouse.config.student import Student
-from stillhouse.corpus.masked import masker_and_vault
 from stillhouse.facts import LeakAuditFacts
-from stillhouse.models.admission import admit_base
-from stillhouse.models.loading import load_tokenizer
 from stillhouse.resources.project import ProjectResource
-from stillhouse.student.base import prepare_base
-from stillhouse.tasks.kinds import open_tasks
 
 CHECK = "leaks_within_rules"
 
@@ -40,6 +31,12 @@ def build_leak_audit_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _audit(work: Work) -> LeakAuditFacts:
+    from stillhouse.audit.audit import Audited, audit_leaks
+    from stillhouse.audit.page import write_page
+    from stillhouse.audit.personal import PersonalData
+    from stillhouse.audit.texts import learned_texts
+    from stillhouse.corpus.masked import masker_and_vault
+
     student = work.state.where(work.artefact).student
     project, layout, settings = work.project, work.layout, work.project.leak_audit
     folder = layout.student(student.name, work.version)
@@ -65,6 +62,11 @@ def _audit(work: Work) -> LeakAuditFacts:
 
 def _start(work: Work) -> Path:
     """What the student was cut from: its teacher, or a model of its own with tokens of answers."""
+    from stillhouse.models.admission import admit_base
+    from stillhouse.models.loading import load_tokenizer
+    from stillhouse.student.base import prepare_base
+    from stillhouse.tasks.kinds import open_tasks
+
     student = work.state.where(work.artefact).student
     teacher = work.layout.adapted_teacher(work.version)
     base = admit_base(student, work.project)

@@ -1,6 +1,6 @@
 """What the UI shows of an artefact: its facts, rendered when it reports, in the order people read.
 
-First what happened and the headline figures, then previews and plots, then where it came from.
+First what a person wants (plot, table or verdict), then where it came from, then all figures.
 Figures are rounded; nothing here is stored with the artefact. Of what documents say, only masked
 text is shown.
 """
@@ -13,11 +13,12 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
-from stillhouse.corpus.reidentification_risk import BY_K, COVERS, WORST_COMBINATIONS
+from stillhouse.assets.origin import origin
+from stillhouse.pages import manifest_url, report_url
 from stillhouse.state import Artefact, State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.query import query
+from stillhouse.wording import human_bytes, human_count
 
 Shown = dict[str, Any]
 
@@ -34,26 +35,19 @@ def describe(
 ) -> dict[str, Any]:
     """Metadata of a materialization."""
     facts = state.facts(artefact)
-    shown: Shown = {
-        # Dagster lists a run that made nothing as the newest materialization: say so first.
-        "result": f"unchanged since {record.created_at}: nothing was made" if reused else "made now"
-    }
-    if artefact.version:
-        shown["teacher_version"] = artefact.version
-    shown |= PREVIEWS.get(artefact.step.name, lambda *_: {})(facts, state, artefact)
+    # What a person wants to see: plot, table or verdict.
+    shown: Shown = PREVIEWS.get(artefact.step.name, lambda *_: {})(facts, state, artefact)
+    # Dagster lists a run that made nothing as the newest materialization: say so.
+    since = f"unchanged since {record.created_at}: nothing was made"
+    shown |= {"result": since if reused else "made now"} | origin(state, artefact, record)
     shown |= {
         name: _value(value)
         for name, value in vars(facts).items()
-        if name not in HIDDEN and value is not None
+        if name not in {*HIDDEN, *shown} and value is not None
     }
-    if record.dataset:
-        shown["dataset"] = record.dataset
-    if record.license:
-        shown["license"] = record.license
-    folder = state.folder(artefact)
     shown |= {
         "digest": str(facts.digest),
-        "path": dg.MetadataValue.path(_relative(folder, state)),
+        "path": dg.MetadataValue.path(_relative(state.folder(artefact), state)),
         "made_at": record.created_at,
         "reused": dg.MetadataValue.bool(reused),
     }
@@ -82,7 +76,62 @@ def _preview(sql: str, table: Path, **others: Path) -> Any:
     return dg.MetadataValue.md(markdown_table(found.column_names, rows, width=PREVIEW_WIDTH))
 
 
+def _counts(header: tuple[str, str], *counts: dict[str, Any]) -> Any:
+    """What was counted, by name; the most comes first."""
+    from stillhouse.report.markdown import markdown_table
+
+    rows = [list(row) for found in counts for row in sorted(found.items(), key=lambda x: -x[1])]
+    return dg.MetadataValue.md(markdown_table(list(header), rows or [["none", 0]], width=80))
+
+
+def _files(facts: Any, _: State, __: Artefact) -> Shown:
+    return {"by_source": _counts(("source", "files"), facts.by_source)}
+
+
+def _parsed(facts: Any, _: State, __: Artefact) -> Shown:
+    said = f"{facts.documents:,} documents; {facts.quarantined:,} could not be read"
+    counts = _counts(("in quarantine", "files and records"), facts.quarantined_by_category)
+    return {"verdict": said, "quarantined_by_category": counts}
+
+
+def _cleansed(facts: Any, _: State, __: Artefact) -> Shown:
+    left = {f"document left out: {why}": count for why, count in facts.left_out.items()}
+    return {"taken_out": _counts(("why", "passages"), facts.removals, left)}
+
+
+def _levels(facts: Any, _: State, __: Artefact) -> Shown:
+    return {"by_level": _counts(("level", "documents"), facts.by_level)}
+
+
+def _teacher(facts: Any, _: State, __: Artefact) -> Shown:
+    size = f"{human_count(facts.parameters)} parameters, {human_bytes(facts.bytes)}"
+    return {"verdict": f"{facts.license}, allowed by {facts.license_allowed_by}; {size}"}
+
+
+def _answers(facts: Any, _: State, __: Artefact) -> Shown:
+    return {
+        "verdict": f"{facts.kept:,} of {facts.asked:,} answers are learned from",
+        "dropped": _counts(("task: reason", "dropped"), facts.dropped),
+    }
+
+
+def _labels(facts: Any, _: State, __: Artefact) -> Shown:
+    pairs = facts.pairs_labelled + facts.pairs_reused
+    how = ", ".join(f"{task}: {kind}" for task, kind in facts.encodings.items()) or "none asked for"
+    return {"verdict": f"{pairs:,} pairs, {human_bytes(facts.bytes)} ({how})"}
+
+
+def _quantized(facts: Any, state: State, artefact: Artefact) -> Shown:
+    made = state.record(artefact.beside("checkpoint"))
+    before = f" of {human_bytes(made.facts['bytes'])}" if made else ""
+    size = f"{human_bytes(facts.bytes)}{before}, {facts.bits} bits"
+    warned = f"; {len(facts.warnings)} warnings" if facts.warnings else ""
+    return {"verdict": size + warned}
+
+
 def _masked(_: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.corpus.document_confidentiality import NAME, levels_up_to
+
     allowed = levels_up_to(state.project.privacy.train_up_to)
     sql = f"""SELECT title, text FROM t JOIN levels USING (doc_id)
               WHERE len(entities) > 0 AND level IN ({allowed}) LIMIT 5"""  # noqa: S608 - our names
@@ -101,6 +150,8 @@ def _quality(_: Any, state: State, artefact: Artefact) -> Shown:
 
 
 def _risk(_: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.corpus.reidentification_risk import BY_K, COVERS, WORST_COMBINATIONS
+
     table = state.layout.table(artefact.step.name)
     return {
         "covers": COVERS,
@@ -136,22 +187,24 @@ def _review(_: Any, state: State, artefact: Artefact) -> Shown:
 def _trained(facts: Any, _: State, __: Artefact) -> Shown:
     from stillhouse.report.pictures import learning_curve_markdown
 
-    curve = learning_curve_markdown(facts.history)
-    shown: Shown = {f"validation_{k}": round(v, 4) for k, v in facts.scores.items()}
-    shown["epochs"] = len(facts.history)
-    if curve:
+    chance = f" (the best constant answer: {facts.chance:.3f})" if hasattr(facts, "chance") else ""
+    shown: Shown = {"verdict": f"score {facts.score:.3f} on validation data{chance}"}
+    if curve := learning_curve_markdown(facts.history):
         shown["learning_curve"] = dg.MetadataValue.md(curve)
-    return shown
+    shown |= {f"validation_{k}": round(v, 4) for k, v in facts.scores.items()}
+    return shown | {"epochs": len(facts.history)}
 
 
 def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.report.assemble import PAGE
-    from stillhouse.report.summary import markdown_of
+    from stillhouse.report.summary import markdown_of, said_of
 
     folder = state.folder(artefact)
     return {
+        "verdict": said_of(folder),
         "summary": dg.MetadataValue.md(markdown_of(folder)),
-        "report": dg.MetadataValue.path(_relative(folder / PAGE, state)),
+        "report": dg.MetadataValue.url(report_url(str(artefact.student), str(artefact.version))),
+        "report_file": dg.MetadataValue.path(_relative(folder / PAGE, state)),
         # Numbers that the UI plots over time and over versions.
         **{name: round(value, 4) for name, value in facts.figures.items()},
     }
@@ -183,7 +236,7 @@ def _tco(_: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.economics.reckoned import reckon
     from stillhouse.economics.tco import PAGE
     from stillhouse.moved import version_in_use
-    from stillhouse.report.plots import png_uri
+    from stillhouse.tasks.figures import png_uri
 
     found = reckon(state, version_in_use(state))
     pictures = [f"![{title}]({png_uri(figure)})" for one in found for title, figure in drawn(one)]
@@ -196,18 +249,17 @@ def _tco(_: Any, state: State, artefact: Artefact) -> Shown:
 
 def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.release.card import gates_table
-    from stillhouse.report.assemble import PAGE
 
-    root = state.layout.root
     held = facts.held_by
-    shown = {
-        "verdict": f"released as {facts.release}" if facts.release else f"held: {', '.join(held)}",
-        "gates": dg.MetadataValue.md(gates_table(facts.gates)),
-        "report": dg.MetadataValue.path(_relative(state.folder(artefact).parent / PAGE, state)),
+    shown: Shown = {
+        "verdict": f"released as {facts.release}" if facts.release else f"held: {', '.join(held)}"
     }
-    if facts.manifest:
-        shown["manifest"] = dg.MetadataValue.path(_relative(root / facts.manifest, state))
-    return shown
+    if facts.release:
+        url = manifest_url(str(artefact.student), facts.release)
+        shown["manifest"] = dg.MetadataValue.url(url)
+        file = _relative(state.layout.root / facts.manifest, state)
+        shown["manifest_file"] = dg.MetadataValue.path(file)
+    return shown | {"gates": dg.MetadataValue.md(gates_table(facts.gates))}
 
 
 def _leaks(facts: Any, state: State, artefact: Artefact) -> Shown:
@@ -221,7 +273,9 @@ def _leaks(facts: Any, state: State, artefact: Artefact) -> Shown:
 
 
 def _traffic(facts: Any, _: State, __: Artefact) -> Shown:
-    return {} if facts.logs else {"traffic": "no log is named in `traffic.logs`, or none is there"}
+    if not facts.logs:
+        return {"traffic": "no log is named in `traffic.logs`, or none is there"}
+    return {"traffic": _counts(("task", "requests"), facts.by_task)}
 
 
 def _drift(facts: Any, state: State, artefact: Artefact) -> Shown:
@@ -233,6 +287,10 @@ def _drift(facts: Any, state: State, artefact: Artefact) -> Shown:
 
 
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
+    "source_files": _files,
+    "parsed_documents": _parsed,
+    "cleansed_documents": _cleansed,
+    "document_confidentiality": _levels,
     "masked_documents": _masked,
     "pii_quality": _quality,
     "unique_documents": _unique,
@@ -240,6 +298,10 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "instruction_pairs": _pairs,
     "dataset_splits": _splits,
     "review_sample": _review,
+    "teacher_model": _teacher,
+    "teacher_answers": _answers,
+    "soft_labels": _labels,
+    "quantized_model": _quantized,
     "adapted_teacher": _trained,
     "checkpoint": _trained,
     "evaluation_report": _report,

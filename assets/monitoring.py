@@ -6,11 +6,7 @@ from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.assets.evaluation import candidates
 from stillhouse.config.monitor import Drift
 from stillhouse.config.student import Student
-from stillhouse.corpus.masked import ensure_secrets
 from stillhouse.facts import DriftReportFacts
-from stillhouse.monitor.drift import report_drift
-from stillhouse.monitor.traffic import STEP, read_traffic
-from stillhouse.monitor.verdict import limit_of, verdict
 from stillhouse.resources.project import ProjectResource
 
 CHECK = "drift_within_gate"
@@ -22,6 +18,9 @@ def production_traffic(
 ) -> dg.MaterializeResult:
     """Requests of the logs that `traffic.logs` names, masked, each once; lines that gave none are
     in quarantine with the reason. Without such logs it is empty."""
+    from stillhouse.corpus.masked import ensure_secrets
+    from stillhouse.monitor.traffic import read_traffic
+
     return materialize(
         context,
         project,
@@ -54,6 +53,9 @@ def build_drift_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _report(work: Work) -> DriftReportFacts:
+    from stillhouse.monitor.drift import report_drift
+    from stillhouse.monitor.traffic import STEP
+
     student = work.state.where(work.artefact).student
     models = {model.name: model for model in candidates(work, student)}
     return report_drift(
@@ -69,6 +71,8 @@ def _report(work: Work) -> DriftReportFacts:
 
 def _check(facts: DriftReportFacts, limits: Drift) -> dg.AssetCheckResult:
     """Without traffic nothing has drifted: that is said, and no warning."""
+    from stillhouse.monitor.verdict import limit_of, verdict
+
     found = verdict(facts, limits)
     numbers = {
         f"{test.task}_{test.name}": round(test.effect, 4)

@@ -6,8 +6,6 @@ from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.assets.teacher import license_of
 from stillhouse.config.student import Student
 from stillhouse.facts import ReleaseFacts
-from stillhouse.release.dossier import dossier, facts_of, held_by
-from stillhouse.release.promote import propose
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.files import write_json
 
@@ -35,6 +33,9 @@ def build_release_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _release(work: Work) -> ReleaseFacts:
+    from stillhouse.release.dossier import dossier, facts_of, held_by
+    from stillhouse.release.promote import propose
+
     content = dossier(work.state, work.version, str(work.artefact.student))
     release, candidate = None, False
     if not held_by(content):

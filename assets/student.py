@@ -5,12 +5,8 @@ import dagster as dg
 from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.assets.teacher import answers_table, license_of
 from stillhouse.config.student import Student
-from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
 from stillhouse.facts import CheckpointFacts
-from stillhouse.models.admission import admit_base
-from stillhouse.quantize.student import quantize_student
 from stillhouse.resources.project import ProjectResource
-from stillhouse.student.distil import distil_student
 
 
 def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
@@ -27,6 +23,10 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
         """
 
         def make(work: Work) -> CheckpointFacts:
+            from stillhouse.dataset.lineage import LEARNED_FROM, write_learned_from
+            from stillhouse.models.admission import admit_base
+            from stillhouse.student.distil import distil_student
+
             chosen, layout = _settings(work), work.layout
             base = admit_base(chosen, work.project)
             found = distil_student(
@@ -60,6 +60,8 @@ def build_student_assets(student: Student) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> dg.MaterializeResult:
         """The student's linear layers in few bits, by GPTQ on texts of the training split."""
+        from stillhouse.quantize.student import quantize_student
+
         return materialize(
             context,
             project,

@@ -1,6 +1,7 @@
 """The teacher's weights, its adaptation to the tasks, and its soft labels, by teacher version."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -8,21 +9,16 @@ from stillhouse.assets.common import Work, asset_of, materialize, teacher_versio
 from stillhouse.assets.reviews import check_of
 from stillhouse.config.base import settings_of
 from stillhouse.config.student import Student
-from stillhouse.endpoint.importing import import_endpoint
 from stillhouse.facts import TeacherAnswersFacts, TeacherModelFacts
-from stillhouse.models.admission import Admitted, admit, admit_base, refuse_edited
-from stillhouse.models.importing import import_teacher
 from stillhouse.resources.project import ProjectResource
 from stillhouse.shapes import temperatures
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS
 from stillhouse.storage.caches import mark_used
 from stillhouse.storage.files import digest
-from stillhouse.tasks.running import Runner
-from stillhouse.teacher.adaptation import adapt_teacher, trained_layers
-from stillhouse.teacher.answers import TABLE, answer_pairs
-from stillhouse.teacher.labelling import label_pairs
-from stillhouse.teacher.reviewed import review_answers
+
+if TYPE_CHECKING:
+    from stillhouse.models.admission import Admitted
 
 # Settings of soft labels that each store says itself: one more temperature, or another encoding of
 # another task, leaves what the others hold.
@@ -39,6 +35,8 @@ def teacher_model(
     The licence is checked in every run and before anything of the model is opened, so that a
     policy made stricter also stops teachers that are already here.
     """
+    from stillhouse.models.admission import admit, refuse_edited
+
     version, settings = context.partition_key, project.project
     with user_errors():
         state = project.state(context.run_id)
@@ -49,8 +47,12 @@ def teacher_model(
 
     def make(work: Work) -> TeacherModelFacts:
         if work.access:
+            from stillhouse.endpoint.importing import import_endpoint
+
             info = import_endpoint(teacher, admitted.source, work.folder, work.access)
         else:
+            from stillhouse.models.importing import import_teacher
+
             info = import_teacher(teacher.model, admitted.source, work.folder)
         return TeacherModelFacts(
             digest=info.fingerprint,
@@ -75,6 +77,8 @@ def adapted_teacher(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
     """The teacher with the tokens of its tasks, its layers adapted to them by LoRA, or left."""
+    from stillhouse.teacher.adaptation import adapt_teacher
+
     return materialize(
         context,
         project,
@@ -102,6 +106,10 @@ def teacher_answers(
     that it is sure of, and that stand in their text where they have to, are learned from."""
 
     def make(work: Work) -> TeacherAnswersFacts:
+        from stillhouse.tasks.running import Runner
+        from stillhouse.teacher.answers import answer_pairs
+        from stillhouse.teacher.reviewed import review_answers
+
         folder, adapted = work.layout.adapted_teacher(work.version), work.facts("adapted_teacher")
         return answer_pairs(
             work.folder,
@@ -126,6 +134,9 @@ def soft_labels(
 ) -> dg.MaterializeResult:
     """The teacher's distribution at each response token of the training pairs, of the tasks that
     some student learns from it."""
+    from stillhouse.teacher.adaptation import trained_layers
+    from stillhouse.teacher.labelling import label_pairs
+
     return materialize(
         context,
         project,
@@ -153,6 +164,8 @@ def soft_labels(
 
 
 def answers_table(work: Work) -> Path:
+    from stillhouse.teacher.answers import TABLE
+
     return work.layout.teacher_answers(work.version) / TABLE
 
 
@@ -163,8 +176,10 @@ def hidden_states(work: Work) -> Path:
     return folder
 
 
-def base_of(project: ProjectResource, version: str, student: Student) -> Admitted | None:
+def base_of(project: ProjectResource, version: str, student: Student) -> "Admitted | None":
     """What a student begins as, as it is admitted; None where it is cut from its teacher."""
+    from stillhouse.models.admission import admit_base
+
     state, now = project.state(), project.project.student(student.name)
     record = state.record(Artefact(STEPS["checkpoint"], version, student.name))
     same = record is not None and record.recipe.settings.get("init") == settings_of(now.init)
@@ -180,6 +195,8 @@ def license_of(
     It is looked at again before each step that makes a model: terms that changed since, or a
     stricter policy, stop a run that begins below the teacher as well.
     """
+    from stillhouse.models.admission import admit
+
     with user_errors():
         record = project.state().record(Artefact(STEPS["teacher_model"], version))
         facts = record.facts if record else None

@@ -2,13 +2,14 @@
 
 import dagster as dg
 
-from stillhouse.erasure.sweep import sweep
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.caches import bound, sizes
 
 
 @dg.op(description="Removes what was not used for long, and what is of documents that are gone.")
 def clear(context: dg.OpExecutionContext, project: ProjectResource) -> None:
+    from stillhouse.erasure.sweep import sweep
+
     layout, keep = project.layout, project.project.caches
     cache = layout.cache("")
     before = sum(sizes(cache).values())

@@ -11,7 +11,6 @@ from stillhouse.config.automation import Schedule
 from stillhouse.config.base import ConfigError
 from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
-from stillhouse.moved import version_in_use
 from stillhouse.outside import open_state
 from stillhouse.storage.files import digest
 
@@ -58,6 +57,8 @@ def _of_version_in_use(project_file: str) -> Callable[[dg.ScheduleEvaluationCont
     """Jobs are incremental: a week in which nothing changed costs seconds."""
 
     def asked(context: dg.ScheduleEvaluationContext) -> Requests:
+        from stillhouse.moved import version_in_use
+
         try:
             project = load_project(project_file)
             version = version_in_use(open_state(project)) or project.teachers[-1].version

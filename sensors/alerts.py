@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from stillhouse.alerts import Alert, tell
 from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
 from stillhouse.instance import PARTITION_TAG
@@ -80,6 +79,8 @@ def _tell(
     log: logging.Logger,
     steps: tuple[str, ...] = (),
 ) -> None:
+    from stillhouse.alerts import Alert, tell
+
     project = load_project(file)
     alert = Alert(
         event,

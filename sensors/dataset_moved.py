@@ -8,7 +8,6 @@ import dagster as dg
 
 from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
-from stillhouse.moved import version_in_use, worth_another
 from stillhouse.outside import open_state
 from stillhouse.storage.files import digest
 from stillhouse.storage.provenance import read_provenance
@@ -28,6 +27,8 @@ def build_dataset_moved_sensor(project: Project, job: Any) -> dg.SensorDefinitio
     def dataset_moved(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult | dg.SkipReason:
+        from stillhouse.moved import version_in_use, worth_another
+
         try:
             state = open_state(load_project(project_file))
             version = version_in_use(state)

@@ -9,9 +9,6 @@ import dagster as dg
 
 from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
-from stillhouse.monitor.logs import logs_digest
-from stillhouse.monitor.verdict import verdict
-from stillhouse.moved import version_in_use
 from stillhouse.outside import open_state
 from stillhouse.sensors.cursors import read_cursor, waited
 from stillhouse.state import Artefact, State
@@ -69,6 +66,8 @@ def build_drift_sensor(project: Project, watch: Any, refresh: Any) -> dg.SensorD
 
 
 def _tick(state: State, version: str, last: Remembered, now: datetime) -> dg.SensorResult:
+    from stillhouse.monitor.logs import logs_digest
+
     requests, said = [], []
     logs = logs_digest(state.project.root, state.project.traffic.logs)
     due = waited(last.looked, now.timestamp()) >= EVERY.total_seconds()
@@ -99,6 +98,8 @@ def _tick(state: State, version: str, last: Remembered, now: datetime) -> dg.Sen
 
 def _current(state: State, instance: dg.DagsterInstance) -> str | None:
     """The teacher version in use, where it is one of the partitions."""
+    from stillhouse.moved import version_in_use
+
     version = version_in_use(state)
     known = version and instance.has_dynamic_partition("teacher_version", version)
     return version if known else None
@@ -107,6 +108,8 @@ def _current(state: State, instance: dg.DagsterInstance) -> str | None:
 def _drifted(state: State, version: str) -> dict[str, str]:
     """Students of that version whose report is over the limits as they are now, each with the
     digest of the traffic that was compared."""
+    from stillhouse.monitor.verdict import verdict
+
     found, project = {}, state.project
     for student in project.students:
         artefact = Artefact(STEPS["drift_report"], version, student.name)

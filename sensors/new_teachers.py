@@ -1,7 +1,7 @@
 """New teachers in the registry: a partition and a run for each, in one tick."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -9,8 +9,10 @@ from stillhouse.assets.common import teacher_versions
 from stillhouse.config.project import Project, load_project
 from stillhouse.errors import UserError
 from stillhouse.instance import PARTITION_TAG
-from stillhouse.models.registry import Candidate, look
 from stillhouse.sensors.cursors import read_cursor
+
+if TYPE_CHECKING:
+    from stillhouse.models.registry import Candidate
 
 # Weights are read for so long a tick, and on at the next one: Dagster gives a tick 60 seconds.
 SECONDS_A_TICK = 30.0
@@ -32,6 +34,8 @@ def build_new_teacher_sensor(project: Project, job: Any) -> dg.SensorDefinition:
         description="Distils from teachers that a mirror put into the registry.",
     )
     def new_teachers(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from stillhouse.models.registry import look
+
         try:
             candidates = look(load_project(project_file), seconds=SECONDS_A_TICK)
         except UserError as error:
@@ -63,5 +67,5 @@ def _has_run(instance: dg.DagsterInstance, version: str) -> bool:
     return instance.get_runs_count(runs) > 0
 
 
-def _told(candidate: Candidate) -> str:
+def _told(candidate: "Candidate") -> str:
     return f"{candidate.version}: {candidate.state}: {candidate.reason}"

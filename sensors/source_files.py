@@ -9,7 +9,6 @@ from typing import Any
 import dagster as dg
 
 from stillhouse.config.project import Project
-from stillhouse.corpus.sources import listing_digest
 from stillhouse.errors import UserError
 from stillhouse.sensors.cursors import read_cursor, waited
 
@@ -42,6 +41,8 @@ def build_source_file_sensor(project: Project, job: Any) -> dg.SensorDefinition:
     def new_source_files(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult | dg.SkipReason:
+        from stillhouse.corpus.sources import listing_digest
+
         try:
             current = listing_digest(project)
         except UserError as error:

@@ -12,7 +12,6 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from stillhouse.assets.common import FRESH, UP_TO_DATE, asset_key
 from stillhouse.config.project import load_project
 from stillhouse.errors import UserError
-from stillhouse.moved import in_full
 from stillhouse.outside import open_state
 from stillhouse.state import State
 
@@ -58,6 +57,8 @@ def reasons(state: State) -> dict[dg.AssetKey, str]:
     One answer an asset, not one a partition: Dagster 1.13 can't replace an answer of a partition
     that was given outside of a run (its table of checks allows one).
     """
+    from stillhouse.moved import in_full
+
     found: dict[dg.AssetKey, list[str]] = defaultdict(list)
     for artefact, reason in state.statuses().items():
         if state.record(artefact) is not None:

@@ -28,6 +28,7 @@ from stillhouse.assets import confidentiality, corpus, dataset, monitoring, teac
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.economics import build_tco_asset  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
+from stillhouse.assets.freshness import with_freshness  # noqa: E402
 from stillhouse.assets.history import build_comparison_asset  # noqa: E402
 from stillhouse.assets.leak_audit import build_leak_audit_asset  # noqa: E402
 from stillhouse.assets.release import build_release_asset  # noqa: E402
@@ -93,7 +94,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         description="From request logs to the drift reports of one teacher version.",
     )
     return dg.Definitions(
-        assets=assets,
+        assets=with_freshness(assets, project.automation.freshness),
         asset_checks=[
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),

@@ -31,7 +31,7 @@ def render(folder: Path, facts: LeakAuditFacts, project: str, student: str, vers
     """The page: it loads nothing and runs nothing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from stillhouse.report.plots import svg_uri
+    from stillhouse.tasks.figures import svg_uri
 
     content = read_json(folder / FINDINGS)
     environment = Environment(

@@ -27,7 +27,7 @@ def shown(facts: LeakAuditFacts, folder: Path) -> dict[str, str]:
         "rules": markdown_table(HEADER, [row_of(rule) for rule in facts.rules]),
     }
     content = read_json(folder / FINDINGS)
-    from stillhouse.report.plots import png_uri
+    from stillhouse.tasks.figures import png_uri
 
     for written, figure in figures(content):
         found[f"exposure_{'answers' if written else 'texts'}"] = f"![Exposure]({png_uri(figure)})"

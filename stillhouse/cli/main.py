@@ -324,7 +324,7 @@ def dev(
     os.environ["STILLHOUSE_PROJECT"] = str(settings.file)
     workspace = write_workspace(settings.name, Path(os.environ["DAGSTER_HOME"]))
     typer.echo(f"Dagster UI at http://{host}:{port} over {os.environ['DAGSTER_HOME']}")
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
+    command = [sys.executable, "-m", "stillhouse.cli.services", "-w", str(workspace)]
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606
 
 

@@ -71,13 +71,20 @@ class Alerts(Section):
         return self.log or self.webhook is not None or self.mail is not None
 
 
+# Steps of a stage are looked at together: see the table of steps in docs/architecture.md.
+Stage = Literal["corpus", "dataset", "teacher", "students", "evaluation", "release", "monitoring"]
+# Dagster looks at no less than a minute.
+Days = Annotated[float, Field(ge=0.001)]
+
 WEEKLY = Schedule(name="weekly_redistillation", cron="0 2 * * 0")
 
 
 class Automation(Section):
-    """`look_every` are the seconds between two looks of a sensor at files and tables."""
+    """`look_every` are the seconds between two looks of a sensor at files and tables. `freshness`
+    says after how many days without a run a stage is overdue; what isn't named never is."""
 
     look_every: Annotated[int, Field(ge=1)] = 60
     redistill: Redistill = Redistill()
     schedules: list[Schedule] = [WEEKLY]
     alerts: Alerts = Alerts()
+    freshness: dict[Stage, Days] = {}

@@ -87,7 +87,7 @@ def render_html(found: Sequence[Reckoned]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from stillhouse.economics.plots import drawn
-    from stillhouse.report.plots import svg_uri
+    from stillhouse.tasks.figures import svg_uri
 
     environment = Environment(
         loader=PackageLoader("stillhouse.economics", "templates"),

@@ -98,11 +98,10 @@ def _fallen(rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
 
 
 def plot_of(rows: Sequence[Row]) -> str | None:
-    """Scores by version, a panel a student and task, as an embedded PNG on white; None without
-    rows."""
+    """Scores by version, a panel a student and task, as an embedded PNG; None without rows."""
     if not rows:
         return None
-    from stillhouse.report.plots import png_uri
+    from stillhouse.tasks.figures import png_uri
 
     return f"![Scores by teacher version]({png_uri(scores_by_version(rows))})"
 
@@ -128,9 +127,9 @@ def scores_by_version(rows: Sequence[Row]) -> Figure:
                 ax.plot(places, scores, color=color, marker=marker, label=display_name(model))
                 for place, row in zip(places, some, strict=True):
                     if (low := row[f"{model}_low"]) is not None:
-                        ax.vlines(place, low, row[f"{model}_high"], color=color, alpha=0.4)
+                        ax.vlines(place, low, row[f"{model}_high"], color=color, linewidth=1)
             ax.set_xticks(range(len(some)), [short(row["version"]) for row in some])
-            ax.set_ylim(0, 1.02)
+            ax.set(xlim=(-0.5, len(some) - 0.5), ylim=(0, 1.02))
             ax.legend(fontsize=9, loc="lower left")
         for ax in list(axes)[len(panels) :]:
             ax.set_axis_off()

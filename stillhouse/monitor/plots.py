@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillhouse.monitor.verdict import called, limit_of
-from stillhouse.tasks.figures import BLUE, GREY, ORANGE, new_figure, short, style
+from stillhouse.tasks.figures import BLUE, CARD, GREY, ORANGE, new_figure, short, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def effects(tests: Sequence[DriftTestFacts], limits: Drift) -> Figure:
             color = ORANGE if sure and ratio > 1 else BLUE
             shown = min(max(ratio, 0.0), 4.0)
             ax.plot([0, shown], [place] * 2, color=color, linewidth=1.5)
-            fill = color if sure else "white"
+            fill = color if sure else CARD
             ax.plot([shown], [place], "o", color=color, markerfacecolor=fill, markersize=7)
         ax.set_yticks(range(len(tests)), [short(called(t)) for t in reversed(tests)])
         ax.set(xlabel="Difference, as a share of its limit (at most 4); filled: no chance")

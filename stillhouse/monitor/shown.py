@@ -77,7 +77,7 @@ def _plots(facts: DriftReportFacts, limits: Drift, folder: Path, task: str) -> s
 
 
 def _picture(alt: str, figure: Figure) -> str:
-    from stillhouse.report.plots import png_uri
+    from stillhouse.tasks.figures import png_uri
 
     return f"![{alt}]({png_uri(figure)})"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import GateFacts
-from stillhouse.report.results import Comparison, ModelResult
 from stillhouse.tasks.results import BASELINE
 from stillhouse.wording import number
+
+if TYPE_CHECKING:
+    from stillhouse.report.results import Comparison, ModelResult
 
 # By the name of its check, in the order in which they are shown: a title, and what it asks.
 GATES = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.report import findings, plots
 from stillhouse.report.gates import margin, title, verdict
+from stillhouse.tasks.figures import svg_uri
 from stillhouse.tasks.results import shipped
 from stillhouse.wording import MISSING, number, plain, plain_lines
 
@@ -43,7 +44,7 @@ def render_html(
         "plain_lines": plain_lines,
         "breakable": breakable,
         "columns": columns,
-        "drawn": lambda figure: plots.svg_uri(figure.draw()),
+        "drawn": lambda figure: svg_uri(figure.draw()),
         "margin": margin,
         "title_of": title,
     }
@@ -68,7 +69,7 @@ def render_html(
             for task in about["tasks"]
         ],
         curves=[
-            plots.svg_uri(plots.learning_curve(learning_curve, panel))
+            svg_uri(plots.learning_curve(learning_curve, panel))
             for panel in ("losses", "validation")
             if learning_curve
         ],

@@ -13,7 +13,8 @@ def learning_curve_markdown(history: Sequence[Epoch]) -> str | None:
     """The learning curve as an embedded PNG, and its figures below it; None without an epoch."""
     if not history:
         return None
-    from stillhouse.report.plots import learning_curve, png_uri
+    from stillhouse.report.plots import learning_curve
+    from stillhouse.tasks.figures import png_uri
 
     names = list(dict.fromkeys(name for row in history for name in row))
     rows = [[number(row.get(name), digits=4) for name in names] for row in history]

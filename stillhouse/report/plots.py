@@ -1,9 +1,7 @@
-"""The learning curve, and figures as SVG for the page and PNG for places that show Markdown."""
+"""The learning curve."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -26,24 +24,6 @@ LOSSES = {
 VALIDATION = "validation_"
 # Not drawn among the scores: a loss, and what training maximises (a score with a tie-break).
 NO_SCORES = ("validation_nll", "validation_score")
-
-
-def svg_uri(figure: Figure) -> str:
-    """A data URI; the same figure gives the same bytes."""
-    out = io.BytesIO()
-    with style():
-        figure.savefig(
-            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
-        )
-    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
-
-
-def png_uri(figure: Figure, dpi: int = 80) -> str:
-    """A data URI, on white: for places whose background is unknown."""
-    out = io.BytesIO()
-    with style():
-        figure.savefig(out, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def learning_curve(history: Sequence[Mapping[str, Any]], panel: str | None = None) -> Figure:

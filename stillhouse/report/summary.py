@@ -23,6 +23,13 @@ def table_markdown(evaluation: Mapping[str, Any]) -> str:
     return "\n\n".join(f"{literal(name)}\n\n{table}" for name, table in tables)
 
 
+def said_of(folder: Path) -> str:
+    """The verdict of the report in `folder`, in a line of plain text."""
+    evaluation = read_json(folder / EVALUATION)
+    _, said = verdict(findings.gates(evaluation))
+    return f"{said}. {findings.headline(evaluation)}"
+
+
 def markdown_of(folder: Path) -> str:
     """The summary of the report in `folder`: verdict, table, gates, and whether models differ.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.tasks.figures import INK, new_figure, short, style
+from stillhouse.tasks.figures import ink_on, new_figure, short, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def confusion_matrix(counts: NDArray[Any], labels: Sequence[str]) -> Figure:
         figure = new_figure(size, size)
         ax = figure.add_subplot()
         # The square root lifts small shares, which are the errors one looks for.
-        ax.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1, interpolation="none")
+        cells = ax.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1, interpolation="none")
         ax.set_xticks(range(len(labels)), names, fontsize=font, rotation=90 if many else 45)
         ax.set_yticks(range(len(labels)), names, fontsize=font)
         if not many:
@@ -42,6 +42,6 @@ def confusion_matrix(counts: NDArray[Any], labels: Sequence[str]) -> Figure:
         if not many:
             for (row, column), count in np.ndenumerate(counts):
                 if count:
-                    ink = "white" if shares[row, column] > 0.3 else INK
+                    ink = ink_on(tuple(cells.to_rgba(np.sqrt(shares[row, column]))))
                     ax.text(column, row, f"{count}", ha="center", va="center", color=ink)
     return figure

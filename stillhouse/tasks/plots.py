@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from stillhouse.metrics.classification import wilson_interval
-from stillhouse.tasks.figures import GREY, GRID, new_figure, series_of, short, style
+from stillhouse.tasks.figures import CARD, GREY, LINK, new_figure, series_of, short, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def reliability_diagram(model: str, title: str, bins: Sequence[Bin], ece: float)
             width=[b.upper - b.lower for b in bins],
             align="edge",
             color=color,
-            edgecolor="white",
+            edgecolor=CARD,
             linewidth=0.6,
         )
         below.set(xlabel="Confidence", ylabel="Share", ylim=(0, 1), yticks=[0, 0.5, 1])
@@ -66,13 +66,13 @@ def _draw_reliability(ax: Axes, bins: Sequence[Bin], color: str) -> None:
         [b.accuracy for b in bins],
         width=[b.upper - b.lower for b in bins],
         align="edge",
-        color=color,
-        alpha=0.22,
-        linewidth=0,
+        facecolor=(color, 0.22),
+        edgecolor=color,
+        linewidth=0.8,
     )
     for b in bins:
         interval = wilson_interval(round(b.accuracy * b.count), b.count)
-        ax.plot([b.confidence] * 2, interval, color=color, linewidth=1, alpha=0.6)
+        ax.plot([b.confidence] * 2, interval, color=color, linewidth=1)
     ax.plot(
         [b.confidence for b in bins],
         [b.accuracy for b in bins],
@@ -101,7 +101,7 @@ def f1_by_name(
         figure = new_figure(7.5, 1.3 + 0.27 * len(labels))
         ax = figure.add_subplot()
         values = [[scores[x].f1 for scores in models.values()] for x in labels]
-        ax.hlines(rows, [min(v) for v in values], [max(v) for v in values], color=GRID, linewidth=3)
+        ax.hlines(rows, [min(v) for v in values], [max(v) for v in values], color=LINK, linewidth=3)
         # Sizes fall, so that equal scores show as marks within marks.
         for i, (model, scores) in enumerate(models.items()):
             color, marker = series_of(model)

@@ -199,7 +199,9 @@ def test_the_instance_shows_every_asset_with_its_checks(chain: Chain) -> None:
         metadata = event.asset_materialization.metadata
         assert isinstance(metadata["student_routing_accuracy"].value, float)
         assert "Student, quantized" in str(metadata["summary"].value)
-        assert metadata["report"].value == f"var/students/router/{VERSION}/current/report.html"
+        assert metadata["report"].value == f"/stillhouse/reports/router/{VERSION}"
+        page = chain.file.parent / str(metadata["report_file"].value)
+        assert page == chain.data / "students" / "router" / VERSION / "current" / "report.html"
         assert metadata["teacher_version"].value == VERSION
 
 

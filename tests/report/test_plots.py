@@ -6,6 +6,7 @@ from PIL import Image
 
 from stillhouse.report import plots
 from stillhouse.report.pictures import learning_curve_markdown
+from stillhouse.tasks.figures import svg_uri
 
 HISTORY = [
     {
@@ -70,7 +71,7 @@ def test_learning_curve_of_nothing_says_so():
 
 
 def test_the_same_figure_gives_the_same_bytes_and_stays_an_svg():
-    first, second = (plots.svg_uri(plots.learning_curve(HISTORY, "losses")) for _ in range(2))
+    first, second = (svg_uri(plots.learning_curve(HISTORY, "losses")) for _ in range(2))
     assert first == second
     prefix = "data:image/svg+xml;base64,"
     assert ET.fromstring(base64.b64decode(first.removeprefix(prefix))).tag.endswith("svg")
@@ -80,5 +81,5 @@ def test_style_does_not_leak():
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    plots.svg_uri(plots.learning_curve([], "losses"))
+    svg_uri(plots.learning_curve([], "losses"))
     assert dict(matplotlib.rcParams) == before

@@ -6,9 +6,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from stillhouse.report.plots import png_uri, svg_uri
 from stillhouse.tasks import classification_plots as plots
-from stillhouse.tasks.figures import LABEL_LENGTH, short
+from stillhouse.tasks.figures import LABEL_LENGTH, png_uri, short, svg_uri
 
 
 def svg(figure) -> ET.Element:
