@@ -270,8 +270,25 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write stillhouse.
 
 
 @app.command()
-def doctor(project: ProjectOption = None) -> None:
-    """Look at machine, models, licences and disk, and say what to mend."""
+def doctor(
+    project: ProjectOption = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="What this teacher version takes; with --student, of whom.")
+    ] = None,
+    student: Annotated[str | None, typer.Option(help="What this student takes.")] = None,
+    gpu_memory: Annotated[
+        float | None, typer.Option(min=0.1, help="Ask for a GPU with so many GB, here or not.")
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Time a few seconds of the real work.")
+    ] = True,
+) -> None:
+    """Look at machine, models, licences and disk, and say what to mend; or what a choice takes."""
+    if teacher or student or gpu_memory:
+        from stillhouse.cli.sizing import print_sizes
+
+        fits = print_sizes(load_project(project), teacher, student, gpu_memory, probe=probe)
+        raise typer.Exit(0 if fits else 1)
     from stillhouse.cli import doctor as examination
 
     findings = examination.examine(load_project(project))
