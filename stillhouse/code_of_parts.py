@@ -58,6 +58,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "report": (3, ("report",)),
     "release": (1, ("release",)),
     "history": (1, ("history",)),
+    "selection": (1, ("selection/candidates.py", "selection/languages.py", "selection/rows.py")),
     "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
     "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
 }

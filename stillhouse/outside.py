@@ -87,6 +87,12 @@ def teacher_source(state: State, where: Where) -> str | None:
         return None
 
 
+def candidates(state: State, _: Where) -> str:
+    """Digest of the content of every teacher version."""
+    versions = [teacher.version for teacher in state.project.teachers]
+    return digest({v: teacher_source(state, Where(state.project, v)) for v in versions})
+
+
 def traffic_logs(state: State, _: Where) -> str | None:
     """Names, sizes and times of request logs, and the key that their pseudonyms are made with."""
     from stillhouse.corpus.masked import pseudonym_key_id
@@ -107,6 +113,7 @@ OUTSIDE = {
     "answer_reviews": answer_reviews,
     "source": teacher_source,
     "traffic_logs": traffic_logs,
+    "candidates": candidates,
 }
 
 

@@ -18,7 +18,7 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, pii, releasing, teachers  # noqa: E402
+from stillhouse.cli import choosing, corpus, pii, releasing, teachers  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -37,6 +37,8 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(releasing.app, name="releases")
 app.command()(releasing.release)
 app.command()(releasing.rollback)
+app.command()(choosing.doctor)
+app.command()(choosing.compare)
 
 
 def main() -> None:
@@ -267,36 +269,6 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write stillhouse.
             remedy="name a folder that this user may write to.",
         ) from error
     typer.echo(f"Wrote {target}. Name your sources in it, then: stillhouse run --project {folder}")
-
-
-@app.command()
-def doctor(
-    project: ProjectOption = None,
-    teacher: Annotated[
-        str | None, typer.Option(help="What this teacher version takes; with --student, of whom.")
-    ] = None,
-    student: Annotated[str | None, typer.Option(help="What this student takes.")] = None,
-    gpu_memory: Annotated[
-        float | None, typer.Option(min=0.1, help="Ask for a GPU with so many GB, here or not.")
-    ] = None,
-    probe: Annotated[
-        bool, typer.Option("--probe/--no-probe", help="Time a few seconds of the real work.")
-    ] = True,
-) -> None:
-    """Look at machine, models, licences and disk, and say what to mend; or what a choice takes."""
-    if teacher or student or gpu_memory:
-        from stillhouse.cli.sizing import print_sizes
-
-        fits = print_sizes(load_project(project), teacher, student, gpu_memory, probe=probe)
-        raise typer.Exit(0 if fits else 1)
-    from stillhouse.cli import doctor as examination
-
-    findings = examination.examine(load_project(project))
-    for finding in findings:
-        mark, colour = ("ok  ", typer.colors.GREEN) if finding.ok else ("MEND", typer.colors.RED)
-        typer.secho(f"{mark}  {finding.subject}: {finding.message}", fg=colour)
-    if not all(finding.ok for finding in findings):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -41,6 +41,7 @@ from stillhouse.facts.monitor import (
     ProductionTrafficFacts,
 )
 from stillhouse.facts.release import ReleaseFacts, ReleaseGateFacts
+from stillhouse.facts.selection import TeacherComparisonFacts
 
 __all__ = [
     "AdaptedTeacherFacts",
@@ -68,6 +69,7 @@ __all__ = [
     "SoftLabelsFacts",
     "SourceFilesFacts",
     "TeacherAnswersFacts",
+    "TeacherComparisonFacts",
     "TeacherModelFacts",
     "TrainedFacts",
     "UniqueDocumentsFacts",

@@ -178,6 +178,22 @@ def _distilling(plan: Plan, machine: Machine, batch: int, most: int, cut: Shape)
     return full_training(cut, load, aligned=any(how.alignment_of(t) for t in tasks))
 
 
+def labelling_of(project: Project, teacher: Teacher, shape: Shape, machine: Machine) -> int:
+    """Bytes that labelling takes with a teacher of this shape, whose tokenizer isn't known yet."""
+    plan = Plan(project, teacher, project.students[0], shape, None, None)
+    return _labelling(plan, machine, project.soft_labels.batch_size).size
+
+
+def serving_of(student: Student, shape: Shape, machine: Machine) -> int:
+    """Bytes that a student cut from a teacher of this shape takes to serve, quantized; with the
+    whole vocabulary."""
+    most, how = student.distillation.max_tokens, student.quantization
+    load = Load(SERVED_AT_ONCE * most, SERVED_AT_ONCE, machine.compute, machine.gpu)
+    cut = shape.cut(student.init.layers)
+    group = how.group_size or 64
+    return serving(cut, how.bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group).size
+
+
 def _serving(plan: Plan, machine: Machine, bits: Bits) -> Need:
     most = plan.student.distillation.max_tokens
     load = Load(SERVED_AT_ONCE * most, SERVED_AT_ONCE, machine.compute, machine.gpu)
