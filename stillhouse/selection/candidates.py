@@ -85,6 +85,7 @@ def compare_teachers(
                 one = _sized(one, teacher, project, source, here[0])
         except UserError as error:
             one, source = Candidate(teacher.version, UNABLE, teacher.license, error.message), None
+        one = replace(one, reason=one.reason.replace(f"{project.root}/", ""))
         if source is not None and one.verdict == ALLOWED and one.fits:
             key = digest(
                 digests.get(teacher.version), dataset_digest, _prompts(teacher),
@@ -105,7 +106,7 @@ def compare_teachers(
     write_candidates(table, found)
     able = [one for one in found if one.asked]
     return TeacherComparisonFacts(
-        digest=digest([asdict(one) for one in found]),
+        digest=digest([asdict(replace(one, reason="", memory=None)) for one in found]),
         candidates=len(found),
         refused=[one.version for one in found if one.verdict == REFUSED],
         unable=[one.version for one in found if one.verdict == UNABLE or (not one.asked

@@ -9,8 +9,9 @@ from stillhouse.selection.plan import Plan
 from stillhouse.teacher.adaptation import trained_layers
 from stillhouse.wording import human_count
 
-# Of a record, beside what its entries hold: its place and its pair's id in a shard.
-SAMPLED_BYTES, TOP_K_BYTES, FLOAT_BYTES, HALF_BYTES = 3, 8, 4, 2
+# Of what is kept: a draw, a token and its log-probability, numbers of 32 and 16 bits; and of a
+# pair, beside its records, its id and its place in a shard.
+SAMPLED_BYTES, TOP_K_BYTES, FLOAT_BYTES, HALF_BYTES, PAIR_BYTES = 3, 8, 4, 2, 40
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,6 @@ def _quantized(plan: Plan) -> Room:
 def _labels(plan: Plan) -> Room:
     assert plan.texts is not None  # noqa: S101 - asked only then
     soft, size, parts = plan.project.soft_labels, 0, []
-    answers = plan.texts.answers / max(1, len(plan.student.tasks))
     classes = sum(len(kind.answer_tokens) for kind in plan.texts.kinds)
     learned = {task.name for task in plan.project.softly_learned}
     for name in plan.student.tasks:
@@ -77,6 +77,7 @@ def _labels(plan: Plan) -> Room:
             "sampled": soft.draws * SAMPLED_BYTES,
             "hidden": plan.shape.hidden * HALF_BYTES,
         }[encoding]
-        size += int(answers * each)
-        parts.append(f"{answers:,.0f} answers' tokens x {each:,} B ({encoding})")
+        pairs, answers = plan.texts.counts[name]
+        size += pairs * PAIR_BYTES + answers * each
+        parts.append(f"{name}: {answers:,} x {each:,} B + {pairs:,} x {PAIR_BYTES} B ({encoding})")
     return Room("soft labels", " + ".join(parts) or "no task is learned softly", size)

@@ -40,20 +40,19 @@ LEAST_TOKENS = 64  # fewer are no text any more
 
 @dataclass(frozen=True)
 class Texts:
-    """The project's own training texts under the teacher's tokenizer; `seen` are the tokens of a
-    pruned vocabulary."""
+    """The project's own training texts, at least one, under the teacher's tokenizer: of each task
+    so many [pairs, tokens of their answers]. `seen` counts the tokens of a pruned vocabulary,
+    `dataset` holds the pairs."""
 
     examples: list[Example]
     kinds: list[Kind]
     seen: int
+    dataset: Path
+    counts: dict[str, tuple[int, int]]
 
     @property
     def tokens(self) -> int:
         return sum(len(e.ids) for e in self.examples)
-
-    @property
-    def answers(self) -> int:
-        return sum(len(e.response_ids) for e in self.examples)
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,19 @@ def _texts(project: Project, student: Student, weights: Path, layout: Layout) ->
     kinds = open_tasks(snapshot.path, [project.task(name) for name in student.tasks])
     found = [training_examples(kind, snapshot.path, encoder) for kind in kinds]
     examples = [e for split in found for e in split.examples]
+    if not examples:
+        return None
     seen = {token for e in examples for token in e.ids}
     answers = sum(len(kind.answer_tokens) for kind in kinds)
     pruned = prune_tokenizer(tokenizer, seen)
-    return Texts(examples, kinds, len(pruned.student_to_teacher) + answers)
+    counts = {
+        split.kind.task.name: (
+            len(split.examples), sum(len(e.response_ids) for e in split.examples)
+        )
+        for split in found
+    }  # fmt: skip
+    rows = len(pruned.student_to_teacher) + answers
+    return Texts(examples, kinds, rows, snapshot.path, counts)
 
 
 def largest_batch(examples: Sequence[Example], batch: int, *, packed: bool) -> tuple[int, int]:
@@ -125,7 +133,7 @@ def _load(plan: Plan, machine: Machine, batch: int, most: int) -> Load:
     """The largest batch of the project's own texts, or of texts as long as they may be."""
     answers = batch * (1 if _classes(plan) else most // 2)
     rows = batch * most
-    if plan.texts and plan.texts.examples:
+    if plan.texts:
         cut = [Example(e.key, e.ids[-most:], min(e.response_start, most - 1))
                for e in plan.texts.examples]  # fmt: skip
         rows, answers = largest_batch(cut, batch, packed=True)

@@ -8,13 +8,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.lm.batches import Batch, collate, plan_batches, response_hidden
-from stillhouse.lm.prompts import Example
-from stillhouse.models.loading import load_model, load_tokenizer, output_weight, pick_device
-from stillhouse.selection.plan import Plan
+from stillhouse.lm.prompts import Encoder, Example
+from stillhouse.models.loading import (
+    context_length,
+    load_model,
+    load_tokenizer,
+    output_weight,
+    pick_device,
+)
+from stillhouse.selection.plan import IN_WORDS_AT_ONCE, Plan, Texts
 from stillhouse.student.initialise import evenly_spaced
+from stillhouse.tasks.common import rows_of
+from stillhouse.tasks.prompting import Prompter
 from stillhouse.teacher.adaptation import trained_layers
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0  # of each kind of work, after one batch to warm up
 LEAST = 3  # batches, however long they take
+PROMPTS = 64  # of a task, of a teacher that is asked in words
 VOCABULARY = 4_096  # rows of the embedding that the loss is timed with; the rest is scaled
 
 
@@ -57,7 +67,9 @@ def estimates(plan: Plan, dtype: torch.dtype) -> list[Estimate]:
     examples, total = _spread(plan.texts.examples), plan.texts.tokens
     found = []
     size = plan.project.soft_labels.batch_size
-    rate = _timed(lambda batch: _read(model, batch), model, examples, size, pad)
+    asked, read = (examples, total) if plan.adapted else _in_words(plan, plan.texts, plan.weights)
+    size = size if plan.adapted else IN_WORDS_AT_ONCE
+    rate = _timed(lambda batch: _read(model, batch), model, asked, size, pad)
     if plan.adapted:
         tasks = [plan.project.task(name) for name in plan.student.tasks]
         layers = trained_layers(plan.teacher.adapt, tasks) or plan.shape.layers
@@ -65,7 +77,7 @@ def estimates(plan: Plan, dtype: torch.dtype) -> list[Estimate]:
         _require_grad(model, last=layers)
         slower = _timed(lambda batch: _learn(model, batch), model, examples, how.batch_size, pad)
         found.append(Estimate("adapting the teacher", total * how.epochs, slower))
-    found.append(Estimate("labelling", total, rate))
+    found.append(Estimate("labelling", read, rate))
     decoder, kept = model.base_model, evenly_spaced(plan.student.init.layers, plan.shape.layers)
     decoder.layers = type(decoder.layers)(decoder.layers[number] for number in kept)
     model.requires_grad_(True)
@@ -73,6 +85,24 @@ def estimates(plan: Plan, dtype: torch.dtype) -> list[Estimate]:
     slower = _timed(lambda b: _learn(model, b), model, examples, settings.batch_size, pad)
     found.append(Estimate("distilling", total * settings.epochs, slower))
     return found
+
+
+def _in_words(plan: Plan, texts: Texts, weights: Path) -> tuple[list[Example], int]:
+    """Some prompts as a teacher is asked that nobody adapts, and how many tokens all of them have;
+    what they begin with alike is read once, which this leaves out."""
+    prompt = plan.teacher.prompt
+    encoder = Encoder(load_tokenizer(weights), prompt.max_tokens)
+    found, total = [], 0.0
+    for kind in texts.kinds:
+        rows = [r for batch in rows_of(texts.dataset, kind.task.name, "train") for r in batch]
+        some = rows[:: max(1, len(rows) // PROMPTS)]
+        if not some:
+            continue
+        prompter = Prompter(encoder, prompt, kind, texts.dataset, context_length(weights))
+        asked = prompter.prompts(some).examples
+        total += sum(len(e.ids) for e in asked) / len(asked) * len(rows)
+        found += asked
+    return found, round(total)
 
 
 def _spread(examples: Sequence[Example]) -> list[Example]:

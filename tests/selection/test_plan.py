@@ -12,12 +12,17 @@ from typer.testing import CliRunner
 
 from stillhouse.cli.main import app
 from stillhouse.config.project import Project, load_project
+from stillhouse.config.teacher import Adaptation
 from stillhouse.errors import UserError
-from stillhouse.models.loading import load_model
+from stillhouse.lm.prompts import Encoder
+from stillhouse.models.loading import load_model, load_tokenizer
+from stillhouse.selection import probe
 from stillhouse.selection.disk import rooms
 from stillhouse.selection.machine import Machine
-from stillhouse.selection.plan import Plan, needs, plan_of, remedies
+from stillhouse.selection.plan import Plan, Texts, needs, plan_of, remedies
 from stillhouse.selection.shape import Shape, shape_of
+from stillhouse.tasks.common import training_examples
+from stillhouse.tasks.kinds import open_tasks
 
 PROJECT = """
 name: small
@@ -97,6 +102,41 @@ def test_weights_alone_that_do_not_fit_are_not_talked_away(plan: Plan) -> None:
     need = next(n for n in needs(large, machine(1)) if n.purpose == "labelling")
     assert need.size > 70e9 * 4 and "a smaller teacher" in remedies(large, machine(1), need)[0]
     assert rooms(large, 4)[0].size == pytest.approx(141e9, rel=0.01)
+
+
+@pytest.mark.parametrize("method", ["lora", "none"])
+def test_the_probe_times_the_teachers_own_work(
+    plan: Plan,
+    routing: Any,
+    routing_dataset: Path,
+    tiny_teacher: Path,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    monkeypatch.setattr(probe, "SECONDS", 0.0)
+    (kind,) = open_tasks(routing_dataset, [routing])
+    encoder = Encoder(load_tokenizer(tiny_teacher), 64)
+    examples = training_examples(kind, routing_dataset, encoder).examples
+    teacher = plan.teacher.model_copy(update={"adapt": Adaptation(method=method, epochs=2)})
+    texts = Texts(examples, [kind], 100, routing_dataset, {"routing": (5, 5)})
+    whole = replace(plan, teacher=teacher, weights=tiny_teacher, texts=texts,
+                    shape=shape_of("t", tiny_teacher))  # fmt: skip
+    found = {step.name: step for step in probe.estimates(whole, torch.float32)}
+    epochs = plan.student.distillation.epochs
+    assert found["distilling"].tokens == epochs * texts.tokens
+    if method == "lora":
+        assert found["adapting the teacher"].tokens == 2 * texts.tokens
+        assert found["labelling"].tokens == texts.tokens
+    else:
+        assert "adapting the teacher" not in found
+        assert found["labelling"].tokens > texts.tokens  # a prompt in words is longer
+    (labels,) = (room for room in rooms(whole, 4) if room.name == "soft labels")
+    assert labels.size == 5 * 2 * 4 + 5 * 40  # two classes
+    for step in found.values():
+        about, least, most = step.rate.seconds(step.tokens)
+        assert 0 < least <= about <= most
 
 
 def test_the_doctor_prints_it_and_exits_by_it(project: Project) -> None:
