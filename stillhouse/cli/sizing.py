@@ -26,7 +26,8 @@ def print_sizes(
     """Tables of what is needed; True where all that this house does fits. A teacher or student
     that is left out is the last or the first of the file."""
     from stillhouse.selection.machine import this_machine
-    from stillhouse.selection.plan import needs, plan_of, remedies
+    from stillhouse.selection.plan import needs, plan_of
+    from stillhouse.selection.remedies import remedies
 
     version = teacher or project.teachers[-1].version
     plan = plan_of(project, version, student or project.students[0].name)

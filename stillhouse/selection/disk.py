@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stillhouse.lm.hidden_cache import MAX_CACHE_BYTES
 from stillhouse.selection.plan import Plan
-from stillhouse.teacher.adaptation import trained_layers
 from stillhouse.wording import human_count
 
 # Of what is kept: a draw, a token and its log-probability, numbers of 32 and 16 bits; and of a
@@ -41,15 +39,10 @@ def rooms(plan: Plan, compute: int) -> list[Room]:
     ]  # fmt: skip
     if plan.texts is None:
         return found
-    texts, tasks = plan.texts, [plan.project.task(name) for name in plan.student.tasks]
-    found += [_labels(plan)]
-    layers = trained_layers(plan.teacher.adapt, tasks)
-    if plan.adapted and layers is not None and layers < shape.layers:
-        size = texts.tokens * shape.hidden * compute
-        text = f"{texts.tokens:,} tokens x {shape.hidden:,} x {compute} B"
-        fits = size <= MAX_CACHE_BYTES
-        text += "" if fits else ": more than the cache holds, so nothing is cached"
-        found.append(Room("hidden cache", text, size if fits else 0, passing=True))
+    found.append(_labels(plan))
+    if size := plan.cached(compute):
+        text = f"{plan.texts.tokens:,} tokens x {shape.hidden:,} x {compute} B"
+        found.append(Room("hidden cache", text, size, passing=True))
     return found
 
 

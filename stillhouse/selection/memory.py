@@ -58,24 +58,33 @@ class Term:
 
 @dataclass(frozen=True)
 class Need:
-    """What something takes at its highest: the terms of that moment, `what` it is of. `house` is
-    False for what this house doesn't do itself."""
+    """What something takes at each of its `moments`; `what` it is of. `house` is False for what
+    this house doesn't do itself."""
 
     purpose: Purpose
     what: str
-    terms: tuple[Term, ...]
+    moments: tuple[Sequence[Term], ...]
     grounds: str
     house: bool = True
 
     @property
+    def terms(self) -> Sequence[Term]:
+        """Those of the moment at which most has to fit."""
+        return max(self.moments, key=_unmapped)
+
+    @property
     def size(self) -> int:
         """Bytes that have to fit."""
-        return sum(term.size for term in self.terms if not term.mapped)
+        return _unmapped(self.terms)
 
     @property
     def resident(self) -> int:
-        """Bytes of the peak, mapped files included."""
-        return sum(term.size for term in self.terms)
+        """Bytes of the highest peak, mapped files included."""
+        return max(sum(term.size for term in terms) for terms in self.moments)
+
+
+def _unmapped(terms: Sequence[Term]) -> int:
+    return sum(term.size for term in terms if not term.mapped)
 
 
 @dataclass(frozen=True)
@@ -158,10 +167,6 @@ def _block(shape: Shape, load: Load) -> int:
     return load.rows * max(shape.inner, shape.hidden) * load.compute
 
 
-def _highest(moments: Sequence[Sequence[Term]]) -> tuple[Term, ...]:
-    return tuple(max(moments, key=lambda terms: sum(term.size for term in terms)))
-
-
 def labelling(shape: Shape, load: Load, *, classes: bool = False) -> Need:
     """A teacher that labels a batch; `classes` where answers are so few that no logits of the
     whole vocabulary are made."""
@@ -169,8 +174,8 @@ def labelling(shape: Shape, load: Load, *, classes: bool = False) -> Need:
     work = [weights, passing, *_gaps(load, (passing, _block(shape, load)))]
     if not classes:
         work.append(_logits(load.answers, shape.vocabulary, LABELLED_AT_ONCE))
-    moments = [[weights, *_read(shape, load)], work]
-    return Need("labelling", "the teacher", _highest(moments), load.grounds)
+    moments = ([weights, *_read(shape, load)], work)
+    return Need("labelling", "the teacher", moments, load.grounds)
 
 
 def full_training(shape: Shape, load: Load, *, aligned: bool = False) -> Need:
@@ -205,7 +210,7 @@ def full_training(shape: Shape, load: Load, *, aligned: bool = False) -> Need:
     gaps = _gaps(load, (kept, block), (passing, block), (of_layers, widest))
     begins = [*held, kept, *drawn, head, passing, logits, *gaps]
     ends = [*held, gradients, again, *gaps]
-    return Need("training, full", "the student", _highest([begins, ends]), load.grounds)
+    return Need("training, full", "the student", (begins, ends), load.grounds)
 
 
 def adapter_training(
@@ -231,9 +236,9 @@ def adapter_training(
     if cached:
         work.append(Term("hidden cache", "its files, mapped", cached, mapped=True))
     if quantized:
-        return Need("training, QLoRA", "the teacher", tuple(work), FORMULA, house=False)
-    terms = _highest([[weights, *_read(shape, load)], work])
-    return Need("training, LoRA", "the teacher", terms, load.grounds)
+        return Need("training, QLoRA", "the teacher", (work,), FORMULA, house=False)
+    moments = ([weights, *_read(shape, load)], work)
+    return Need("training, LoRA", "the teacher", moments, load.grounds)
 
 
 def serving(
@@ -268,13 +273,13 @@ def serving(
     )
     work = [held, passing, logits, *_gaps(load, (passing, block))]
     if load.gpu:
-        return Need(purpose, "the student", (file, *work), FORMULA)
+        return Need(purpose, "the student", ([file, *work],), FORMULA)
     weights = _weights(shape, load.compute, "weights, unpacked")
     packed_too = [file] if bits < 16 else []
-    moments = [
+    moments = (
         [weights, Term("weights' file, while it is read", text + ", mapped", size, mapped=True)],
         [weights, *packed_too, *work],
-    ]
+    )
     # Libraries unpack integers each in their own way.
     grounds = load.grounds if bits == 16 else FORMULA
-    return Need(purpose, "the student", _highest(moments), grounds)
+    return Need(purpose, "the student", moments, grounds)

@@ -1,14 +1,15 @@
-"""What a teacher and a student of a project file need, and what to change where it doesn't fit."""
+"""What a teacher and a student of a project file need of memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse.config.project import Project
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
+from stillhouse.lm.hidden_cache import MAX_CACHE_BYTES
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.models.fetch import default_cache, locate
 from stillhouse.models.loading import load_tokenizer
@@ -30,12 +31,10 @@ from stillhouse.student.vocabulary import prune_tokenizer
 from stillhouse.tasks.common import Kind, training_examples
 from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.teacher.adaptation import trained_layers
-from stillhouse.wording import human_bytes
 
 SERVED_AT_ONCE = 16
 SERVED_BITS: tuple[Bits, ...] = (16, 8, 4)
 IN_WORDS_AT_ONCE = 8  # prompts (see `sequence_probabilities`)
-LEAST_TOKENS = 64  # fewer are no text any more
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,21 @@ class Plan:
     @property
     def adapted(self) -> bool:
         return self.teacher.adapt.method != "none"
+
+    @property
+    def trained_layers(self) -> int:
+        """So many of the teacher's layers learn."""
+        tasks = [self.project.task(name) for name in self.student.tasks]
+        chosen = trained_layers(self.teacher.adapt, tasks)
+        return min(chosen or self.shape.layers, self.shape.layers)
+
+    def cached(self, compute: int) -> int:
+        """Bytes of the hidden states that enter them, where they are kept (see teacher/trunk.py);
+        0 where nothing is."""
+        if self.texts is None or not self.adapted or self.trained_layers == self.shape.layers:
+            return 0
+        size = self.texts.tokens * self.shape.hidden * compute
+        return size if size <= MAX_CACHE_BYTES else 0
 
 
 def plan_of(project: Project, teacher: str, student: str) -> Plan:
@@ -148,15 +162,15 @@ def needs(plan: Plan, machine: Machine) -> list[Need]:
     """All that the plan needs on a machine, in the order of a run; QLoRA beside it."""
     how, settings = plan.teacher.adapt, plan.student.distillation
     return [
-        _adapting(plan, machine, how.batch_size, how.max_tokens),
-        _adapting(plan, machine, how.batch_size, how.max_tokens, quantized=True),
-        _labelling(plan, machine, plan.project.soft_labels.batch_size),
-        _distilling(plan, machine, settings.batch_size, settings.max_tokens, plan.cut),
-        *(_serving(plan, machine, bits) for bits in SERVED_BITS),
+        adapting_need(plan, machine, how.batch_size, how.max_tokens),
+        adapting_need(plan, machine, how.batch_size, how.max_tokens, quantized=True),
+        labelling_need(plan, machine, plan.project.soft_labels.batch_size),
+        distilling_need(plan, machine, settings.batch_size, settings.max_tokens, plan.cut),
+        *(serving_need(plan, machine, bits) for bits in SERVED_BITS),
     ]
 
 
-def _labelling(plan: Plan, machine: Machine, batch: int) -> Need:
+def labelling_need(plan: Plan, machine: Machine, batch: int) -> Need:
     if not plan.adapted:
         load = Load(
             min(batch, IN_WORDS_AT_ONCE) * plan.teacher.prompt.max_tokens,
@@ -169,17 +183,18 @@ def _labelling(plan: Plan, machine: Machine, batch: int) -> Need:
     return labelling(plan.shape, load, classes=kept <= {"labels"})
 
 
-def _adapting(
+def adapting_need(
     plan: Plan, machine: Machine, batch: int, most: int, *, quantized: bool = False
 ) -> Need:
     how = plan.teacher.adapt
-    tasks = [plan.project.task(name) for name in plan.student.tasks]
-    layers = min(trained_layers(how, tasks) or plan.shape.layers, plan.shape.layers)
-    load = _load(plan, machine, batch, most)
-    return adapter_training(plan.shape, load, rank=how.rank, layers=layers, quantized=quantized)
+    layers, load = plan.trained_layers, _load(plan, machine, batch, most)
+    return adapter_training(
+        plan.shape, load, rank=how.rank, layers=layers, quantized=quantized,
+        cached=0 if quantized else plan.cached(machine.compute),
+    )  # fmt: skip
 
 
-def _distilling(plan: Plan, machine: Machine, batch: int, most: int, cut: Shape) -> Need:
+def distilling_need(plan: Plan, machine: Machine, batch: int, most: int, cut: Shape) -> Need:
     how = plan.student.distillation
     tasks = [plan.project.task(name) for name in plan.student.tasks]
     load = _load(plan, machine, batch, most)
@@ -189,7 +204,7 @@ def _distilling(plan: Plan, machine: Machine, batch: int, most: int, cut: Shape)
 def labelling_of(project: Project, teacher: Teacher, shape: Shape, machine: Machine) -> int:
     """Bytes that labelling takes with a teacher of this shape, whose tokenizer isn't known yet."""
     plan = Plan(project, teacher, project.students[0], shape, None, None)
-    return _labelling(plan, machine, project.soft_labels.batch_size).size
+    return labelling_need(plan, machine, project.soft_labels.batch_size).size
 
 
 def serving_of(student: Student, shape: Shape, machine: Machine) -> int:
@@ -202,100 +217,8 @@ def serving_of(student: Student, shape: Shape, machine: Machine) -> int:
     return serving(cut, how.bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group).size
 
 
-def _serving(plan: Plan, machine: Machine, bits: Bits) -> Need:
+def serving_need(plan: Plan, machine: Machine, bits: Bits) -> Need:
     most = plan.student.distillation.max_tokens
     load = Load(SERVED_AT_ONCE * most, SERVED_AT_ONCE, machine.compute, machine.gpu)
     group = plan.student.quantization.group_size or 64
     return serving(plan.cut, bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group)
-
-
-def remedies(plan: Plan, machine: Machine, need: Need) -> list[str]:
-    """Settings of the project file under which `need` fits `machine`, with what it takes then; one
-    that says so where none does."""
-    room = machine.memory - machine.taken
-
-    def fits(found: Need) -> bool:
-        return found.size <= room
-
-    said: list[str] = []
-    if need.purpose == "labelling":
-        said = _smaller(
-            "soft_labels: {{batch_size: {0}}}",
-            (
-                (b, _labelling(plan, machine, b))
-                for b in _halves(plan.project.soft_labels.batch_size)
-            ),
-            fits,
-        )
-        other = "a smaller teacher, or one whose file is quantized, behind an endpoint"
-    elif need.purpose == "training, LoRA":
-        how = plan.teacher.adapt
-        said = _halved(
-            "teachers[].adapt", how.batch_size, how.accumulation, how.max_tokens,
-            lambda b, n: _adapting(plan, machine, b, n), fits,
-        )  # fmt: skip
-        said.append("teachers[].adapt: {method: none}: it is asked in words, nothing is trained")
-        other = "a smaller teacher"
-    elif need.purpose == "training, full":
-        settings, cut = plan.student.distillation, plan.cut
-        said = _halved(
-            "students[].distillation", settings.batch_size, settings.accumulation,
-            settings.max_tokens,
-            lambda b, n: _distilling(plan, machine, b, n, cut), fits,
-        )  # fmt: skip
-        layers = (
-            (n, _distilling(plan, machine, settings.batch_size, settings.max_tokens,
-                            plan.shape.cut(n, cut.vocabulary)))
-            for n in _halves(cut.layers)
-        )  # fmt: skip
-        said += _smaller("students[].init: {{layers: {0}}}", layers, fits)
-        other = "a smaller teacher to cut it from"
-    elif need.purpose.startswith("serving"):
-        bits = ((int(b), _serving(plan, machine, b)) for b in SERVED_BITS[1:])
-        said = _smaller("students[].quantization: {{bits: {0}}}", bits, fits)
-        other = "fewer layers (students[].init.layers)"
-    else:
-        other = "a smaller teacher"
-    return said or [f"nothing smaller of these settings fits: {other}"]
-
-
-def _halves(number: int) -> Iterator[int]:
-    while number > 1:
-        number //= 2
-        yield number
-
-
-def _smaller(
-    text: str, tried: Iterator[tuple[int, Need]], fits: Callable[[Need], bool]
-) -> list[str]:
-    for value, found in tried:
-        if fits(found):
-            return [f"{text.format(value)}: {human_bytes(found.size)}"]
-    return []
-
-
-def _halved(
-    where: str,
-    batch: int,
-    accumulation: int,
-    most: int,
-    need: Callable[[int, int], Need],
-    fits: Callable[[Need], bool],
-) -> list[str]:
-    """A smaller batch with as much accumulated learns the same; shorter texts do not."""
-    said = []
-    for smaller in _halves(batch):
-        if fits(found := need(smaller, most)):
-            more = -(-batch * accumulation // smaller)
-            said.append(
-                f"{where}: {{batch_size: {smaller}, accumulation: {more}}}: "
-                f"{human_bytes(found.size)}"
-            )
-            break
-    for shorter in _halves(most):
-        if shorter < LEAST_TOKENS:
-            break
-        if fits(found := need(batch, shorter)):
-            said.append(f"{where}: {{max_tokens: {shorter}}}: {human_bytes(found.size)}")
-            break
-    return said

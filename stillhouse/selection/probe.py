@@ -24,7 +24,6 @@ from stillhouse.selection.plan import IN_WORDS_AT_ONCE, Plan, Texts
 from stillhouse.student.initialise import evenly_spaced
 from stillhouse.tasks.common import rows_of
 from stillhouse.tasks.prompting import Prompter
-from stillhouse.teacher.adaptation import trained_layers
 
 if TYPE_CHECKING:
     import torch
@@ -71,10 +70,8 @@ def estimates(plan: Plan, dtype: torch.dtype) -> list[Estimate]:
     size = size if plan.adapted else IN_WORDS_AT_ONCE
     rate = _timed(lambda batch: _read(model, batch), model, asked, size, pad)
     if plan.adapted:
-        tasks = [plan.project.task(name) for name in plan.student.tasks]
-        layers = trained_layers(plan.teacher.adapt, tasks) or plan.shape.layers
         how = plan.teacher.adapt
-        _require_grad(model, last=layers)
+        _require_grad(model, last=plan.trained_layers)
         slower = _timed(lambda batch: _learn(model, batch), model, examples, how.batch_size, pad)
         found.append(Estimate("adapting the teacher", total * how.epochs, slower))
     found.append(Estimate("labelling", read, rate))

@@ -19,7 +19,8 @@ from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.selection import probe
 from stillhouse.selection.disk import rooms
 from stillhouse.selection.machine import Machine
-from stillhouse.selection.plan import Plan, Texts, needs, plan_of, remedies
+from stillhouse.selection.plan import Plan, Texts, needs, plan_of
+from stillhouse.selection.remedies import remedies
 from stillhouse.selection.shape import Shape, shape_of
 from stillhouse.tasks.common import training_examples
 from stillhouse.tasks.kinds import open_tasks
