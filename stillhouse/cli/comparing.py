@@ -48,7 +48,7 @@ def print_candidates(found: Sequence[Candidate]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in HEADER:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # a narrow terminal hides nothing
     for row in rows_of(found):
         table.add_row(*map(plain, row))
     console = Console(highlight=False, markup=False)
