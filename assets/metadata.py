@@ -247,6 +247,19 @@ def _tco(_: Any, state: State, artefact: Artefact) -> Shown:
     }
 
 
+def _candidates(_: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.selection.rows import read_candidates
+    from stillhouse.selection.shown import plot_of, refused_table, table_of
+
+    found = read_candidates(state.layout.table(artefact.step.name))
+    shown = {
+        "candidates_compared": table_of(found),
+        "not_asked": refused_table(found),
+        "plot": plot_of(found),
+    }
+    return {name: dg.MetadataValue.md(text) for name, text in shown.items() if text}
+
+
 def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
     from stillhouse.release.card import gates_table
 
@@ -309,6 +322,7 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "release": _release,
     "version_comparison": _comparison,
     "tco_report": _tco,
+    "teacher_comparison": _candidates,
     "production_traffic": _traffic,
     "drift_report": _drift,
 }

@@ -75,6 +75,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "release": (2, ("release",)),
     "history": (1, ("history",)),
     "economics": (1, ("economics",)),
+    "selection": (1, ("selection/candidates.py", "selection/languages.py", "selection/rows.py")),
     "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
     "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
 }

@@ -24,7 +24,14 @@ import dagster as dg  # noqa: E402
 # gate of one teacher version would stand for all.
 warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
 
-from stillhouse.assets import confidentiality, corpus, dataset, monitoring, teacher  # noqa: E402
+from stillhouse.assets import (  # noqa: E402
+    confidentiality,
+    corpus,
+    dataset,
+    monitoring,
+    selection,
+    teacher,
+)
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.economics import build_tco_asset  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
@@ -53,7 +60,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     Raises `ConfigError` when the file is wrong.
     """
     project = load_project(project_file, or_sample=True)
-    stages = [corpus, confidentiality, dataset, teacher, monitoring]
+    stages = [corpus, confidentiality, dataset, selection, teacher, monitoring]
     assets = [
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
@@ -64,12 +71,10 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         *build_comparison_asset(project.students),
         *build_tco_asset(project.students),
     ]
+    on_demand = dg.AssetSelection.assets(*(asset_key(s) for s in STEPS.values() if s.on_demand))
+    of_project = [s for s in STEPS.values() if s.scope == "project" and not s.on_demand]
     ingestion = dg.AssetSelection.assets(
-        *(
-            asset_key(step)
-            for step in STEPS.values()
-            if step.scope == "project" and step.group not in ("monitoring", "economics")
-        )
+        *(asset_key(s) for s in of_project if s.group not in ("monitoring", "economics"))
     )
     watched = dg.AssetSelection.assets(
         asset_key(STEPS["production_traffic"]),
@@ -80,13 +85,18 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     )
     distill = dg.define_asset_job(
         "distill",
-        selection=dg.AssetSelection.all() - ingestion,
+        selection=dg.AssetSelection.all() - ingestion - on_demand,
         description="From a teacher version to its students and their reports.",
     )
     refresh = dg.define_asset_job(
         "refresh",
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - on_demand,
         description="Ingest, then distil for one teacher version.",
+    )
+    compare = dg.define_asset_job(
+        "compare",
+        selection=on_demand,
+        description="Every teacher version as it came, on the validation split.",
     )
     watch = dg.define_asset_job(
         "watch",
@@ -99,7 +109,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
             *dg.load_asset_checks_from_modules(stages),
             *map(confidentiality.build_vocabulary_check, project.students),
         ],
-        jobs=[ingest, distill, refresh, watch, clear_caches],
+        jobs=[ingest, distill, refresh, compare, watch, clear_caches],
         schedules=build_schedules(
             project, {"redistill": refresh, "watch": watch, "clear_caches": clear_caches}
         ),

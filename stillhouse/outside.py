@@ -127,6 +127,12 @@ def base(state: State, where: Where) -> str | None:
         return None
 
 
+def candidates(state: State, _: Where) -> str:
+    """Digest of the content of every teacher version."""
+    versions = [teacher.version for teacher in state.project.teachers]
+    return digest({v: teacher_source(state, Where(state.project, v)) for v in versions})
+
+
 def traffic_logs(state: State, _: Where) -> str | None:
     """Names, sizes and times of request logs, and the key that their pseudonyms are made with."""
     from stillhouse.corpus.masked import pseudonym_key_id
@@ -160,6 +166,7 @@ OUTSIDE = {
     "base": base,
     "traffic_logs": traffic_logs,
     "attacks": attacks,
+    "candidates": candidates,
 }
 
 

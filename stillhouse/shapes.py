@@ -135,6 +135,20 @@ def adaptation(at: Where) -> dict[str, Any]:
     return {"method": "none", "prompt": prompt, "guides": guides(at), **written}
 
 
+def candidates(at: Where) -> dict[str, Any]:
+    """How teachers are asked before one is chosen, and what a choice is held to."""
+    project = at.project
+    written = {task.name: only(task, *ANSWERS) for task in project.tasks}
+    return {
+        "teachers": {t.version: {**only(t, "model", "license", "prompt"),
+                                 "adapted": t.adapt.method != "none"} for t in project.teachers},
+        "policy": settings_of(project.license_policy),
+        "guides": guides(at),
+        "answers": written,
+        "students": {s.name: settings_of(s.init) for s in project.students},
+    }  # fmt: skip
+
+
 def soft_labels(at: Where) -> dict[str, Any]:
     how, project, adapt = at.project.soft_labels, at.project, at.teacher.adapt
     adapted = adapt.method != "none"

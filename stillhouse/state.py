@@ -86,7 +86,10 @@ class State:
         """Every artefact of the project (of these teacher versions), inputs before outputs."""
         for step in STEPS.values():
             if step.scope == "project" and not step.gathers:
-                yield Artefact(step)
+                artefact = Artefact(step)
+                # What nobody asked for is not missing.
+                if not step.on_demand or self.record(artefact) is not None:
+                    yield artefact
         for version in versions or [t.version for t in self.project.teachers]:
             for step in STEPS.values():
                 if step.scope == "teacher":

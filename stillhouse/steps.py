@@ -46,7 +46,8 @@ class Step:
     where its artefact and its record lie, which is `replaced` whole or changed in place. `heavy`
     steps run a model: they take turns. `outside` are inputs that no step makes. Of the steps that
     it `gathers`, one reads whatever there is, of all students and teacher versions. Unless
-    `of_one_dataset`, a result may be of models that learned from another dataset.
+    `of_one_dataset`, a result may be of models that learned from another dataset. What is made
+    `on_demand` is part of no other run, and nobody misses it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Step:
     heavy: bool = False
     gathers: tuple[str, ...] = ()
     of_one_dataset: bool = True
+    on_demand: bool = False
 
     @property
     def versions(self) -> dict[str, int]:
@@ -312,6 +314,14 @@ _ROWS = (
         facts=facts.TcoReportFacts,
         code=("economics",), kinds=("python", "html"), folder=lambda layout, _: layout.economics,
         outside=("prices",),
+    ),
+    Step(
+        "teacher_comparison", "selection", "project",
+        reads={"dataset_splits": _splits("train", "validation")},
+        settings=shapes.candidates,
+        facts=facts.TeacherComparisonFacts,
+        code=("tasks", "prompts", "evaluation", "selection"), kinds=("pytorch", "parquet"),
+        folder=_table("teacher_comparison"), outside=("candidates",), heavy=True, on_demand=True,
     ),
     Step(
         "production_traffic", "monitoring", "project",

@@ -78,12 +78,15 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
         *("teacher_model", "adapted_teacher", "teacher_answers", "soft_labels"),
         *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),
         *("router/leak_audit", "router/release", "version_comparison", "tco_report"),
+        "teacher_comparison",
         *("production_traffic", "router/drift_report"),
     }
     ends = dg.AssetSelection.assets("router/release", "version_comparison", "tco_report")
     ancestors = ends.upstream().resolve(graph)
     missing = graph.materializable_asset_keys - ancestors
-    assert {key.path[-1] for key in missing} == {"production_traffic", "drift_report"}
+    assert {key.path[-1] for key in missing} == {
+        *("production_traffic", "drift_report", "teacher_comparison")
+    }
 
 
 def test_the_edges_are_those_of_the_data(defs: dg.Definitions) -> None:
@@ -94,6 +97,16 @@ def test_the_edges_are_those_of_the_data(defs: dg.Definitions) -> None:
         parents = {parent.path[-1] for parent in graph.get(key).parent_keys}
         assert parents == {*step.reads, *step.gathers}, key
         assert graph.get(key).code_version == step.code_version
+
+
+def test_what_is_made_on_demand_is_part_of_no_other_job(defs: dg.Definitions) -> None:
+    """Every candidate's answers would be the cost of each redistillation."""
+    asked = dg.AssetKey("teacher_comparison")
+    found = {
+        name: asked in defs.resolve_job_def(name).asset_layer.selected_asset_keys
+        for name in ("ingest", "distill", "refresh", "watch", "compare")
+    }
+    assert [name for name, there in found.items() if there] == ["compare"]
 
 
 def test_every_asset_says_what_it_is(defs: dg.Definitions) -> None:

@@ -18,7 +18,15 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, costs, pii, releasing, serving, teachers  # noqa: E402
+from stillhouse.cli import (  # noqa: E402
+    choosing,
+    corpus,
+    costs,
+    pii,
+    releasing,
+    serving,
+    teachers,
+)
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -39,6 +47,8 @@ app.command()(releasing.release)
 app.command()(releasing.rollback)
 app.command()(costs.tco)
 app.command()(serving.serve)
+app.command()(choosing.doctor)
+app.command()(choosing.compare)
 
 
 def main() -> None:
@@ -291,19 +301,6 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write stillhouse.
             remedy="name a folder that this user may write to.",
         ) from error
     typer.echo(f"Wrote {target}. Name your sources in it, then: stillhouse run --project {folder}")
-
-
-@app.command()
-def doctor(project: ProjectOption = None) -> None:
-    """Look at machine, models, licences and disk, and say what to mend."""
-    from stillhouse.cli import doctor as examination
-
-    findings = examination.examine(load_project(project))
-    for finding in findings:
-        mark, colour = ("ok  ", typer.colors.GREEN) if finding.ok else ("MEND", typer.colors.RED)
-        typer.secho(f"{mark}  {finding.subject}: {finding.message}", fg=colour)
-    if not all(finding.ok for finding in findings):
-        raise typer.Exit(1)
 
 
 @app.command()

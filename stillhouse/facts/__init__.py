@@ -43,6 +43,7 @@ from stillhouse.facts.monitor import (
     ProductionTrafficFacts,
 )
 from stillhouse.facts.release import ReleaseFacts, ReleaseGateFacts
+from stillhouse.facts.selection import TeacherComparisonFacts
 
 __all__ = [
     "AdaptedTeacherFacts",
@@ -73,6 +74,7 @@ __all__ = [
     "SourceFilesFacts",
     "TcoReportFacts",
     "TeacherAnswersFacts",
+    "TeacherComparisonFacts",
     "TeacherModelFacts",
     "TrainedFacts",
     "UniqueDocumentsFacts",

@@ -1,0 +1,285 @@
+"""What a model takes of memory, term by term: labelling, training, serving.
+
+Every term is a formula whose numbers are put in, and says where it is from. Those on a processor
+are held against the real peak by a test; those of a GPU, of QLoRA and of other servers are formulas
+alone, and say so. Sources:
+
+- weights, gradients and AdamW's two moments in float32, 16 bytes a weight: Rajbhandari et al.,
+  "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020, section 3;
+- what a layer keeps for its backward pass: counted in a Llama layer of transformers, in the manner
+  of Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models", 2023;
+- adapters: Hu et al., "LoRA", 2021; 4 bits: Dettmers et al., "QLoRA", 2023, section 3;
+- keys and values: 2 x layers x width, Pope et al., "Efficiently Scaling Transformer Inference",
+  2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from stillhouse.selection.shape import Shape
+from stillhouse.soft_labels.head import CHUNK_ELEMENTS as LABELLED_AT_ONCE
+from stillhouse.wording import human_count
+
+FLOAT = 4
+
+# Of the loss: see training/fused_loss.py, which needs torch at import.
+LOGITS_AT_ONCE, LOGITS_CACHED = 1 << 24, 1 << 21
+
+# glibc takes blocks below 32 MiB from a heap that it seldom gives back, and what comes and goes
+# there leaves gaps (malloc(3), M_MMAP_THRESHOLD): of a step's tensors half as much again is held.
+# Measured: with every block mapped alone, peaks are those of the other terms.
+HEAP_BLOCK, HEAP_GAPS = 32 << 20, 0.5
+
+NF4_BITS = 4.127  # a weight, with the constants of its block quantized too (QLoRA, section 3)
+MEASURED, FORMULA = "measured here", "formula"
+
+Purpose = Literal[
+    "labelling", "training, LoRA", "training, QLoRA", "training, full",
+    "serving, fp16", "serving, int8", "serving, int4",
+]  # fmt: skip
+
+Bits = Literal[16, 8, 4]
+SERVING: dict[Bits, Purpose] = {16: "serving, fp16", 8: "serving, int8", 4: "serving, int4"}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of what is held: `formula` with its numbers, `size` in bytes. Pages of files that are
+    only `mapped` are given back when memory is short: they need not fit."""
+
+    name: str
+    formula: str
+    size: int
+    mapped: bool = False
+
+
+@dataclass(frozen=True)
+class Need:
+    """What something takes at each of its `moments`; `what` it is of. `house` is False for what
+    this house doesn't do itself."""
+
+    purpose: Purpose
+    what: str
+    moments: tuple[Sequence[Term], ...]
+    grounds: str
+    house: bool = True
+
+    @property
+    def terms(self) -> Sequence[Term]:
+        """Those of the moment at which most has to fit."""
+        return max(self.moments, key=_unmapped)
+
+    @property
+    def size(self) -> int:
+        """Bytes that have to fit."""
+        return _unmapped(self.terms)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of the highest peak, mapped files included."""
+        return max(sum(term.size for term in terms) for terms in self.moments)
+
+
+def _unmapped(terms: Sequence[Term]) -> int:
+    return sum(term.size for term in terms if not term.mapped)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Work in memory at once: `rows` of tokens in a batch, `answers` of them that predict a token
+    of an answer; `bits` 16 or 32 that the machine computes in, on a GPU or not."""
+
+    rows: int
+    answers: int
+    compute: int = FLOAT
+    gpu: bool = False
+
+    @property
+    def grounds(self) -> str:
+        return FORMULA if self.gpu or self.compute != FLOAT else MEASURED
+
+
+def _times(*factors: object) -> str:
+    return " x ".join(f"{f:,}" if isinstance(f, int) else str(f) for f in factors)
+
+
+def _weights(shape: Shape, each: int, name: str = "weights") -> Term:
+    total = shape.parameters
+    return Term(name, f"{human_count(total)} x {each} B", total * each)
+
+
+def _read(shape: Shape, load: Load) -> list[Term]:
+    """While weights become another type, the pages of their file are there too."""
+    if shape.stored == load.compute or load.gpu:
+        return []
+    size = shape.parameters * shape.stored
+    text = f"{human_count(shape.parameters)} x {shape.stored} B, mapped"
+    return [Term("weights' file, while it is read", text, size, mapped=True)]
+
+
+def _passing(shape: Shape, load: Load) -> Term:
+    """What a layer's forward pass holds at its widest: three of its inner width (gate, up, their
+    product), and five of its width (residuals, norms, attention)."""
+    widths = 3 * shape.inner + 5 * shape.hidden
+    text = _times(load.rows, f"(3 x {shape.inner:,} + 5 x {shape.hidden:,})", f"{load.compute} B")
+    return Term("a layer's pass", text, load.rows * widths * load.compute)
+
+
+def _kept(shape: Shape, layers: int, load: Load, *, frozen: bool) -> Term:
+    """What backward needs of `layers`: inputs of norms, linear modules and the feed-forward part,
+    and queries, keys, values and output of attention. Of frozen weights no input is kept for their
+    gradients, but LoRA's matrices need theirs. Of the last layer, only rows that predict an answer
+    go through more than its keys and values."""
+    residual = 4 if frozen else 6
+    one = residual * shape.hidden + 3 * shape.queries + 2 * shape.keys + 4 * shape.inner
+    last = 3 * shape.hidden + shape.queries + 2 * shape.keys
+    whole, few = load.rows * (layers - 1), load.answers
+    size = (whole * one + load.rows * last + few * one) * load.compute
+    widths = (
+        f"({residual} x {shape.hidden:,} + 3 x {shape.queries:,} + 2 x {shape.keys:,} "
+        f"+ 4 x {shape.inner:,})"
+    )
+    text = f"{_times(load.rows, f'{layers - 1} layers', widths, f'{load.compute} B')} + the last's"
+    return Term("activations kept for backward", text, size)
+
+
+def _logits(rows: int, vocabulary: int, at_once: int, cached: int = 0) -> Term:
+    held = min(rows, max(1, at_once // vocabulary))
+    spare = min(held, max(1, cached // vocabulary)) if cached else 0
+    text = _times(held + spare, vocabulary, "4 B")
+    return Term("logits at once", text, (held + spare) * vocabulary * FLOAT)
+
+
+def _gaps(load: Load, *terms: tuple[Term, int]) -> list[Term]:
+    """Terms that come and go with a step, each with the size of its largest block."""
+    small = [term for term, block in terms if block < HEAP_BLOCK]
+    size = int(HEAP_GAPS * sum(term.size for term in small))
+    if load.gpu or not size:
+        return []
+    names = " + ".join(term.name for term in small)
+    return [Term("gaps in the heap", f"{HEAP_GAPS} x ({names}), blocks below 32 MiB", size)]
+
+
+def _block(shape: Shape, load: Load) -> int:
+    return load.rows * max(shape.inner, shape.hidden) * load.compute
+
+
+def labelling(shape: Shape, load: Load, *, classes: bool = False) -> Need:
+    """A teacher that labels a batch; `classes` where answers are so few that no logits of the
+    whole vocabulary are made."""
+    weights, passing = _weights(shape, load.compute), _passing(shape, load)
+    work = [weights, passing, *_gaps(load, (passing, _block(shape, load)))]
+    if not classes:
+        work.append(_logits(load.answers, shape.vocabulary, LABELLED_AT_ONCE))
+    moments = ([weights, *_read(shape, load)], work)
+    return Need("labelling", "the teacher", moments, load.grounds)
+
+
+def full_training(shape: Shape, load: Load, *, aligned: bool = False) -> Need:
+    """A student whose every weight is trained; `aligned` where its hidden states are drawn to its
+    teacher's. At the beginning of backward all activations are there, at its end all gradients."""
+    n = shape.parameters
+    text = f"{human_count(n)} x 8 B"
+    held = [_weights(shape, FLOAT), Term("AdamW's two moments", text, 8 * n)]
+    if load.compute != FLOAT:
+        held.append(_weights(shape, load.compute, "rounded copies"))
+    kept, passing = _kept(shape, shape.layers, load, frozen=False), _passing(shape, load)
+    head = Term(
+        "gradient of the output embedding",
+        _times(shape.vocabulary, shape.hidden, "4 B"),
+        shape.embedding * FLOAT,
+    )
+    logits = _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_CACHED)
+    block = _block(shape, load)
+    drawn = []
+    if aligned:
+        text = _times(load.rows, f"{shape.layers} layers", shape.hidden, "10 B")
+        size = load.rows * shape.layers * shape.hidden * (2 + 2 * FLOAT)
+        drawn = [Term("hidden states to be drawn to, and what they differ by", text, size)]
+    gradients = Term("gradients", f"{human_count(n)} x 4 B", FLOAT * n)
+    again = Term(
+        "gradient of the input embedding",
+        _times(shape.vocabulary, shape.hidden, "4 B"),
+        shape.embedding * FLOAT if shape.tied else 0,
+    )
+    of_layers = Term("layers' gradients", "", FLOAT * (n - shape.embeddings))
+    widest = shape.hidden * max(shape.inner, shape.queries) * FLOAT
+    gaps = _gaps(load, (kept, block), (passing, block), (of_layers, widest))
+    begins = [*held, kept, *drawn, head, passing, logits, *gaps]
+    ends = [*held, gradients, again, *gaps]
+    return Need("training, full", "the student", (begins, ends), load.grounds)
+
+
+def adapter_training(
+    shape: Shape, load: Load, *, rank: int, layers: int, cached: int = 0, quantized: bool = False
+) -> Need:
+    """A teacher that learns through LoRA's matrices on its top `layers`; `cached` bytes of hidden
+    states that enter them are read from files. `quantized` is QLoRA, which this house hasn't."""
+    n, each = shape.adapters(rank, layers), load.compute
+    if quantized:
+        linear = shape.layers * shape.layer
+        size = int(linear * NF4_BITS / 8) + shape.embeddings * each
+        text = (
+            f"{human_count(linear)} x {NF4_BITS} bits + {human_count(shape.embeddings)} x {each} B"
+        )
+        weights = Term("weights at 4 bits, embeddings not", text, size)
+    else:
+        weights = _weights(shape, each)
+    masters = Term("adapters, gradients, moments", f"{human_count(n)} x 16 B", 16 * n)
+    kept, passing = _kept(shape, layers, load, frozen=True), _passing(shape, load)
+    logits = _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_CACHED)
+    block = _block(shape, load)
+    work = [weights, masters, kept, passing, logits, *_gaps(load, (kept, block), (passing, block))]
+    if cached:
+        work.append(Term("hidden cache", "its files, mapped", cached, mapped=True))
+    if quantized:
+        return Need("training, QLoRA", "the teacher", (work,), FORMULA, house=False)
+    moments = ([weights, *_read(shape, load)], work)
+    return Need("training, LoRA", "the teacher", moments, load.grounds)
+
+
+def serving(
+    shape: Shape, bits: Bits, load: Load, *, sequences: int, tokens: int,
+    group: int | None = 64,
+) -> Need:  # fmt: skip
+    """A student that answers `sequences` at once, each of `tokens` with its answer.
+
+    On a processor, weights of any file become numbers of the machine's own type; a server with
+    kernels for packed integers on a GPU leaves them packed.
+    """
+    linear = shape.layers * shape.layer
+    purpose = SERVING[bits]
+    # A group's scale of 16 bits, and at 4 bits its zero point.
+    extra = (16 + (4 if bits == 4 else 0)) / (group or shape.hidden)
+    packed = int(linear * (bits + extra) / 8) if bits < 16 else linear * 2
+    size = packed + (shape.embeddings + shape.hidden) * 2
+    text = f"{human_count(linear)} x {bits if bits == 16 else round(bits + extra, 2)} bits"
+    text += f" + {human_count(shape.embeddings)} x 16 bits"
+    file = Term("weights as they are stored", text, size)
+    caches = 2 * shape.layers * shape.keys * load.compute
+    held = Term(
+        "keys and values",
+        _times(2, f"{shape.layers} layers", shape.keys, f"{sequences} x {tokens:,} tokens")
+        + f" x {load.compute} B",
+        caches * sequences * tokens,
+    )
+    passing = _passing(shape, load)
+    block = _block(shape, load)
+    logits = Term(
+        "logits", _times(sequences, shape.vocabulary, "4 B"), sequences * shape.vocabulary * FLOAT
+    )
+    work = [held, passing, logits, *_gaps(load, (passing, block))]
+    if load.gpu:
+        return Need(purpose, "the student", ([file, *work],), FORMULA)
+    weights = _weights(shape, load.compute, "weights, unpacked")
+    packed_too = [file] if bits < 16 else []
+    moments = (
+        [weights, Term("weights' file, while it is read", text + ", mapped", size, mapped=True)],
+        [weights, *packed_too, *work],
+    )
+    # Libraries unpack integers each in their own way.
+    grounds = load.grounds if bits == 16 else FORMULA
+    return Need(purpose, "the student", moments, grounds)
