@@ -19,7 +19,7 @@ from stillhouse.shapes import Where
 from stillhouse.steps import STEPS, Step
 from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.locks import exclusive
+from stillhouse.storage.locks import exclusive, one_of
 from stillhouse.storage.provenance import (
     Provenance,
     Recipe,
@@ -224,7 +224,8 @@ class State:
                 return found, True  # another process made it meanwhile
             if not artefact.step.heavy:
                 return self._made(artefact, make, license_name), False
-            with exclusive(self.layout.lock("gpu"), f"{artefact}: the GPU"):
+            places = self.layout.models(self.project.automation.models_at_once)
+            with one_of(places, f"{artefact}: the GPU"):
                 return self._made(artefact, make, license_name), False
 
     def _current(self, artefact: Artefact) -> Provenance | None:

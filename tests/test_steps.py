@@ -185,6 +185,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("caches.days", 3, set()),
     ("caches.gigabytes", 3, set()),
     ("automation.look_every", 9, set()),
+    ("automation.models_at_once", 2, set()),
     ("automation.redistill.changed", 0.5, set()),
     ("automation.redistill.days", 9, set()),
     ("automation.schedules", [], set()),

@@ -18,7 +18,7 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import corpus, pii, releasing, teachers  # noqa: E402
+from stillhouse.cli import bundling, corpus, pii, releasing, teachers  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -37,6 +37,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(releasing.app, name="releases")
 app.command()(releasing.release)
 app.command()(releasing.rollback)
+app.command()(bundling.bundle)
 
 
 def main() -> None:
