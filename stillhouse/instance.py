@@ -17,6 +17,7 @@ from stillhouse.steps import POOL, STEPS
 from stillhouse.storage.files import write_text
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive, is_alive
+from stillhouse.upgrade import bring_up
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -134,6 +135,7 @@ def patient(instance: dg.DagsterInstance, layout: Layout, run_id: str) -> Iterat
 def prepare_home(project: Project) -> Path:
     """DAGSTER_HOME, with a dagster.yaml in it; the data directory is its owner's alone."""
     prepare_data_directory(project.data_path)
+    bring_up(Layout(project.data_path))
     home = Layout(project.data_path).dagster_home.resolve()
     file, postgres = home / "dagster.yaml", POSTGRES_VARIABLE in os.environ
     if not file.exists():
@@ -159,6 +161,16 @@ def prepare_data_directory(root: Path) -> None:
             f"data_dir: {root} can't be written to ({error.strerror or error})",
             remedy="set `data_dir` in the project file to a folder that this user may write to.",
         ) from error
+
+
+def lacking_settings(project: Project) -> list[str]:
+    """Sections of dagster.yaml that this release would write and that the file, which is older or
+    somebody's own, has not."""
+    import yaml
+
+    file = Layout(project.data_path).dagster_home / "dagster.yaml"
+    there = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return sorted(yaml.safe_load(INSTANCE_SETTINGS).keys() - there.keys())
 
 
 def register_teachers(instance: dg.DagsterInstance, project: Project) -> list[str]:

@@ -30,6 +30,9 @@ done
 [ -n "$prefix" ] || fail 'no PREFIX' 'usage: ./install.sh PREFIX [--demo] [--key FILE]'
 mkdir -p -- "$prefix" || fail "$prefix can't be made" 'name a folder that you may write to.'
 prefix=$(CDPATH='' cd -- "$prefix" && pwd)
+case $prefix in
+    *[\"\$\`\\}]*) fail "$prefix: a path with quotes, braces or dollar signs can't be used" ;;
+esac
 
 # 1. The machine.
 needed() { sed -n "s/^$1=\([A-Za-z0-9_.]*\)\$/\1/p" "$here/PLATFORM"; }
@@ -39,19 +42,24 @@ command -v "$python" >/dev/null 2>&1 || fail "$python is not on this machine" \
     "this bundle needs Python $wanted with its module venv; PYTHON=/path/to/it names one."
 facts=$("$python" -I -c 'import platform, sys
 libc, number = platform.libc_ver()
-print("%d.%d" % sys.version_info[:2], platform.system(), platform.machine(), libc or "none",
-      number or "0")') || fail "$python doesn't run"
+print("%d.%d" % sys.version_info[:2], "%d.%d.%d" % sys.version_info[:3])
+print(platform.system(), platform.machine(), libc or "none", number or "0")') || fail "$python doesn't run"
 # shellcheck disable=SC2086
 set -- $facts
 [ "$1" = "$wanted" ] || fail "$python is Python $1, and this bundle is for Python $wanted" \
     "name that one: PYTHON=/path/to/python$wanted; or have the bundle made with Python $1."
-[ "$2 $3" = "$(needed system) $(needed machine)" ] || fail \
-    "this machine is $2 $3, and this bundle is for $(needed system) $(needed machine)" \
+"$python" -I -c 'import sys
+have, need = (tuple(map(int, v.split("."))) for v in sys.argv[1:])
+sys.exit(have < need)' "$2" "$(needed least)" || fail \
+    "$python is Python $2, and this bundle needs $(needed least) or a later $wanted" \
+    "name that one: PYTHON=/path/to/python$wanted."
+[ "$3 $4" = "$(needed system) $(needed machine)" ] || fail \
+    "this machine is $3 $4, and this bundle is for $(needed system) $(needed machine)" \
     "have the bundle made on a machine of this kind."
 "$python" -I -c 'import sys
 have, need = (tuple(map(int, v.split(".")[:2])) for v in sys.argv[1:])
-sys.exit(have < need)' "$5" "$(needed glibc)" || fail \
-    "this machine has $4 $5, and this bundle needs glibc $(needed glibc) or newer" \
+sys.exit(have < need)' "$6" "$(needed glibc)" || fail \
+    "this machine has $5 $6, and this bundle needs glibc $(needed glibc) or newer" \
     "install on a newer system."
 "$python" -I -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no module venv" \
     "install the package of your system that brings it (python$wanted-venv)."

@@ -27,18 +27,20 @@ OURS = "stillhouse"
 # A new environment brings its own.
 LEFT_OUT = {"pip"}
 # pip is asked for so many packages at once: between two calls it is said how far it is.
-BATCH = 12
+BATCH = 24
 # The C library that a wheel of these older tags needs (PEP 513, 571, 599).
 OLDER_TAGS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
 @dataclass(frozen=True)
 class Package:
-    """One wheel; `license` as its metadata states it, empty where they don't."""
+    """One wheel; `license` as its metadata states it, empty where they don't; `python` the versions
+    of Python that it wants (a specifier)."""
 
     name: str
     version: str
     license: str
+    python: str
     wheel: Path
     sha256: str
 
@@ -194,6 +196,7 @@ def _described(wheel: Path) -> Package:
         name=canonicalize_name(metadata["Name"]),
         version=metadata["Version"],
         license=_stated(metadata),
+        python=str(metadata["Requires-Python"] or ""),
         wheel=wheel,
         sha256=sha256_of(wheel),
     )
@@ -219,17 +222,28 @@ def requirements_file(packages: Iterable[Package]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def needs(packages: Iterable[Package]) -> dict[str, str]:
-    """The machine that these wheels run on: python (x.y), system, machine, glibc (x.y; the newest
-    that any of them asks for)."""
+def needs(packages: list[Package]) -> dict[str, str]:
+    """The machine that these wheels run on: python (x.y), least (the first x.y.z that all of them
+    allow), system, machine, glibc (x.y; the newest that any of them asks for)."""
     this = tuple(map(int, platform.libc_ver()[1].split("."))) or (0, 0)
     asked = [glibc for p in packages if (glibc := _glibc(p.wheel, this)) is not None]
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
+        "least": _least_python([package.python for package in packages]),
         "system": platform.system(),
         "machine": platform.machine(),
         "glibc": ".".join(map(str, max(asked, default=(2, 17)))),
     }
+
+
+def _least_python(wanted: list[str]) -> str:
+    from packaging.specifiers import SpecifierSet
+
+    major, minor, patch = platform.python_version_tuple()
+    allowed = SpecifierSet(",".join(filter(None, wanted)))
+    patches = range(int(re.match(r"\d+", patch)[0]) + 1)  # type: ignore[index]
+    found = (f"{major}.{minor}.{number}" for number in patches)
+    return next((v for v in found if allowed.contains(v)), platform.python_version())
 
 
 def _glibc(wheel: Path, this: tuple[int, ...]) -> tuple[int, ...] | None:

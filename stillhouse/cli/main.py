@@ -18,7 +18,7 @@ go_offline()  # before any library that phones home is imported
 silence_bars()
 be_considerate()
 
-from stillhouse.cli import bundling, corpus, pii, releasing, teachers  # noqa: E402
+from stillhouse.cli import bundling, corpus, pii, releasing, teachers, upgrading  # noqa: E402
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
@@ -38,6 +38,7 @@ app.add_typer(releasing.app, name="releases")
 app.command()(releasing.release)
 app.command()(releasing.rollback)
 app.command()(bundling.bundle)
+app.command()(upgrading.upgrade)
 
 
 def main() -> None:
@@ -105,6 +106,7 @@ def run(
         defs = runs.load_definitions(settings)
         close_dead_runs(instance, layout)
         register_teachers(instance, settings)
+        upgrading.tell(settings)
         total = runs.Outcome(True)
         for job, key in (("ingest", None), ("distill", version)):
             chosen = runs.assets_until(defs, job, until) if until else None
