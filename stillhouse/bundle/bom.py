@@ -27,14 +27,12 @@ def bill_of_materials(packages: list[Package], models: list[PackedModel]) -> byt
     from cyclonedx.output.json import JsonV1Dot6
 
     bom = Bom()
-    for package in packages:
-        component = _library(package)
-        if package.name == OURS:
-            bom.metadata.component = component
-        else:
-            bom.components.add(component)
-    for model in models:
-        bom.components.add(_model(model))
+    found = {package.name: _library(package) for package in packages}
+    bom.metadata.component = whole = found.pop(OURS)
+    bom.components.update(found.values(), map(_model, models))
+    # By their metadata some need what is left out on purpose (requirements-nodeps.txt): the whole
+    # stands on all of them.
+    bom.register_dependency(whole, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=2).encode() + b"\n"
 
 
