@@ -70,6 +70,7 @@ def asset_of(
         tags={"student": owner} if owner else None,
         partitions_def=partitions,
         code_version=step.code_version,
+        pool=step.pool,
         deps=[
             asset_key(STEPS[read], owner if STEPS[read].scope == "student" else None)
             for read in step.reads

@@ -27,5 +27,6 @@ def alone(layout: Layout) -> Iterator[None]:
         for step in STEPS.values():
             if step.scope == "project":
                 held.enter_context(exclusive(layout.lock(step.name), step.name))
-        held.enter_context(exclusive(layout.lock("gpu"), "the GPU"))
+        for place in layout.all_models:
+            held.enter_context(exclusive(place, "the GPU"))
         yield

@@ -19,14 +19,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from stillhouse.alone import alone, refuse_running
 from stillhouse.errors import UserError
 from stillhouse.progress import track
 from stillhouse.release.promote import releases_lock
 from stillhouse.release.published import students_with_releases
-from stillhouse.storage.files import atomic_dir, atomic_file, sha256_of
+from stillhouse.storage.files import Hashed, atomic_dir, atomic_file, sha256_of
 from stillhouse.storage.layout import Layout
 
 LIST = "files.json"
@@ -149,19 +148,6 @@ def _below(root: Path) -> Iterator[Path]:
                 yield path
 
 
-class _Hashed:
-    """A file that is hashed as it is read: what is said of it is of what was copied, though its
-    writer goes on."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self.sha256 = stream, hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self.sha256.update(data)
-        return data
-
-
 def _add(out: tarfile.TarFile, file: Path, name: str) -> str:
     """Returns the digest of what was added: of a link, of where it leads."""
     if file.is_symlink():
@@ -172,7 +158,7 @@ def _add(out: tarfile.TarFile, file: Path, name: str) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         source = _settled(file, Path(scratch)) if _is_database(file) else file
         with source.open("rb") as stream:
-            hashed = _Hashed(stream)
+            hashed = Hashed(stream)
             out.addfile(out.gettarinfo(arcname=name, fileobj=stream), hashed)  # type: ignore[arg-type]
         return hashed.sha256.hexdigest()
 

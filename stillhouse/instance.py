@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
-from stillhouse.steps import STEPS
+from stillhouse.steps import POOL, STEPS
 from stillhouse.storage.files import write_text
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive, is_alive
+from stillhouse.upgrade import bring_up
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -33,6 +37,13 @@ python_logs:
 run_monitoring:
   enabled: true
   start_timeout_seconds: 600
+  # What a run that has ended still holds of a pool is given back.
+  free_slots_after_run_end_seconds: 60
+# Steps that run a model share the pool `models`: how many may is `automation.models_at_once` in the
+# project file. Step by step: a run gives its place back between two of them.
+concurrency:
+  pools:
+    granularity: op
 # A run whose process died (power, memory) is started again, and goes on where it was; a step that
 # failed with a reason is not.
 run_retries:
@@ -65,6 +76,8 @@ PARTITION_TAG = "dagster/partition"
 # Runs of the UI hold their lock during each step only. Between two steps a second or so goes by,
 # and each leaves events.
 SILENT_SECONDS = 120.0
+# How often who waits in the pool looks whom for.
+LOOK_EVERY_SECONDS = 15.0
 # A run that was launched and never came to a step.
 NEVER_STARTED_SECONDS = 900.0
 
@@ -82,12 +95,48 @@ def open_instance(project: Project) -> dg.DagsterInstance:
         instance.get_runs(limit=1)
         instance.all_asset_keys()
         instance.all_instigator_state()
+        _size_pool(instance, project.automation.models_at_once)
     return instance
+
+
+def _size_pool(instance: dg.DagsterInstance, places: int) -> None:
+    """The project file says how many, whatever was set in the UI: the locks follow it too."""
+    storage = instance.event_log_storage
+    if {pool.name: pool.limit for pool in storage.get_pool_limits()}.get(POOL) != places:
+        storage.set_concurrency_slots(POOL, places)
+
+
+@contextmanager
+def patient(instance: dg.DagsterInstance, layout: Layout, run_id: str) -> Iterator[None]:
+    """While run `run_id` is under way in the block, it is said whom it waits for in the pool, and
+    places of killed runs are given back, though no daemon runs."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK_EVERY_SECONDS):
+            try:
+                close_dead_runs(instance, layout)
+                pool = instance.event_log_storage.get_concurrency_info(POOL)
+            except Exception:  # the next look may go well, and the run doesn't depend on it
+                logger.debug("no look at the pool", exc_info=True)
+                continue
+            if run_id in pool.pending_run_ids:
+                others = ", ".join(sorted(pool.active_run_ids)) or "its turn"
+                logger.info("waiting for a place to run a model, after run %s", others)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def prepare_home(project: Project) -> Path:
     """DAGSTER_HOME, with a dagster.yaml in it; the data directory is its owner's alone."""
     prepare_data_directory(project.data_path)
+    bring_up(Layout(project.data_path))
     home = Layout(project.data_path).dagster_home.resolve()
     file, postgres = home / "dagster.yaml", POSTGRES_VARIABLE in os.environ
     if not file.exists():
@@ -113,6 +162,16 @@ def prepare_data_directory(root: Path) -> None:
             f"data_dir: {root} can't be written to ({error.strerror or error})",
             remedy="set `data_dir` in the project file to a folder that this user may write to.",
         ) from error
+
+
+def lacking_settings(project: Project) -> list[str]:
+    """Sections of dagster.yaml that this release would write and that the file, which is older or
+    somebody's own, has not."""
+    import yaml
+
+    file = Layout(project.data_path).dagster_home / "dagster.yaml"
+    there = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return sorted(yaml.safe_load(INSTANCE_SETTINGS).keys() - there.keys())
 
 
 def register_teachers(instance: dg.DagsterInstance, project: Project) -> list[str]:

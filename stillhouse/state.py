@@ -19,8 +19,9 @@ from stillhouse.errors import UserError
 from stillhouse.shapes import Where
 from stillhouse.steps import STEPS, Step
 from stillhouse.storage.files import digest
+from stillhouse.storage.form import form_of
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.locks import exclusive
+from stillhouse.storage.locks import exclusive, one_of
 from stillhouse.storage.provenance import (
     Provenance,
     Recipe,
@@ -138,13 +139,14 @@ class State:
         else:
             record = self.record(artefact)
             values = record.facts if record else None
+        said = "was not made yet"
         try:
             if values is not None:
                 return _reader(artefact.step.facts).validate_python(values)
         except ValidationError:
-            pass  # of an older release: as if it had not been made
+            said = "was made by an earlier release, whose record says too little"
         raise UserError(
-            f"{artefact} was not made yet",
+            f"{artefact} {said}",
             remedy="materialize it first: `stillhouse run` makes everything in order.",
         )
 
@@ -168,7 +170,7 @@ class State:
             counted = step.reads[upstream.step.name](self.facts(upstream), where)
             inputs |= {f"{upstream.step.name}{part}": found for part, found in counted.items()}
         for name in step.gathers:
-            all_there = [(str(a), record.facts["digest"]) for a, record in self.gathered(name)]
+            all_there = [(str(a), record.facts.get("digest")) for a, record in self.gathered(name)]
             inputs[name] = digest(all_there)
         return Recipe(
             inputs, step.settings(where), step.versions, library_versions(step.libraries(where))
@@ -230,7 +232,8 @@ class State:
                 return found, True  # another process made it meanwhile
             if not artefact.step.heavy:
                 return self._made(artefact, make, license_name), False
-            with exclusive(self.layout.lock("gpu"), f"{artefact}: the GPU"):
+            places = self.layout.models(self.project.automation.models_at_once)
+            with one_of(places, f"{artefact}: the GPU"):
                 return self._made(artefact, make, license_name), False
 
     def _current(self, artefact: Artefact) -> Provenance | None:
@@ -299,6 +302,7 @@ def _reader(facts: type) -> Any:
 
 def state_of(project: Project, outside: Outside, *, run_id: str | None = None) -> State:
     """The state that a run sees, pinned to the dataset that it began with; without `run_id` the
-    present one."""
+    present one. Raises `UserError` for a data directory of a newer release."""
     layout = Layout(project.data_path)
+    form_of(layout.root)
     return State(project, outside, current_snapshot(layout, run_id), run_id)

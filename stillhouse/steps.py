@@ -36,6 +36,10 @@ from stillhouse.storage.layout import Layout
 
 Scope = Literal["project", "teacher", "student"]
 
+# Dagster's pool of the steps that run a model (`Step.heavy`); its size is
+# `automation.models_at_once`.
+POOL = "models"
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -75,6 +79,10 @@ class Step:
     @property
     def code_version(self) -> str:
         return "-".join(f"{part}.{number}" for part, number in self.versions.items())
+
+    @property
+    def pool(self) -> str | None:
+        return POOL if self.heavy else None
 
     @property
     def reads_dataset(self) -> bool:

@@ -83,16 +83,16 @@ def test_what_is_written_to_meanwhile_is_as_good_as_when_it_was_copied(
     log.write_text("one\n")
     gone.write_text("soon")
     os.link(log, log.with_name("same.log"))
-    read = backup._Hashed.read
+    read = backup.Hashed.read
 
-    def busy(hashed: backup._Hashed, size: int = -1) -> bytes:
+    def busy(hashed: backup.Hashed, size: int = -1) -> bytes:
         gone.unlink(missing_ok=True)
         found = read(hashed, size)
         with log.open("a") as stream:
             stream.write("and more\n")
         return found
 
-    monkeypatch.setattr(backup._Hashed, "read", busy)
+    monkeypatch.setattr(backup.Hashed, "read", busy)
     listed = backup._files
     monkeypatch.setattr(
         backup, "_files", lambda root, keys: sorted(listed(root, keys=keys), key=str, reverse=True)

@@ -209,6 +209,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("caches.gigabytes", 3, set()),
     ("automation.look_every", 9, set()),
     ("automation.freshness", {"release": 90}, set()),
+    ("automation.models_at_once", 2, set()),
     ("automation.redistill.changed", 0.5, set()),
     ("automation.redistill.days", 9, set()),
     ("automation.schedules", [], set()),

@@ -19,6 +19,7 @@ silence_bars()
 be_considerate()
 
 from stillhouse.cli import (  # noqa: E402
+    bundling,
     choosing,
     corpus,
     costs,
@@ -26,6 +27,7 @@ from stillhouse.cli import (  # noqa: E402
     releasing,
     serving,
     teachers,
+    upgrading,
 )
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
@@ -49,6 +51,8 @@ app.command()(costs.tco)
 app.command()(serving.serve)
 app.command()(choosing.doctor)
 app.command()(choosing.compare)
+app.command()(bundling.bundle)
+app.command()(upgrading.upgrade)
 
 
 def main() -> None:
@@ -124,6 +128,7 @@ def run(
         defs = runs.load_definitions(settings)
         close_dead_runs(instance, layout)
         register_teachers(instance, settings)
+        upgrading.tell(settings)
         ingested = runs.run_until(defs, instance, layout, "ingest", None, until)
         if not ingested.success:
             printing.print_failures(ingested)

@@ -176,13 +176,19 @@ def verify(
 
 
 @app.command()
-def key(project: ProjectOption = None) -> None:
-    """Print the public key that releases are signed with, in PEM."""
+def key(
+    project: ProjectOption = None,
+    short: Annotated[
+        bool, typer.Option("--fingerprint", help="Its SHA-256, to compare by eye.")
+    ] = False,
+) -> None:
+    """Print the public key that releases and bundles are signed with, in PEM."""
     from stillhouse.release.published import KEY
-    from stillhouse.release.signing import load_or_create_key, public_pem
+    from stillhouse.release.signing import fingerprint, load_or_create_key, public_pem
 
     layout = Layout(load_project(project).data_path)
-    typer.echo(public_pem(load_or_create_key(layout.key(KEY))), nl=False)
+    pem = public_pem(load_or_create_key(layout.key(KEY)))
+    typer.echo(f"{fingerprint(pem)}\n" if short else pem, nl=False)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
-from stillhouse.instance import TERMINAL_TAG
+from stillhouse.instance import TERMINAL_TAG, patient
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import alive
 
@@ -61,7 +61,7 @@ def run_job(
     run_id = str(uuid.uuid4())
     definition = defs.resolve_job_def(job)
     made = {key.to_user_string() for key in definition.asset_layer.selected_asset_keys}
-    with alive(layout.run(run_id)):
+    with alive(layout.run(run_id)), patient(instance, layout, run_id):
         result = definition.execute_in_process(
             instance=instance,
             partition_key=partition_key,

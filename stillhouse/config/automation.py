@@ -80,10 +80,13 @@ WEEKLY = Schedule(name="weekly_redistillation", cron="0 2 * * 0")
 
 
 class Automation(Section):
-    """`look_every` are the seconds between two looks of a sensor at files and tables. `freshness`
-    says after how many days without a run a stage is overdue; what isn't named never is."""
+    """`look_every` are the seconds between two looks of a sensor at files and tables;
+    `models_at_once` how many steps that run a model may be under way, in all runs together.
+    `freshness` says after how many days without a run a stage is overdue; what isn't named never
+    is."""
 
     look_every: Annotated[int, Field(ge=1)] = 60
+    models_at_once: Annotated[int, Field(ge=1, le=100)] = 1
     redistill: Redistill = Redistill()
     schedules: list[Schedule] = [WEEKLY]
     alerts: Alerts = Alerts()

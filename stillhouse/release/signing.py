@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,10 +80,33 @@ def signature(key: Ed25519PrivateKey, data: bytes) -> str:
 
 def is_signed(key: Ed25519PrivateKey, data: bytes, signed: str) -> bool:
     """Whether `signed`, as `signature` gives it, is that of `data` by this key."""
+    return is_signed_by(public_pem(key), data, signed)
+
+
+def is_signed_by(pem: str, data: bytes, signed: str) -> bool:
+    """The same, by the public key in PEM, whoever it is; not by anything else."""
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key.public_key().verify(base64.b64decode(signed.strip(), validate=True), data)
+        key = load_pem_public_key(pem.encode())
+        if not isinstance(key, Ed25519PublicKey):
+            return False
+        key.verify(base64.b64decode(signed.strip(), validate=True), data)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256 of a public key (of its raw 32 bytes), in hex, in groups for a person to compare."""
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        PublicFormat,
+        load_pem_public_key,
+    )
+
+    raw = load_pem_public_key(pem.encode()).public_bytes(Encoding.Raw, PublicFormat.Raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    return " ".join(digest[start : start + 8] for start in range(0, len(digest), 8))

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
@@ -179,6 +179,19 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of the file's content, in hex; raises `OSError` when it can't be read."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Hashed:
+    """A file that is hashed as it is read: what is said of it is of what was copied, though its
+    writer goes on."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.sha256 = stream, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.sha256.update(data)
+        return data
 
 
 def digest(*parts: Any) -> str:

@@ -101,6 +101,15 @@ class Layout:
     def lock(self, *names: str) -> Path:
         return self.root / "locks" / f"{'.'.join(names)}.lock"
 
+    def models(self, places: int) -> list[Path]:
+        """Locks of those that run a model, one a place."""
+        return [self.lock("gpu"), *(self.lock("gpu", str(n)) for n in range(2, places + 1))]
+
+    @property
+    def all_models(self) -> list[Path]:
+        """Those of every place that there ever was."""
+        return sorted({self.lock("gpu"), *(self.root / "locks").glob("gpu.*.lock")})
+
     def run(self, run_id: str) -> Path:
         """Held by whatever process works on a Dagster run: how a dead run is told."""
         return self.root / "locks" / "runs" / f"{run_id}.lock"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,19 +19,22 @@ from filelock import FileLock, Timeout
 logger = logging.getLogger("stillhouse")
 
 SAY_EVERY_SECONDS = 15.0
+LOOK_EVERY_SECONDS = 0.05
 
 
 @contextmanager
 def exclusive(lock: Path, what: str) -> Iterator[None]:
     """Hold `lock` while the block runs; waits for its holder, and says so, naming `what`."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    held, patience = FileLock(lock), 0.0
-    while not held.is_locked:
-        try:
-            held.acquire(timeout=patience)
-        except Timeout:
-            logger.info("%s: waiting for %s, which is writing it", what, _holder(lock))
-            patience = SAY_EVERY_SECONDS
+    with one_of([lock], what):
+        yield
+
+
+@contextmanager
+def one_of(locks: Sequence[Path], what: str) -> Iterator[None]:
+    """Hold one of `locks` while the block runs, the first that is free; else as `exclusive`."""
+    for lock in locks:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    lock, held = _first_free(locks, what)
     note = lock.with_suffix(".holder")
     note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
     try:
@@ -38,6 +42,21 @@ def exclusive(lock: Path, what: str) -> Iterator[None]:
     finally:
         note.unlink(missing_ok=True)
         held.release()
+
+
+def _first_free(locks: Sequence[Path], what: str) -> tuple[Path, FileLock]:
+    said = float("-inf")
+    while True:
+        for lock in locks:
+            held = FileLock(lock)
+            with suppress(Timeout):
+                held.acquire(blocking=False)
+                return lock, held
+        if time.monotonic() - said >= SAY_EVERY_SECONDS:
+            holders = ", ".join(map(_holder, locks))
+            logger.info("%s: waiting for %s, which is writing it", what, holders)
+            said = time.monotonic()
+        time.sleep(LOOK_EVERY_SECONDS)
 
 
 def _holder(lock: Path) -> str:

@@ -61,8 +61,14 @@ def current_snapshot(layout: Layout, run_id: str | None = None) -> Snapshot | No
 
 
 def _present(layout: Layout) -> Snapshot | None:
+    digest = _digest(layout)
+    return read_snapshot(layout, digest) if digest else None
+
+
+def _digest(layout: Layout) -> str | None:
+    """That of the present dataset; the first releases recorded none."""
     record = read_provenance(layout.table(ASSET).parent)
-    return read_snapshot(layout, record.facts["digest"]) if record else None
+    return record.facts.get("digest") if record else None
 
 
 def pin_run(layout: Layout, run_id: str, digest: str) -> None:
@@ -83,8 +89,7 @@ def read_snapshot(layout: Layout, digest: str) -> Snapshot | None:
 def prune_snapshots(layout: Layout, finished: Callable[[str], bool]) -> None:
     """Remove the notes of runs that have finished, and snapshots that nothing needs any more."""
     with exclusive(layout.lock("snapshots"), "the dataset's snapshots"):
-        record = read_provenance(layout.table(ASSET).parent)
-        needed = {record.facts["digest"]} if record else set()
+        needed = {_digest(layout)}
         folder = layout.pin("any").parent
         for pin in folder.iterdir() if folder.exists() else ():
             if pin.name.startswith("."):

@@ -65,3 +65,53 @@ def test_a_run_is_alive_as_long_as_any_process_works_on_it(tmp_path: Path) -> No
     child.kill()
     child.wait()
     assert not locks.is_alive(lock)
+
+
+WRITE = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from stillhouse.storage.locks import exclusive
+from stillhouse.storage.tables import write_table
+root, version = Path(sys.argv[1]), int(sys.argv[2])
+while True:
+    with exclusive(root / "table.lock", "table"):
+        write_table(root / "data.parquet", pa.table({"version": [version] * 20_000}))
+    print(version, flush=True)
+    version += 2
+"""
+
+
+def test_a_reader_beside_writers_sees_whole_versions_also_when_they_are_killed(
+    tmp_path: Path,
+) -> None:
+    """Two processes write one table as fast as they can; one is killed wherever it is."""
+    from stillhouse.storage.tables import read_table
+
+    def writer(version: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WRITE, str(tmp_path), str(version)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def read() -> int:
+        versions = read_table(tmp_path / "data.parquet")["version"]
+        assert len(versions) == 20_000 and len(versions.unique()) == 1
+        return int(versions[0].as_py())
+
+    writers = [writer(0), writer(1)]
+    try:
+        for child in writers:
+            assert child.stdout is not None and child.stdout.readline()
+        seen = {read() for _ in range(200)}
+        writers[0].kill()
+        writers[0].wait()
+        read()
+        assert writers[1].stdout is not None
+        for _ in range(3):  # the other one goes on: the lock died with its holder
+            assert writers[1].stdout.readline()
+    finally:
+        for child in writers:
+            child.kill()
+            child.wait()
+    assert len(seen) > 1
+    with locks.exclusive(tmp_path / "table.lock", "table"):
+        read()
