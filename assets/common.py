@@ -21,7 +21,8 @@ from stillhouse.errors import UserError
 from stillhouse.progress import heartbeat
 from stillhouse.resources.project import ProjectResource
 from stillhouse.state import Artefact, State
-from stillhouse.steps import STEPS, Step
+from stillhouse.step import Step
+from stillhouse.steps import STEPS
 from stillhouse.storage.caches import bound
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import alive

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
-from stillhouse.steps import POOL, STEPS
+from stillhouse.step import POOL
+from stillhouse.steps import STEPS
 from stillhouse.storage.files import write_text
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive, is_alive

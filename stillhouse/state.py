@@ -17,7 +17,8 @@ from typing import Any
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.shapes import Where
-from stillhouse.steps import STEPS, Step
+from stillhouse.step import Step
+from stillhouse.steps import STEPS
 from stillhouse.storage.files import digest
 from stillhouse.storage.form import form_of
 from stillhouse.storage.layout import Layout

@@ -17,7 +17,8 @@ from stillhouse.cli.runs import run_job
 from stillhouse.config.project import Project, load_project
 from stillhouse.definitions import build_defs
 from stillhouse.instance import open_instance
-from stillhouse.steps import POOL, STEPS
+from stillhouse.step import POOL
+from stillhouse.steps import STEPS
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive, one_of
 from tests.made import MINIMAL
