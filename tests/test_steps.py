@@ -199,7 +199,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("leak_audit.rules.membership", 0.6, AUDITS),
     ("leak_audit.rules.personal", 0.1, AUDITS),
     ("leak_audit.rules.attacks", 0.1, AUDITS),
-    ("leak_audit.rules.vocabulary", 0.1, AUDITS),
+    ("leak_audit.rules.vocabulary", 0.2, AUDITS),
     # How it runs: nothing stale.
     ("dedup.memory_limit", "1GB", set()),
     ("soft_labels.shard_pairs", 3, set()),

@@ -103,7 +103,8 @@ class PersonalData:
         vocabulary, and for nobody else."""
         found: dict[str, set[str]] = defaultdict(set)
         for entry in self._entries:
-            found[entry.kind].update(w for w in words_of(entry.value) if len(w) >= SHORTEST)
+            words = (w for w in words_of(entry.value) if w.isalpha() and len(w) >= SHORTEST)
+            found[entry.kind].update(words)
         return found
 
     def _masked(self, texts: Sequence[str]) -> Iterable[Masked | None]:

@@ -28,7 +28,7 @@ class LeakRules(Section):
     membership: Annotated[float, Field(ge=0.5, le=1.0)] = 0.7
     personal: Fraction = 0.005
     attacks: Fraction = 0.05
-    vocabulary: Fraction = 0.1
+    vocabulary: Fraction = 0.15
 
 
 class LeakAudit(Section):
