@@ -7,7 +7,6 @@ import dagster as dg
 from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.facts import TcoReportFacts
-from stillhouse.moved import version_in_use
 from stillhouse.resources.project import ProjectResource
 
 
@@ -28,5 +27,6 @@ def build_tco_asset(students: Sequence[Student]) -> list[dg.AssetsDefinition]:
 
 def _report(work: Work) -> TcoReportFacts:
     from stillhouse.economics.tco import report
+    from stillhouse.moved import version_in_use
 
     return report(work.state, version_in_use(work.state), work.folder)

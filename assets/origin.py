@@ -20,6 +20,8 @@ NOT_IN_DATASET = "none: the dataset is made of it"
 READS_NO_DATASET = "none: it is made before anything is learned"
 NO_RUN = "none that is known"
 TRAFFIC = "none: it is what users asked"
+CANDIDATES = "none: every candidate is asked"
+ASKED = "none: nothing learns; candidates are asked pairs of the newest validation split"
 THEIR_OWN = "that of each report"
 
 
@@ -38,7 +40,10 @@ def origin(state: State, artefact: Artefact, record: Provenance) -> dict[str, An
 def _versions(artefact: Artefact, record: Provenance) -> str:
     """Of what is no teacher version's own."""
     if artefact.step.gathers:
-        return ", ".join(record.facts["versions"]) or "none yet"
+        one = record.facts.get("version")
+        return ", ".join(record.facts.get("versions", [one] if one else [])) or "none yet"
+    if artefact.step.on_demand:
+        return CANDIDATES
     return TRAFFIC if artefact.step.group == "monitoring" else NO_TEACHER
 
 
@@ -53,8 +58,12 @@ def _dataset(state: State, artefact: Artefact, record: Provenance) -> str:
         return (made and made.dataset) or READS_NO_DATASET
     if artefact.version:
         return READS_NO_DATASET
+    if artefact.step.gathers:
+        return THEIR_OWN
+    if artefact.step.on_demand:
+        return ASKED
     if artefact.step.group == "monitoring":
-        return THEIR_OWN if artefact.step.gathers else TRAFFIC
+        return TRAFFIC
     return NOT_IN_DATASET
 
 

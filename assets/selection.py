@@ -5,13 +5,12 @@ import dagster as dg
 from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.facts import TeacherComparisonFacts
 from stillhouse.resources.project import ProjectResource
-from stillhouse.selection.candidates import NAME, compare_teachers
 from stillhouse.state import Artefact
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import digest
 
 
-@asset_of(NAME)
+@asset_of("teacher_comparison")
 def teacher_comparison(
     context: dg.AssetExecutionContext, project: ProjectResource
 ) -> dg.MaterializeResult:
@@ -21,6 +20,7 @@ def teacher_comparison(
 
 
 def _compare(work: Work) -> TeacherComparisonFacts:
+    from stillhouse.selection.candidates import NAME, compare_teachers
     from stillhouse.selection.machine import this_machine
 
     digests = {}

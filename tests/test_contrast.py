@@ -7,6 +7,7 @@ import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from matplotlib.patches import Patch, StepPatch
 from matplotlib.text import Text
 from PIL import Image
 
+from stillhouse.audit.plots import exposures
 from stillhouse.config.monitor import Drift
+from stillhouse.economics import plots as costs
+from stillhouse.economics.costs import VOLUME
 from stillhouse.facts import DriftTestFacts
 from stillhouse.history import shown
 from stillhouse.metrics.calibration import reliability_bins
@@ -27,6 +31,9 @@ from stillhouse.metrics.classification import ClassScores
 from stillhouse.monitor import plots as drift
 from stillhouse.monitor.domain import Word
 from stillhouse.report.plots import learning_curve
+from stillhouse.report.trust_plots import cascade_curve, risk_coverage
+from stillhouse.selection.rows import ALLOWED, FEW, ZERO, Asked, Candidate
+from stillhouse.selection.shown import scores_by_candidate
 from stillhouse.tasks import plots
 from stillhouse.tasks.classification_plots import confusion_matrix
 from stillhouse.tasks.figures import CARD, MODEL_SERIES, ink_on, luminance, png_uri, style, svg_uri
@@ -70,6 +77,29 @@ COMPARED = [
     for version in ("v1", "v2")
 ]  # fmt: skip
 
+EXPOSED = {
+    name: [{"written": True, "repeats": n, "exposure": {"value": n, "low": 0, "high": n + 1}}
+           for n in (1, 4)]
+    for name in ("student", "student_quantized", "control")
+}  # fmt: skip
+CANDIDATES = [
+    Candidate("v1", ALLOWED, "MIT", asked=tuple(
+        Asked(task, how, "accuracy", 9, 0.5, 0.4, 0.6, []) for how in (ZERO, FEW) for task in "ab"
+    ))
+]  # fmt: skip
+CASCADE = {
+    "teacher": 0.8,
+    "curve": [{"escalated": x, "score": 0.6 + x / 5} for x in (0.0, 0.5, 1.0)],
+    "recommended": {"test": {"escalated": 0.5, "score": 0.7}},
+}
+RECKONED: Any = SimpleNamespace(
+    student="router",
+    currency="EUR",
+    costs=dict.fromkeys(("student", "teacher", "an API"), SimpleNamespace(volume=1000)),
+    curve=[{VOLUME: 10**n, "student": 9 / n, "teacher": 20 / n, "an API": 3} for n in (3, 4, 5)],
+    tornado=[SimpleNamespace(name=f"figure {low}", saved_low=low, saved_high=5) for low in (1, 9)],
+)
+
 
 def shares(classes: int) -> Any:
     """Counts whose shares are spread from none to all."""
@@ -101,6 +131,14 @@ def drawn() -> dict[str, list[Callable[[], Figure]]]:
         "answer_mix": [lambda: drift.answer_mix({"billing": [0.5, 0.2], "sales": [0.5, 0.8]})],
         "confidences": [lambda: drift.confidences(rng.random(50), rng.random(60))],
         "scores_by_version": [lambda: shown.scores_by_version(COMPARED)],
+        "scores_by_candidate": [lambda: scores_by_candidate(CANDIDATES)],
+        "exposures": [lambda: exposures(EXPOSED, 5.0, written=True)],
+        "risk_coverage": [
+            lambda: risk_coverage({m: [(0.9, 0.1, 0), (0.1, 1, 0.3)] for m in MODEL_SERIES}, NAMES)
+        ],
+        "cascade_curve": [lambda: cascade_curve(CASCADE, "student_quantized", "accuracy")],
+        "by_volume": [lambda: costs.by_volume(RECKONED)],
+        "sensitivities": [lambda: costs.sensitivities(RECKONED)],
     }
 
 
@@ -111,7 +149,8 @@ def test_every_function_that_makes_a_figure_is_looked_at() -> None:
     found = {
         node.name
         for path in (ROOT / "stillhouse").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        if "from matplotlib.figure import Figure" in (text := path.read_text())
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef)
         and isinstance(node.returns, ast.Name)
         and node.returns.id == "Figure"

@@ -72,7 +72,17 @@ class Alerts(Section):
 
 
 # Steps of a stage are looked at together: see the table of steps in docs/architecture.md.
-Stage = Literal["corpus", "dataset", "teacher", "students", "evaluation", "release", "monitoring"]
+Stage = Literal[
+    "corpus",
+    "dataset",
+    "teacher",
+    "students",
+    "evaluation",
+    "release",
+    "selection",
+    "monitoring",
+    "economics",
+]
 # Dagster looks at no less than a minute.
 Days = Annotated[float, Field(ge=0.001)]
 

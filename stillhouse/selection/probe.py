@@ -75,7 +75,7 @@ def estimates(plan: Plan, dtype: torch.dtype) -> list[Estimate]:
         slower = _timed(lambda batch: _learn(model, batch), model, examples, how.batch_size, pad)
         found.append(Estimate("adapting the teacher", total * how.epochs, slower))
     found.append(Estimate("labelling", read, rate))
-    if plan.start is not plan.shape:  # a model of its own, which was not loaded
+    if plan.student.init.base is not None:  # a model of its own, which was not loaded
         return found
     decoder, kept = model.base_model, evenly_spaced(plan.cut.layers, plan.shape.layers)
     decoder.layers = type(decoder.layers)(decoder.layers[number] for number in kept)

@@ -104,7 +104,7 @@ def scores_by_candidate(found: Sequence[Candidate]) -> Figure:
                 )  # fmt: skip
                 for y, a in points:
                     if a.low is not None:
-                        ax.hlines(y, a.low, a.high, color=color, alpha=0.5)
+                        ax.hlines(y, a.low, a.high, color=color, linewidth=1)
             ax.set(title=short(task), xlabel="score", xlim=(0, 1.02), ylim=(-0.6, len(shown) - 0.4))
             ax.set_yticks(range(len(shown)), [short(one.version) for one in shown])
             ax.legend(fontsize=9, loc="lower right")

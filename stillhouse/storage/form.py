@@ -13,7 +13,7 @@ from stillhouse.storage.provenance import library_versions
 FORM = 2
 FILE = "form.json"
 # Where there is none of these, nothing was made yet.
-MADE = ("tables", "teachers", "students")
+MADE = ("tables", "teachers", "students", "economics")
 
 
 def form_of(root: Path) -> int | None:

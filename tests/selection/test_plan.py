@@ -122,8 +122,10 @@ def test_the_probe_times_the_teachers_own_work(
     examples = training_examples(kind, routing_dataset, encoder).examples
     teacher = plan.teacher.model_copy(update={"adapt": Adaptation(method=method, epochs=2)})
     texts = Texts(examples, [kind], 100, routing_dataset, {"routing": (5, 5)})
-    whole = replace(plan, teacher=teacher, weights=tiny_teacher, texts=texts,
-                    shape=shape_of("t", tiny_teacher))  # fmt: skip
+    shape = shape_of("t", tiny_teacher)
+    whole = replace(
+        plan, teacher=teacher, weights=tiny_teacher, texts=texts, shape=shape, start=shape
+    )
     found = {step.name: step for step in probe.estimates(whole, torch.float32)}
     epochs = plan.student.distillation.epochs
     assert found["distilling"].tokens == epochs * texts.tokens

@@ -95,9 +95,10 @@ def test_a_prompt_without_room_is_told_before_time_is_spent(
     adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also of a teacher that is adapted: a report asks its weights as they came."""
-    from stillhouse.teacher import adaptation, unadapted
+    from stillhouse.models import loading
+    from stillhouse.teacher import adaptation
 
-    for room in (adaptation, unadapted):
+    for room in (adaptation, loading):
         monkeypatch.setattr(room, "load_model", lambda *_: pytest.fail("a model is read"))
     for method in ("lora", "none"):
         with pytest.raises(UserError, match=r"prompt\.max_tokens is 64"):
