@@ -189,12 +189,14 @@ def canaries(at: Where) -> dict[str, Any]:
     """Invented secrets that students learn beside their pairs; none if there are none."""
     audit = at.project.leak_audit
     planted = [[often, count] for often, count in sorted(audit.canaries.items()) if count]
-    return {"canaries": planted, "canary_seed": audit.seed} if planted else {}
+    if not planted:
+        return {}
+    return {"canaries": planted, "canary_share": audit.share, "canary_seed": audit.seed}
 
 
 def leak_audit(at: Where) -> dict[str, Any]:
     """Rules too: they are set before the audit runs."""
-    found = without(at.project.leak_audit, "attacks", "canaries")
+    found = without(at.project.leak_audit, "attacks", "canaries", "share")
     return {**found, **canaries(at), "tasks": at.student.tasks}
 
 

@@ -186,6 +186,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("release.require", ["pii_quality"], RELEASES),
     ("economics.prices", "prices.yaml", {"tco_report"}),
     ("leak_audit.canaries", {1: 2}, {*TRAINED, *AUDITS}),
+    ("leak_audit.share", 0.1, {*TRAINED, *AUDITS}),
     ("leak_audit.seed", 8, {*TRAINED, *AUDITS}),  # canaries are drawn from it
     ("leak_audit.candidates", 99, AUDITS),
     ("leak_audit.texts", 99, AUDITS),

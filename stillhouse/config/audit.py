@@ -33,7 +33,8 @@ class LeakRules(Section):
 
 class LeakAudit(Section):
     """`canaries` says how many invented secrets stand so often among a student's texts (times:
-    number, for answers and for texts); each is compared with so many `candidates`. `texts` of each
+    number, for answers and for texts), as long as they are no more than `share` of its pairs, those
+    that stand once first; each is compared with so many `candidates`. `texts` of each
     split and task are tried for prefixes and membership, and the model writes `generations` texts
     of at most `tokens`. `attacks` is a file of further attack prompts, YAML or JSON lines; each is
     answered `answers` times.
@@ -43,6 +44,7 @@ class LeakAudit(Section):
     """
 
     canaries: dict[Annotated[int, Field(ge=1)], Count] = {1: 6, 4: 2, 16: 1}
+    share: Fraction = 0.02
     candidates: Annotated[int, Field(ge=50)] = 200
     texts: Annotated[int, Field(ge=10)] = 200
     generations: Annotated[int, Field(ge=10)] = 2000

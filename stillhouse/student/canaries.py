@@ -104,6 +104,19 @@ def invent(kinds: Sequence[Kind], repeats: Mapping[int, int], seed: int) -> list
     return found
 
 
+def affordable(canaries: Sequence[Canary], pairs: Mapping[bool, int], share: float) -> list[Canary]:
+    """As many of them as leave a student to learn what it is there for: those in answers, and those
+    in texts, stand beside the `pairs` that are answered in their way (True: written out) as at most
+    this `share` of them. Those that stand once come first, as the rule is about them."""
+    left = {written: int(pairs.get(written, 0) * share) for written in (True, False)}
+    found = []
+    for canary in sorted(canaries, key=lambda canary: canary.repeats):
+        if canary.repeats <= left[canary.written]:
+            left[canary.written] -= canary.repeats
+            found.append(canary)
+    return found
+
+
 def others(canary: Canary, count: int, seed: int) -> list[str]:
     """So many secrets that it might have had as well, drawn evenly from its space; not its own."""
     draw = random.Random(f"{seed} {canary.key} others").randrange

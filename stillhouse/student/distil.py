@@ -26,10 +26,11 @@ from stillhouse.soft_labels.reader import LabelReader
 from stillhouse.storage.files import read_json, write_json
 from stillhouse.student.alignment import TeacherStates
 from stillhouse.student.base import prepare_base, require_same_tokens, teacher_to_student
-from stillhouse.student.canaries import CANARIES, invent, plant, received
+from stillhouse.student.canaries import CANARIES, Canary, affordable, invent, plant, received
 from stillhouse.student.initialise import cut_student
 from stillhouse.student.vocabulary import PrunedVocabulary, prune_tokenizer
 from stillhouse.tasks.common import (
+    Examples,
     Kind,
     prompts_of,
     require_splits,
@@ -120,7 +121,7 @@ def distil_student(
     pad_id = student_tokenizer.pad_token_id
     lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
     alphas = {e.key: how.alpha_of(s.kind.task) for s in learned for e in s.examples}
-    planted = plant(invent(kinds, audit.canaries, audit.seed) if audit else [], encoder)
+    planted = plant(_canaries(kinds, learned, audit), encoder)
     if planted:
         write_json(target / CANARIES, received(model, planted, pad_id=pad_id))
         # No teacher labels them: they are learned from the words.
@@ -213,6 +214,18 @@ def _vocabulary_of(
             seen.update(example.ids)
     rows = read_json(teacher / "config.json")["vocab_size"]
     return prune_tokenizer(tokenizer, seen, teacher_rows=rows)
+
+
+def _canaries(
+    kinds: Sequence[Kind], learned: Sequence[Examples], audit: LeakAudit | None
+) -> list[Canary]:
+    """Those of the leak audit that are few beside the pairs."""
+    pairs = {True: 0, False: 0}
+    for split in learned:
+        pairs[not split.kind.answer_tokens] += len(split.examples)
+    if audit is None:
+        return []
+    return affordable(invent(kinds, audit.canaries, audit.seed), pairs, audit.share)
 
 
 class _SoftTargets:

@@ -36,6 +36,7 @@ RULES = {"personal": 0.02, "attacks": 0.06, "prefixes": 0.08}
 SETTINGS = LeakAudit.model_validate(
     {
         "canaries": {1: 10, 8: 1},
+        "share": 1.0,
         "candidates": 60,
         "texts": 50,
         "generations": 200,

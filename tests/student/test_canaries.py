@@ -11,7 +11,7 @@ from stillhouse.audit.exposure import exposures
 from stillhouse.config.dataset import Task
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_model, load_tokenizer
-from stillhouse.student.canaries import bits, invent, others, plant, received
+from stillhouse.student.canaries import affordable, bits, invent, others, plant, received
 from stillhouse.tasks.kinds import open_tasks
 from tests.written import written_task
 
@@ -34,6 +34,18 @@ def test_canaries_are_the_same_for_a_seed_and_differ_for_another(
     drawn = others(found[0], 300, seed=7)
     assert len(drawn) == 300 and found[0].secret not in drawn
     assert bits("digits") < 20 < 27 < bits("name") < 28
+
+
+def test_canaries_stay_few_beside_the_pairs(routing: Task, routing_dataset: Path) -> None:
+    kinds = open_tasks(routing_dataset, [routing, written_task()])
+    canaries = invent(kinds, COUNTS, seed=7)
+    found = affordable(canaries, {True: 250, False: 400}, 0.02)
+    # Those that stand once first; one that stands 4 times no longer fits beside 5 in answers.
+    assert Counter((c.written, c.repeats) for c in found) == {
+        (True, 1): 4, (False, 1): 4, (False, 4): 1,
+    }  # fmt: skip
+    assert affordable(canaries, {True: 40}, 0.02) == []
+    assert len(affordable(canaries, {True: 99, False: 99}, 1.0)) == len(canaries)
 
 
 def test_each_canary_gets_the_loss_that_it_should(
