@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from zipfile import ZipFile, ZipInfo
 
 from stillhouse.bundle.models import PackedModel
 from stillhouse.bundle.packages import OURS, Package
+from stillhouse.release.bom import Part, document
 from stillhouse.storage.files import sha256_of
-
-if TYPE_CHECKING:
-    from cyclonedx.model.component import Component
 
 # A member of a wheel that holds weights; smaller ones are tests' (the package onnx has thousands).
 WEIGHTS = (".onnx", ".safetensors", ".gguf")
@@ -23,47 +23,39 @@ def bill_of_materials(packages: list[Package], models: list[PackedModel]) -> byt
 
     Weights inside a wheel are components inside that of the wheel.
     """
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.output.json import JsonV1Dot6
-
-    bom = Bom()
     found = {package.name: _library(package) for package in packages}
-    bom.metadata.component = whole = found.pop(OURS)
-    bom.components.update(found.values(), map(_model, models))
+    whole = replace(found.pop(OURS), kind="application")
+    parts = [*found.values(), *map(_model, models)]
     # By their metadata some need what is left out on purpose (requirements-nodeps.txt): the whole
     # stands on all of them.
-    bom.register_dependency(whole, bom.components)
-    return JsonV1Dot6(bom).output_as_string(indent=2).encode() + b"\n"
+    whole = replace(whole, needs=[part.ref for part in parts])
+    return document(whole, parts, serial=uuid4(), made=datetime.now(UTC)).encode()
 
 
-def _library(package: Package) -> Component:
-    from cyclonedx.model.component import Component, ComponentType
-    from packageurl import PackageURL
-
-    kind = ComponentType.APPLICATION if package.name == OURS else ComponentType.LIBRARY
+def _library(package: Package) -> Part:
+    ref = f"{package.name}=={package.version}"
     with ZipFile(package.wheel) as archive:
         members = archive.infolist()
-        if any(_finds_a_pipeline(archive, member) for member in members):
-            kind = ComponentType.MACHINE_LEARNING_MODEL
+        is_model = any(_finds_a_pipeline(archive, member) for member in members)
         inside = [
-            Component(
-                name=member.filename.rpartition("/")[2],
-                type=ComponentType.MACHINE_LEARNING_MODEL,
-                bom_ref=f"{package.name}=={package.version}/{member.filename}",
-                hashes=[_hash(sha256(archive.read(member)).hexdigest())],
+            Part(
+                "model",
+                f"{ref}/{member.filename}",
+                member.filename.rpartition("/")[2],
+                sha256=sha256(archive.read(member)).hexdigest(),
             )
             for member in members
             if member.filename.endswith(WEIGHTS) and member.file_size >= SMALLEST_BYTES
         ]
-    return Component(
-        name=package.name,
-        version=package.version,
-        type=kind,
-        bom_ref=f"{package.name}=={package.version}",
-        purl=PackageURL("pypi", None, package.name, package.version),
-        licenses=_licences(package.license),
-        hashes=[_hash(package.sha256)],
-        components=inside,
+    return Part(
+        "model" if is_model else "library",
+        ref,
+        package.name,
+        package.version,
+        licence=package.license or None,
+        sha256=package.sha256,
+        of_index=True,
+        within=inside,
     )
 
 
@@ -74,33 +66,10 @@ def _finds_a_pipeline(archive: ZipFile, member: ZipInfo) -> bool:
     return is_it and b"[spacy_models]" in archive.read(member)
 
 
-def _model(model: PackedModel) -> Component:
-    from cyclonedx.model.component import Component, ComponentType
-
-    return Component(
-        name=model.name,
-        type=ComponentType.MACHINE_LEARNING_MODEL,
-        bom_ref=f"model:{model.name}",
-        licenses=_licences(model.license),
-        components=[
-            Component(
-                name=name,
-                type=ComponentType.FILE,
-                bom_ref=f"model:{model.name}/{name}",
-                hashes=[_hash(sha256_of(file))],
-            )
-            for name, file in model.files.items()
-        ],
-    )
-
-
-def _licences(stated: str) -> list[Any]:
-    from cyclonedx.factory.license import LicenseFactory
-
-    return [LicenseFactory().make_from_string(stated)] if stated else []
-
-
-def _hash(digest: str) -> Any:
-    from cyclonedx.model import HashAlgorithm, HashType
-
-    return HashType(alg=HashAlgorithm.SHA_256, content=digest)
+def _model(model: PackedModel) -> Part:
+    ref = f"model:{model.name}"
+    files = [
+        Part("file", f"{ref}/{name}", name, sha256=sha256_of(file))
+        for name, file in model.files.items()
+    ]
+    return Part("model", ref, model.name, licence=model.license or None, within=files)

@@ -20,7 +20,7 @@ from stillhouse.storage.provenance import library_versions
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
 
-Kind = Literal["model", "data", "library", "file"]
+Kind = Literal["application", "model", "data", "library", "file"]
 # Whose the names of properties are.
 OURS = "stillhouse"
 
@@ -29,7 +29,8 @@ OURS = "stillhouse"
 class Part:
     """Something that is listed. `ref` names it within the bill, and `needs` what it was made of or
     runs with. `licence` is an SPDX expression, or a licence's name; `sha256` that of the file that
-    the part is. `properties` are what else is known, by names of ours. `within` are its own files.
+    the part is. `of_index` where it is a package of the Python index, as libraries are.
+    `properties` are what else is known, by names of ours. `within` are its own files.
 
     `extra` are fields of the standard that the library can't write: `model_card` of a model,
     `data` of a set of data.
@@ -42,6 +43,7 @@ class Part:
     licence: str | None = None
     description: str | None = None
     sha256: str | None = None
+    of_index: bool = False
     properties: Mapping[str, object] = field(default_factory=dict)
     within: Sequence[Part] = ()
     needs: Sequence[str] = ()
@@ -98,12 +100,13 @@ def _component(part: Part) -> Component:
     from packageurl import PackageURL
 
     types = {
+        "application": ComponentType.APPLICATION,
         "model": ComponentType.MACHINE_LEARNING_MODEL,
         "data": ComponentType.DATA,
         "library": ComponentType.LIBRARY,
         "file": ComponentType.FILE,
     }
-    is_library = part.kind == "library"
+    is_package = part.of_index or part.kind == "library"
     return Component(
         type=types[part.kind],
         bom_ref=part.ref,
@@ -112,7 +115,7 @@ def _component(part: Part) -> Component:
         description=part.description,
         licenses=[LicenseFactory().make_from_string(part.licence)] if part.licence else [],
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=part.sha256)] if part.sha256 else [],
-        purl=PackageURL("pypi", None, part.name, part.version) if is_library else None,
+        purl=PackageURL("pypi", None, part.name, part.version) if is_package else None,
         properties=[
             Property(name=f"{OURS}:{name}", value=str(value))
             for name, value in part.properties.items()
