@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 MODELS = ("teacher", "student", "student_quantized")
 MOST_SLICES = 15
+# Letters that names below a panel may have together, to stand level.
+LEVEL = 45
 
 
 def table_of(rows: Sequence[Row]) -> str:
@@ -128,7 +130,10 @@ def scores_by_version(rows: Sequence[Row]) -> Figure:
                 for place, row in zip(places, some, strict=True):
                     if (low := row[f"{model}_low"]) is not None:
                         ax.vlines(place, low, row[f"{model}_high"], color=color, linewidth=1)
-            ax.set_xticks(range(len(some)), [short(row["version"]) for row in some])
+            names = [short(row["version"]) for row in some]
+            # Level, long names would run into each other.
+            tilt = {"rotation": 20, "ha": "right"} if sum(map(len, names)) > LEVEL else {}
+            ax.set_xticks(range(len(some)), names, **tilt)
             ax.set(xlim=(-0.5, len(some) - 0.5), ylim=(0, 1.02))
             ax.legend(fontsize=9, loc="lower left")
         for ax in list(axes)[len(panels) :]:
