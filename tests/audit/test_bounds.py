@@ -19,13 +19,13 @@ def test_nothing_found_in_few_attempts_proves_little() -> None:
 
 def test_a_secret_never_seen_has_an_exposure_of_1_44_bits_on_average() -> None:
     random = np.random.default_rng(1)
-    likelier = random.integers(0, 1001, 4000)
+    likelier = random.integers(0, 1001, 800)
     found = [exposure_of(float(k), 1000).value for k in likelier]
-    assert np.mean(found) == pytest.approx(1 / np.log(2), abs=0.06)
+    assert np.mean(found) == pytest.approx(1 / np.log(2), abs=0.12)
     # Of six of them the mean's interval holds it about 95 times in 100.
-    means = [mean_exposure(random.choice(found, 6)) for _ in range(1000)]
+    means = [mean_exposure(random.choice(found, 6)) for _ in range(400)]
     inside = np.mean([m.low <= 1 / np.log(2) <= m.high for m in means])
-    assert 0.93 <= inside <= 0.97
+    assert 0.92 <= inside <= 0.98
 
 
 def test_a_secret_that_is_the_likeliest_is_known_as_far_as_was_tried() -> None:

@@ -126,7 +126,8 @@ def test_a_server_that_changes_its_model_is_no_longer_asked(
     server.behave(model="other", after=2)
     with pytest.raises(EndpointError, match=r"other answers, not tiny"):
         predict(folder, reach)
-    assert server.seen["asked"] == 3
+    # Of five; a connection that the server closes at that moment is tried again.
+    assert server.seen["asked"] in (3, 4)
     server.behave(lists="other")
     with pytest.raises(EndpointError, match=r"has no model 'tiny'; it lists other"):
         predict(folder, reach)
