@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
+from stillhouse.progress import meanwhile
 from stillhouse.step import POOL
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import write_text
@@ -111,27 +111,20 @@ def _size_pool(instance: dg.DagsterInstance, places: int) -> None:
 def patient(instance: dg.DagsterInstance, layout: Layout, run_id: str) -> Iterator[None]:
     """While run `run_id` is under way in the block, it is said whom it waits for in the pool, and
     places of killed runs are given back, though no daemon runs."""
-    ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(LOOK_EVERY_SECONDS):
-            try:
-                close_dead_runs(instance, layout)
-                pool = instance.event_log_storage.get_concurrency_info(POOL)
-            except Exception:  # the next look may go well, and the run doesn't depend on it
-                logger.debug("no look at the pool", exc_info=True)
-                continue
-            if run_id in pool.pending_run_ids:
-                others = ", ".join(sorted(pool.active_run_ids)) or "its turn"
-                logger.info("waiting for a place to run a model, after run %s", others)
+        try:
+            close_dead_runs(instance, layout)
+            pool = instance.event_log_storage.get_concurrency_info(POOL)
+        except Exception:  # the next look may go well, and the run doesn't depend on it
+            logger.debug("no look at the pool", exc_info=True)
+            return
+        if run_id in pool.pending_run_ids:
+            others = ", ".join(sorted(pool.active_run_ids)) or "its turn"
+            logger.info("waiting for a place to run a model, after run %s", others)
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(look, LOOK_EVERY_SECONDS):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def prepare_home(project: Project) -> Path:

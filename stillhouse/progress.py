@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -81,22 +81,36 @@ def heartbeat(description: str) -> Iterator[None]:
     Some work tells nothing of how far it is: a library's import, one large tensor.
     """
     started = time.monotonic()
-    clock, ended = _LastLine(), threading.Event()
+    clock = _LastLine()
 
     def beat() -> None:
-        while not ended.wait(SILENCE_SECONDS / 10):
-            if time.monotonic() - clock.moment > SILENCE_SECONDS:
-                logger.info("%s: still at work (%.0f s)", description, time.monotonic() - started)
+        if time.monotonic() - clock.moment > SILENCE_SECONDS:
+            logger.info("%s: still at work (%.0f s)", description, time.monotonic() - started)
 
     logger.addHandler(clock)
-    thread = threading.Thread(target=beat, daemon=True)
+    try:
+        with meanwhile(beat, SILENCE_SECONDS / 10):
+            yield
+    finally:
+        logger.removeHandler(clock)
+
+
+@contextmanager
+def meanwhile(look: Callable[[], None], seconds: float) -> Iterator[None]:
+    """While the block runs, call `look` every so many `seconds`, in a thread that ends with it."""
+    ended = threading.Event()
+
+    def looks() -> None:
+        while not ended.wait(seconds):
+            look()
+
+    thread = threading.Thread(target=looks, daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
-        logger.removeHandler(clock)
 
 
 class _LastLine(logging.Handler):

@@ -14,6 +14,7 @@ from stillhouse.audit.shown import HEADER, figures, row_of
 from stillhouse.audit.verdict import said
 from stillhouse.facts import LeakAuditFacts
 from stillhouse.storage.files import read_json, write_text
+from stillhouse.templates import environment
 from stillhouse.wording import number, plain, shortened
 
 PAGE = "leak_audit.html"
@@ -29,24 +30,16 @@ def write_page(
 
 def render(folder: Path, facts: LeakAuditFacts, project: str, student: str, version: str) -> str:
     """The page: it loads nothing and runs nothing."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from stillhouse.tasks.figures import svg_uri
 
     content = read_json(folder / FINDINGS)
-    environment = Environment(
-        loader=PackageLoader("stillhouse.audit", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment("stillhouse.audit")
+    pages.filters |= {
         "number": number,
         "short": lambda text: shortened(plain(text), LONGEST),
         "called": lambda name: NAMES.get(name, name),
     }
-    return environment.get_template("leak_audit.html.j2").render(
+    return pages.get_template("leak_audit.html.j2").render(
         facts=facts,
         said=said(facts.rules),
         header=HEADER,

@@ -14,6 +14,7 @@ from stillhouse.economics.reckoned import Reckoned, reckon
 from stillhouse.facts import TcoReportFacts
 from stillhouse.state import State
 from stillhouse.storage.files import atomic_file, digest, write_json
+from stillhouse.templates import environment
 
 TABLE, CURVE, PAGE, REPORT = "costs.csv", "curve.csv", "tco.html", "tco.json"
 
@@ -84,19 +85,11 @@ def _cell(value: Any) -> Any:
 
 def render_html(found: Sequence[Reckoned]) -> str:
     """The page: it loads nothing and runs nothing."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from stillhouse.economics.plots import drawn
     from stillhouse.tasks.figures import svg_uri
 
-    environment = Environment(
-        loader=PackageLoader("stillhouse.economics", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("tco.html.j2").render(
+    pages = environment("stillhouse.economics")
+    return pages.get_template("tco.html.j2").render(
         students=[
             {"blocks": list(blocks(one)), "plots": [(t, svg_uri(f)) for t, f in drawn(one)]}
             for one in found

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.proof import EdgeCases
+from stillhouse.evaluate.kept import Known, read_kept, write_kept
 from stillhouse.evaluate.predictions import Answers
 from stillhouse.metrics.classification import wilson_interval
 from stillhouse.metrics.paired import mcnemar_exact
 from stillhouse.metrics.selective import MISTAKEN, lower_bound, separation
 from stillhouse.storage.files import digest
-from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
 from stillhouse.tasks.common import Answered, Kind, Predictions, Row, rows_of
 from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase, Edges, failed, generated
 from stillhouse.tasks.kinds import edges_of, open_tasks
@@ -25,7 +25,7 @@ from stillhouse.tasks.sections import Answer, Sample, SampleGroup
 from stillhouse.wording import plain_lines, shortened
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 # An answer that is written out costs as much as many that are chosen: so many fewer are asked for.
 WRITTEN_SHARE = 3
@@ -89,7 +89,7 @@ def ask_cases(
     `store`, a Parquet file, keeps what was answered by content of model and input: another student
     of the same teacher asks it nothing again.
     """
-    known = _read(store)
+    known = read_kept(store, "key")
     kept: Known = {}
     for name, task in planned.items():
         if name not in answers:
@@ -119,7 +119,7 @@ def ask_cases(
         task.answers[model] = dict(zip(texts, answered, strict=True))
         task.inside[model] = [task.edges.confidence(task.answers[model][text]) for text in inputs]
     others = {key: found for key, found in known.items() if key[0] not in planned}
-    _write(store, others | kept)
+    write_kept(store, others | kept, "key")
 
 
 def _row(kind: Kind, text: str, pair_id: str) -> Row:
@@ -252,32 +252,3 @@ def too_many(values: Mapping[str, Any], limit: float) -> list[str]:
         if low > limit:
             found.append(kind)
     return found
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([(n, pa.string()) for n in ("task", "pair_id", "key", "prediction")])
-
-
-Known = dict[tuple[str, str], tuple[str, str]]
-
-
-def _read(store: Path) -> Known:
-    if not store.exists():
-        return {}
-    return {
-        (row["task"], row["key"]): (row["pair_id"], row["prediction"])
-        for batch in read_batches(store)
-        for row in batch.to_pylist()
-    }
-
-
-def _write(store: Path, known: Known) -> None:
-    rows = [
-        {"task": task, "key": key, "pair_id": pair, "prediction": said}
-        for (task, key), (pair, said) in sorted(known.items())
-    ]
-    with table_writer(store, _schema()) as write:
-        for start in range(0, len(rows), BATCH_ROWS):
-            write(rows[start : start + BATCH_ROWS])

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.errors import UserError
+from stillhouse.evaluate.kept import Known, read_kept, write_kept
 from stillhouse.storage.files import digest, read_json, write_json
 from stillhouse.storage.query import rows_in_batches
-from stillhouse.storage.tables import BATCH_ROWS, read_batches, table_writer
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, require_splits, rows_of
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.running import Runner
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 # Beside a store: how fast its answers came.
 SPEED = ".speed.json"
 # By task and pair: the key of what it was predicted with, and the prediction as JSON.
-Known = dict[tuple[str, str], tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def predict(
     keys = {
         k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }
-    stored = _read(store)
+    stored = read_kept(store, "pair_id")
     present = _pairs_in(dataset, split)
     # Other tasks' answers stay: students of one teacher may each ask for their own tasks.
     known = {
@@ -79,9 +78,9 @@ def predict(
             ]
             if missing:
                 known |= _ask(runner, kind, missing, keys[kind.task.name], store)
-                _write(store, known)
+                write_kept(store, known, "pair_id")
     elif known != stored:
-        _write(store, known)
+        write_kept(store, known, "pair_id")
     return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
 
 
@@ -90,7 +89,7 @@ def kept(dataset: Path, tasks: Sequence[Task], split: str, store: Path) -> dict[
 
     Raises `UserError` where an answer lacks.
     """
-    known = _read(store)
+    known = read_kept(store, "pair_id")
     lacking = [
         pair
         for pair in _pairs_in(dataset, split)
@@ -159,29 +158,3 @@ def _answers(kind: Kind, dataset: Path, split: str, known: Known) -> Answers:
             json.loads(known[kind.task.name, row["pair_id"]][1]) for row in rows
         )
     return found
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([(n, pa.string()) for n in ("task", "pair_id", "key", "prediction")])
-
-
-def _read(store: Path) -> Known:
-    if not store.exists():
-        return {}
-    return {
-        (row["task"], row["pair_id"]): (row["key"], row["prediction"])
-        for batch in read_batches(store)
-        for row in batch.to_pylist()
-    }
-
-
-def _write(store: Path, known: Known) -> None:
-    rows = [
-        {"task": task, "pair_id": pair, "key": key, "prediction": prediction}
-        for (task, pair), (key, prediction) in sorted(known.items())
-    ]
-    with table_writer(store, _schema()) as write:
-        for start in range(0, len(rows), BATCH_ROWS):
-            write(rows[start : start + BATCH_ROWS])

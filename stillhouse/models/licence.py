@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stillhouse.config.teacher import AcceptedTerms
 from stillhouse.errors import UserError
@@ -148,19 +149,23 @@ def _read(file: Path) -> list[Statement]:
     return [Statement(normalise(found), file.name)] if isinstance(found, str) and found else []
 
 
-def _model_card(file: Path) -> str | None:
-    """`license` of a model card's front matter, or `license_name` where it says "other"."""
+def front_matter(file: Path) -> dict[str, Any]:
+    """What a model card says before its text; empty where it says nothing that can be read."""
     import yaml
 
     parts = file.read_text(encoding="utf-8", errors="replace").split("---", 2)
     if len(parts) < 3 or parts[0].strip():
-        return None
+        return {}
     try:
         card = yaml.safe_load(parts[1])
     except yaml.YAMLError:
-        return None
-    if not isinstance(card, dict):
-        return None
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _model_card(file: Path) -> str | None:
+    """`license` of a model card's front matter, or `license_name` where it says "other"."""
+    card = front_matter(file)
     licence = card.get("license")
     return card.get("license_name", licence) if licence == "other" else licence
 

@@ -13,6 +13,7 @@ from stillhouse.report import findings, plots
 from stillhouse.report.gates import margin, title, verdict
 from stillhouse.tasks.figures import svg_uri
 from stillhouse.tasks.results import shipped
+from stillhouse.templates import environment
 from stillhouse.wording import MISSING, number, plain, plain_lines
 
 if TYPE_CHECKING:
@@ -29,16 +30,8 @@ def render_html(
     provenance: Mapping[str, Any],
 ) -> str:
     """The page: it loads nothing and runs nothing, so that it can be mailed, archived, printed."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("stillhouse.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment("stillhouse.report")
+    pages.filters |= {
         "number": number,
         "plain": plain,
         "plain_lines": plain_lines,
@@ -50,7 +43,7 @@ def render_html(
     }
     gates, about = findings.gates(evaluation), evaluation["about"]
     outcome, said = verdict(gates)
-    return environment.get_template("report.html.j2").render(
+    return pages.get_template("report.html.j2").render(
         about=about,
         gates=gates,
         outcome=outcome,

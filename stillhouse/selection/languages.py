@@ -8,6 +8,7 @@ from typing import Any
 
 from stillhouse.errors import UserError
 from stillhouse.models.gguf import read_metadata
+from stillhouse.models.licence import front_matter
 from stillhouse.models.sources import files_of
 
 CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,8})?")
@@ -20,26 +21,13 @@ def stated_languages(source: Path) -> list[str]:
     found: set[str] = set()
     for file in files_of(source):
         if file.name.lower() == "readme.md":
-            found |= _codes(_card(file))
+            found |= _codes(front_matter(file).get("language"))
         elif file.suffix == ".gguf":
             try:
                 found |= _codes(read_metadata(file, GGUF_KEY).get(GGUF_KEY))
             except UserError:
                 continue
     return sorted(found)
-
-
-def _card(file: Path) -> Any:
-    import yaml
-
-    parts = file.read_text(encoding="utf-8", errors="replace").split("---", 2)
-    if len(parts) < 3 or parts[0].strip():
-        return None
-    try:
-        card = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
-        return None
-    return card.get("language") if isinstance(card, dict) else None
 
 
 def _codes(said: Any) -> set[str]:

@@ -18,6 +18,7 @@ from typing import Any
 from stillhouse.config.dataset import ClassificationTask, ExtractionTask, Task
 from stillhouse.dataset.review.strata import STRATA
 from stillhouse.storage.files import digest
+from stillhouse.templates import environment
 
 Row = Mapping[str, Any]
 
@@ -35,14 +36,7 @@ def render_page(
     `kind` is what the pairs' ids begin with; `labels` are the classes of tasks that have them;
     `folder` says where a saved CSV belongs.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("stillhouse.dataset.review", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+    pages = environment("stillhouse.dataset.review", lstrip_blocks=False)
     style, script = _resource("review.css"), _resource("review.js")
     items = [_item(kind, row) for row in sample]
     data = {
@@ -51,7 +45,7 @@ def render_page(
         "tasks": {task.name: _task(task, labels.get(task.name, ())) for task in tasks},
         "items": items,
     }
-    return environment.get_template("review.html.j2").render(
+    return pages.get_template("review.html.j2").render(
         title=visible(title),
         folder=folder,
         style=style,
