@@ -24,6 +24,7 @@ from stillhouse.state import Artefact, State
 from stillhouse.step import Step
 from stillhouse.steps import STEPS
 from stillhouse.storage.caches import bound
+from stillhouse.storage.files import digest
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import alive
 from stillhouse.storage.provenance import Recipe
@@ -148,6 +149,16 @@ class Work:
     def access(self) -> Access | None:
         """How the server is reached that runs the teacher; None where its weights are here."""
         return access_of(self.teacher, self.project, self.layout)
+
+    def answered_by(self, weights: str) -> str:
+        """What an answer depends on beside the pair: the weights, by their digest, and the code. A
+        report's own code changes no answer."""
+        code = {
+            part: number
+            for part, number in self.recipe.code.items()
+            if part not in ("report", "drift")
+        }
+        return digest(weights, code)
 
     def facts(self, step: str) -> Any:
         """The facts of another step, of the same teacher version and student."""

@@ -1,7 +1,7 @@
 """The evaluation report of each student, and the gates as checks."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.facts import EvaluationReportFacts, GateFacts
+from stillhouse.judged import IN_WORDS
 from stillhouse.report.gates import GATES
 from stillhouse.resources.project import ProjectResource
-from stillhouse.storage.files import digest
 
 if TYPE_CHECKING:
     from stillhouse.evaluate.side_by_side import Candidate, SideBySide
@@ -47,10 +47,13 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _report(work: Work) -> EvaluationReportFacts:
+    from stillhouse.assets.production import against_production
     from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
     from stillhouse.evaluate.edge_cases import samples
     from stillhouse.evaluate.side_by_side import side_by_side, speeds
+    from stillhouse.evaluate.slices import sliced
     from stillhouse.report.assemble import make_report
+    from stillhouse.tasks.kinds import open_tasks
     from stillhouse.tasks.results import display_name
 
     student = work.state.where(work.artefact).student
@@ -59,6 +62,13 @@ def _report(work: Work) -> EvaluationReportFacts:
     planned = edge_cases(work, tasks, max(c.max_tokens for c in compared))
     found = side_by_side(work.dataset, tasks, compared, partial(ask_edges, planned))
     proof = proof_of(work, {c.name: c.parameters for c in compared}, found, planned)
+    proof |= {
+        "slices": sliced(
+            open_tasks(work.dataset, tasks), work.dataset, found.scored, found.families
+        ),
+        "leak_audit": _leaks(work),
+        "production": against_production(work, tasks, found),
+    }
     facts = make_report(
         folder=work.folder,
         project=work.project.name,
@@ -79,6 +89,15 @@ def _report(work: Work) -> EvaluationReportFacts:
         },
     )
     return replace(facts, texts_per_second=speeds(tasks, compared))
+
+
+def _leaks(work: Work) -> dict[str, Any]:
+    """What the leak audit found, and what each of its rules asks, as evaluation.json says it."""
+    from stillhouse.audit.verdict import ASKS
+
+    facts = work.facts("leak_audit")
+    rules = [asdict(rule) | {"asks": ASKS.get(rule.name, rule.name)} for rule in facts.rules]
+    return {"verdict": facts.verdict, "rules": rules}
 
 
 def _results(compared: "Sequence[Candidate]", found: "SideBySide") -> "list[ModelResult]":
@@ -115,15 +134,11 @@ def candidates(work: Work, student: Student) -> "list[Candidate]":
         ("student", "checkpoint", current / "checkpoint", of_student),
         ("student_quantized", "quantized_model", current / "quantized", of_student),
     ]
-    # What was answered by other code is asked again; a report's own code changes no answer.
-    code = {
-        part: number for part, number in work.recipe.code.items() if part not in ("report", "drift")
-    }
     return [
         Candidate(
             name,
             folder,
-            digest=digest(work.facts(step).digest, code),
+            digest=work.answered_by(work.facts(step).digest),
             # Of a teacher that a server runs, neither is known.
             parameters=work.facts(step).parameters or None,
             bytes=work.facts(step).bytes or None,
@@ -217,5 +232,7 @@ def _gate_metadata(gate: GateFacts) -> dict[str, Any]:
     numbers = {"value": gate.value, "limit": gate.limit}
     if len(gate.by_task) > 1:
         numbers |= {f"value_{task}": value for task, value in gate.by_task.items()}
+    numbers |= {"low": gate.low, "high": gate.high}
     found: dict[str, Any] = {k: round(v, 4) for k, v in numbers.items() if v is not None}
+    found["verdict"] = IN_WORDS.get(gate.verdict, gate.verdict)
     return found | ({"task": gate.task} if gate.task else {})

@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 
 from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
-from stillhouse.audit.verdict import PASSED, said
+from stillhouse.audit.verdict import said
 from stillhouse.config.student import Student
 from stillhouse.facts import LeakAuditFacts
+from stillhouse.judged import PASSED
 from stillhouse.resources.project import ProjectResource
 
 CHECK = "leaks_within_rules"

@@ -31,8 +31,8 @@ import numpy as np
 from stillhouse.config.monitor import Drift
 from stillhouse.facts import DriftTestFacts
 from stillhouse.metrics.classification import wilson_interval
+from stillhouse.metrics.holm import holm
 from stillhouse.monitor.answers import answer_tests
-from stillhouse.monitor.chance import holm
 from stillhouse.monitor.compared import compare_texts
 from stillhouse.monitor.texts import Texts
 from stillhouse.monitor.verdict import over_limit

@@ -214,20 +214,6 @@ _ROWS = (
         folder=_of_student("quantized"), replaced=True, heavy=True,
     ),
     Step(
-        "evaluation_report", "evaluation", "student",
-        reads={
-            "teacher_model": _content,
-            "adapted_teacher": _content,
-            "checkpoint": _content,
-            "quantized_model": _content,
-            "dataset_splits": _splits("test"),
-        },
-        settings=shapes.evaluation,
-        facts=facts.EvaluationReportFacts,
-        code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
-        folder=_of_student(""), heavy=True, outside=("edge_cases",),
-    ),
-    Step(
         "leak_audit", "evaluation", "student",
         reads={
             **dict.fromkeys(("adapted_teacher", "checkpoint", "quantized_model"), _content),
@@ -238,6 +224,21 @@ _ROWS = (
         code=("tasks", "prompts", "auditing"), kinds=("python", "html"),
         folder=lambda layout, at: layout.leak_audit(str(at.student_name), str(at.version)),
         outside=("attacks",), replaced=True, heavy=True,
+    ),
+    Step(
+        "evaluation_report", "evaluation", "student",
+        reads={
+            "teacher_model": _content,
+            "adapted_teacher": _content,
+            "checkpoint": _content,
+            "quantized_model": _content,
+            "leak_audit": _content,
+            "dataset_splits": _splits("test"),
+        },
+        settings=shapes.evaluation,
+        facts=facts.EvaluationReportFacts,
+        code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
+        folder=_of_student(""), heavy=True, outside=("edge_cases",),
     ),
     Step(
         "release", "release", "student",

@@ -55,3 +55,9 @@ def _scaled(value: int | None, units: Sequence[str]) -> str:
         scaled, step = scaled / 1000, step + 1
     digits = 0 if step == 0 or scaled >= 99.95 else 1
     return f"{scaled:.{digits}f}{units[step]}"
+
+
+def about(value: int) -> int:
+    """Rounded up to two digits: what is no more than an estimate."""
+    step = 10 ** max(0, len(str(value)) - 2)
+    return -(-value // step) * step

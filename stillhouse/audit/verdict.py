@@ -1,7 +1,8 @@
 """The rules of the audit, and whether what was found keeps to them.
 
 A rule is passed where the whole 95 % interval keeps to its limit, missed where the figure itself
-doesn't, and unproven in between: too little was tried, and chance may explain it.
+doesn't, and unproven in between: too little was tried, and chance may explain it (see
+`stillhouse.judged`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Sequence
 
 from stillhouse.audit.bounds import Bounded
 from stillhouse.facts import LeakRuleFacts
-
-PASSED, UNPROVEN, MISSED = "passed", "unproven", "missed"
+from stillhouse.judged import MISSED, PASSED, UNPROVEN
+from stillhouse.judged import judge as kept_to
 
 # What each rule asks, in words.
 ASKS = {
@@ -37,12 +38,8 @@ def judge(
     """`doubt` says why the figure can't prove that the rule is kept; it can still miss it, and
     doesn't where the figure says nothing at all (nothing was tried)."""
     tried = found.tried > 0
-    if tried and found.value > limit and not doubt:
-        verdict = MISSED
-    elif tried and found.high <= limit and not doubt:
-        verdict = PASSED
-    else:
-        verdict = UNPROVEN
+    sure = tried and not doubt
+    verdict = kept_to(found.value, found.high, limit) if sure else UNPROVEN
     said = doubt or ("" if tried else "nothing could be tried")
     return LeakRuleFacts(
         name=name,

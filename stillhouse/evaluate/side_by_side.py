@@ -53,7 +53,8 @@ class SideBySide:
     """By model the scored answers of each task, the baseline's first; by task what a report shows
     of them, what its baseline is, and the family of near-duplicates that each pair belongs to;
     and by model and task what its answers to the validation split teach of its confidence, those
-    answers, scored by it, and the answers to the test split as they were before."""
+    answers, scored by it, and the answers to the test split as they were before; and by task what
+    its test split is too small or too narrow for."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
@@ -62,7 +63,7 @@ class SideBySide:
     calibrations: dict[str, dict[str, Any]]
     validation: dict[str, dict[str, Scored]] = field(default_factory=dict)
     before: dict[str, dict[str, Scored]] = field(default_factory=dict)
-    test_sets: dict[str, dict[str, int]] = field(default_factory=dict)
+    test_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Also(Protocol):
@@ -195,11 +196,11 @@ def _families(dataset: Path, task: str) -> list[str]:
     return [row["group_id"] for batch in rows for row in batch]
 
 
-def looked_at(dataset: Path, kind: Kind) -> dict[str, int]:
-    """What a task's test split is too small or too narrow for, in numbers: its pairs, those whose
+def looked_at(dataset: Path, kind: Kind) -> dict[str, Any]:
+    """What a task's test split is too small or too narrow for: how many pairs it has, those whose
     text a training pair has too (case and spacing aside), and where answers are few and come again,
     how many different ones it has, how many of its pairs have one that was never learned, and how
-    many that were learned it has no pair of."""
+    many that were learned it has no pair of; and which."""
     said = "lower(trim(regexp_replace(input, '\\s+', ' ', 'g')))"
     ((found,),) = rows_in_batches(
         f"""WITH of_task AS (
@@ -211,11 +212,16 @@ def looked_at(dataset: Path, kind: Kind) -> dict[str, int]:
                 (SELECT count(DISTINCT answer) FROM test) AS answers,
                 (SELECT count(*) FROM test WHERE answer NOT IN (SELECT answer FROM train))
                     AS unseen,
-                (SELECT count(DISTINCT answer) FROM train
-                    WHERE answer NOT IN (SELECT answer FROM test)) AS untested,
+                (SELECT list_sort(list(DISTINCT answer)) FROM test
+                    WHERE answer NOT IN (SELECT answer FROM train)) AS unseen_answers,
+                (SELECT list_sort(list(DISTINCT answer)) FROM train
+                    WHERE answer NOT IN (SELECT answer FROM test)) AS untested_answers,
                 (SELECT count(*) FROM test WHERE said IN (SELECT said FROM train))
                     AS in_training""",
         dataset=dataset,
     )
-    few = {} if kind.countable else {"unseen": 0, "untested": 0}
-    return {**found, **few}
+    if not kind.countable:
+        # Every answer is another one, and says what its document says.
+        return {**found, "unseen": 0, "untested": 0, "unseen_answers": [], "untested_answers": []}
+    named = {name: found[name] or [] for name in ("unseen_answers", "untested_answers")}
+    return {**found, **named, "untested": len(named["untested_answers"])}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stillhouse.facts.dataset import ReviewFacts
+from stillhouse.judged import MISSED, NOT_MEASURED, PASSED, UNPROVEN
 
 Epoch = dict[str, float]
 """Figures of a training epoch, by name."""
@@ -128,11 +129,11 @@ class QuantizedModelFacts:
 
 @dataclass(frozen=True)
 class GateFacts:
-    """A limit that was set beforehand, and whether `value` keeps to it.
+    """A limit that was set beforehand, and whether `value` keeps to it (see `stillhouse.judged`).
 
-    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all. Where
-    chance is counted in, `low` and `high` are the 95 % interval of `value`: a gate is missed if all
-    of it lies beyond the limit, and not `proven` if only a part does.
+    `value` and `limit` are those of `task`, which decided; `by_task` has the values of all. `low`
+    and `high` are the 95 % interval of `value`, from `n` examples. Where it is kept to and not
+    `proven`, about `enough` of them would tell, None where no number would.
     """
 
     name: str
@@ -145,6 +146,15 @@ class GateFacts:
     low: float | None = None
     high: float | None = None
     proven: bool = True
+    n: int | None = None
+    enough: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One of `stillhouse.judged.VERDICTS`."""
+        if self.value is None and self.passed:
+            return NOT_MEASURED
+        return MISSED if not self.passed else PASSED if self.proven else UNPROVEN
 
 
 @dataclass(frozen=True)

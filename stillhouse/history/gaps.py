@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
+from stillhouse.evaluate.telling import Test
 from stillhouse.facts import GrownGapFacts
 from stillhouse.metrics.bootstrap import SIGNIFICANCE
 from stillhouse.metrics.paired import PairedTest
-from stillhouse.report.results import Comparison, Test
+from stillhouse.report.results import Comparison
 
 Z95 = 1.959964
 # Models whose scores are compared, as the report calls them.

@@ -28,15 +28,16 @@ Metric = Callable[["NDArray[Any]"], "NDArray[Any]"]
 
 def mean_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean of float [n]."""
-    return _interval(with_ones(values), mean_of, seed)
+    return metric_interval(with_ones(values), mean_of, seed)
 
 
 def f1_interval(counts: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
     """95 % interval of micro F1, from counts [n, 3]."""
-    return _interval(counted(counts), micro_f1, seed)
+    return metric_interval(counted(counts), micro_f1, seed)
 
 
-def _interval(columns: NDArray[Any], metric: Metric, seed: int) -> tuple[float, float]:
+def metric_interval(columns: NDArray[Any], metric: Metric, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of a metric of sums over rows [n, k]."""
     import numpy as np
 
     drawn = draw(columns, metric, INTERVAL_REPEATS, seed)

@@ -128,13 +128,3 @@ def benjamini_hochberg(values: Sequence[float]) -> list[float]:
     from scipy.stats import false_discovery_control
 
     return [float(q) for q in false_discovery_control(values)] if values else []
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Corrected so that any false alarm at all is as rare as asked, however tests depend on each
-    other (Holm 1979)."""
-    found, highest = [1.0] * len(values), 0.0
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
-        found[place] = highest
-    return found

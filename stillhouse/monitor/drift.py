@@ -16,8 +16,9 @@ from stillhouse.config.monitor import Drift
 from stillhouse.errors import UserError
 from stillhouse.evaluate.side_by_side import Candidate
 from stillhouse.facts import DriftReportFacts, DriftTestFacts
+from stillhouse.metrics.holm import holm
 from stillhouse.monitor.answers import AnswerDrift, compare_answers
-from stillhouse.monitor.chance import benjamini_hochberg, holm
+from stillhouse.monitor.chance import benjamini_hochberg
 from stillhouse.monitor.compared import Test, TextDrift, compare_texts
 from stillhouse.monitor.texts import (
     Texts,

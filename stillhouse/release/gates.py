@@ -19,14 +19,11 @@ from stillhouse.facts import (
     ReleaseGateFacts,
     ReviewFacts,
 )
+from stillhouse.judged import MISSED, NOT_MEASURED, PASSED, UNPROVEN, judge
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.report.gates import GATES
 from stillhouse.state import State
 
-PASSED, MISSED = "passed", "missed"
-# It keeps to its limit, and chance may explain that.
-UNPROVEN = "unproven"
-NOT_MEASURED = "not measured"
 # Measured, and the project sets no limit to it.
 NO_LIMIT = "no limit"
 
@@ -74,8 +71,7 @@ def _of_report(report: EvaluationReportFacts) -> Iterator[ReleaseGateFacts]:
             yield ReleaseGateFacts(name, NOT_MEASURED, says, EVALUATION)
         else:
             figures = (gate.value, gate.limit, gate.task)
-            verdict = _kept(gate.passed) if gate.proven else UNPROVEN
-            yield ReleaseGateFacts(name, verdict, gate.description, EVALUATION, *figures)
+            yield ReleaseGateFacts(name, gate.verdict, gate.description, EVALUATION, *figures)
 
 
 def _kept(passed: bool) -> str:
@@ -128,7 +124,7 @@ def _review(name: str, where: str, found: ReviewFacts, limit: float) -> Iterator
         says = "Nobody has reviewed any of the sample."
         yield ReleaseGateFacts(name, NOT_MEASURED, says, where, None, limit)
         return
-    verdict = MISSED if rate > limit else UNPROVEN if high > limit else PASSED
+    verdict = judge(rate, high, limit)
     says = "Answers that reviewers would not accept as they are" + (
         "; so few were read that it may be more than the limit." if verdict == UNPROVEN else "."
     )

@@ -9,11 +9,20 @@ from typing import Any
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import Epoch, EvaluationReportFacts
+from stillhouse.report.beside import gates_beside
 from stillhouse.report.edge_cases import edge_sections
 from stillhouse.report.gates import gates_of
 from stillhouse.report.limits import limit_sections
 from stillhouse.report.page import render_html
-from stillhouse.report.results import ModelResult, check_comparable, compare, evaluation
+from stillhouse.report.production import production_gate
+from stillhouse.report.results import (
+    ModelResult,
+    check_comparable,
+    compare,
+    evaluation,
+    gate_json,
+)
+from stillhouse.report.slices import slice_sections
 from stillhouse.report.trust import trust_sections
 from stillhouse.storage.files import digest, write_json, write_text
 from stillhouse.tasks.results import shipped
@@ -39,24 +48,28 @@ def make_report(
     proof: Mapping[str, Any] | None = None,
     more: Mapping[str, Sequence[SampleGroup]] | None = None,
 ) -> EvaluationReportFacts:
-    """Write `report.html` and `evaluation.json` into `folder`.
+    """Write `report.html` and `evaluation.json` into `folder`; the facts have the report's own
+    gates, not those of other steps.
 
     `kinds` names the kind of each task, in the order in which the report shows them, and `sections`
     what it shows of each; `results` holds teacher, student and quantized student at least.
     `learning_curve` has figures by epoch (see `plots.learning_curve`), `provenance` what was
     recorded when the models were made, as it is to be shown (may be nested). By task, `baselines`
     says what the model "baseline" of `results` is, and `families` which examples belong together.
-    `proof` has what else was measured (see `proof_sections`), JSON values that evaluation.json says
-    too; `more` examples of edge cases, by task.
+    `proof` has what else was measured (see `proof_sections` and `report.beside`), JSON values that
+    evaluation.json says too; `more` examples of edge cases, by task.
 
     Raises UserError when the models were tested on different examples.
     """
     check_comparable(results)
     comparisons = compare(results, families)
     proof = dict(proof or {})
-    gates = gates_of(
+    own = gates_of(
         {model.name: model for model in results}, limits, comparisons, _trust(proof, results)
     )
+    gates = [*own, *gates_beside(proof, limits)]
+    if (beside := production_gate(proof, limits)) is not None:
+        proof["production"] = {**proof["production"], "gate": gate_json(beside)}
     values = evaluation(
         project=project,
         student=student,
@@ -85,7 +98,7 @@ def make_report(
             for task, scored in model.tasks.items()
             for figure, value in scored.figures.items()
         },
-        gates=gates,
+        gates=own,
         edge_cases=sum(
             row["n"] for found in edges.values() for row in found.get("kinds", {}).values()
         ),
@@ -100,10 +113,12 @@ def proof_sections(
     task: str,
     samples: Sequence[SampleGroup] = (),
 ) -> list[Section]:
-    """What a report shows of a task beside its answers: what the test set can't say, what
-    confidence is worth, and how models did on edge cases, with `samples` of what failed."""
+    """What a report shows of a task beside its answers: what the test set can't say, how its
+    slices differ, what confidence is worth, and how models did on edge cases, with `samples` of
+    what failed."""
     return [
         *limit_sections(evaluation, task),
+        *slice_sections(evaluation, task),
         *trust_sections(evaluation, task),
         *edge_sections(evaluation, task, samples),
     ]

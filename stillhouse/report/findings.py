@@ -5,13 +5,17 @@ The page, the terminal and Dagster's UI all say it from those numbers, so they a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
+from stillhouse.evaluate.telling import Test
 from stillhouse.facts import GateFacts
+from stillhouse.metrics.bootstrap import SIGNIFICANCE
 from stillhouse.metrics.paired import BootstrapTest, PairedTest
-from stillhouse.report.gates import may_be_chance
-from stillhouse.report.results import Comparison, Test
+from stillhouse.report.production import production_said
+from stillhouse.report.results import Comparison
+from stillhouse.report.slices import worse_of
 from stillhouse.tasks.results import BASELINE, display_name, prose_name, shipped
 from stillhouse.wording import MISSING, human_bytes, human_count
 
@@ -21,7 +25,19 @@ FEWEST_THAT_TELL = 6
 
 
 def gates(evaluation: Evaluation) -> list[GateFacts]:
-    return [GateFacts(**gate) for gate in evaluation["gates"]]
+    """Those that hold a student back."""
+    return [_gate(gate) for gate in evaluation["gates"]]
+
+
+def against_production(evaluation: Evaluation) -> GateFacts | None:
+    """What is told beside them, where a release is in production and could be compared."""
+    found = (evaluation.get("production") or {}).get("gate")
+    return _gate(found) if found else None
+
+
+def _gate(values: Mapping[str, Any]) -> GateFacts:
+    known = [field.name for field in fields(GateFacts)]
+    return GateFacts(**{name: value for name, value in values.items() if name in known})
 
 
 def models_of(evaluation: Evaluation, task: str) -> list[str]:
@@ -61,7 +77,8 @@ def _figure(metrics: Mapping[str, Any], name: str) -> str:
 
 def headlines(evaluation: Evaluation) -> list[str]:
     """What there is to say first, a sentence each: which baselines the shipped model doesn't beat,
-    and which it does; then what it keeps of its teacher, and at what size."""
+    and which it does; what it keeps of its teacher, and at what size; where it is worse; and how it
+    stands to the release in production."""
     about = evaluation["about"]
     model = shipped(about["models"])
     if model is None or "teacher" not in about["models"]:
@@ -69,7 +86,9 @@ def headlines(evaluation: Evaluation) -> list[str]:
     unbeaten, beaten = _against_baselines(evaluation, model)
     if beaten:
         unbeaten.append(f"The {prose_name(model)} beats {'; '.join(beaten)}.")
-    return [*unbeaten, _against_teacher(evaluation, model)]
+    said = [*unbeaten, _against_teacher(evaluation, model), _where_worse(evaluation, model)]
+    said.append(production_said(evaluation, against_production(evaluation)))
+    return [sentence for sentence in said if sentence]
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -86,7 +105,7 @@ def _against_baselines(evaluation: Evaluation, model: str) -> tuple[list[str], l
             continue
         what = task.get("baseline") or "the baseline"
         ours, theirs = (evaluation[m][name]["score"] for m in (model, BASELINE))
-        chance = may_be_chance(comparisons_of(evaluation, name), model, BASELINE)
+        chance = _chance(comparisons_of(evaluation, name), model, BASELINE)
         figures = f"{ours:.3f} against {theirs:.3f}"
         if ours > theirs:
             doubt = "; chance may explain the difference" if chance else ""
@@ -101,6 +120,29 @@ def _against_baselines(evaluation: Evaluation, model: str) -> tuple[list[str], l
     return unbeaten, beaten
 
 
+def _where_worse(evaluation: Evaluation, model: str) -> str:
+    parts = [
+        f"{slice_} on {task['name']}"
+        for task in evaluation["about"]["tasks"]
+        for slice_ in worse_of(evaluation, task["name"])
+    ]
+    if not parts:
+        return ""
+    return (
+        f"In some slices the {prose_name(model)} is worse than its teacher by more than chance "
+        f"explains: {'; '.join(parts)}."
+    )
+
+
+def _chance(comparisons: Sequence[Comparison], first: str, second: str) -> bool:
+    """Whether the two models were compared, and no difference shows that chance can't explain."""
+    return any(
+        not found.test.significant
+        for found in comparisons
+        if (found.first, found.second) == (first, second)
+    )
+
+
 def _against_teacher(evaluation: Evaluation, model: str) -> str:
     ours, theirs = evaluation[model], evaluation["teacher"]
     parts = [
@@ -113,8 +155,10 @@ def _against_teacher(evaluation: Evaluation, model: str) -> str:
         for key, what in (("parameters", "parameters"), ("bytes", "size on disk"))
         if ours[key] and theirs[key] and theirs[key] >= 1.5 * ours[key]
     ]
+    if not parts:
+        return "There is no task that both student and teacher answered."
     with_size = f", with {' and '.join(sizes)}" if sizes else ""
-    return f"The {prose_name(model)} keeps {'; '.join(parts)}{with_size}."
+    return f"The {prose_name(model)} {'; '.join(parts)}{with_size}."
 
 
 def _kept(evaluation: Evaluation, model: str, task: Mapping[str, Any]) -> str:
@@ -122,10 +166,13 @@ def _kept(evaluation: Evaluation, model: str, task: Mapping[str, Any]) -> str:
     below must not take back what the headline says."""
     name, metric = task["name"], task["headline"]
     ours, theirs = (evaluation[m][name]["score"] for m in (model, "teacher"))
+    if ours == theirs == 0:
+        return f"has nothing right on {name}, nor has its teacher ({metric} 0 of both)"
     share = "all" if ours >= theirs else f"{ours / theirs:.1%}"
-    chance = may_be_chance(comparisons_of(evaluation, name), model, "teacher")
+    chance = _chance(comparisons_of(evaluation, name), model, "teacher")
     doubt = "; chance may explain the difference" if chance and ours != theirs else ""
-    return f"{share} of its teacher's {metric} on {name} ({ours:.3f} against {theirs:.3f}{doubt})"
+    figures = f"({ours:.3f} against {theirs:.3f}{doubt})"
+    return f"keeps {share} of its teacher's {metric} on {name} {figures}"
 
 
 def readings(evaluation: Evaluation, task: str) -> list[str]:
@@ -146,11 +193,16 @@ def reading(first: str, second: str, test: Test, metric: str = "score") -> str:
 
 
 def _reading_of_right(a: str, b: str, test: PairedTest) -> str:
-    split = test.only_first + test.only_second
+    split = test.differing
     if not split:
         return f"The {a} and the {b} are right and wrong on the very same examples."
     evidence = f"exact McNemar {_p(test)}; only the {a} right: {test.only_first}, only the {b} "
     evidence += f"right: {test.only_second}"
+    if test.low is not None and test.high is not None:
+        evidence += f"; {_interval(test.low, test.high)}"
+    if test.p_value < SIGNIFICANCE and not test.significant:
+        # The test takes each example for itself.
+        evidence += f", with {test.groups:,} families of examples drawn as one"
     if test.significant:
         better = "more" if test.difference > 0 else "less"
         return (
@@ -171,8 +223,7 @@ def _reading_of_scores(a: str, b: str, test: BootstrapTest, metric: str) -> str:
     if not test.differing:
         return f"The {a} and the {b} have the same {metric} on every example."
     low, high = test.low * 100, test.high * 100
-    evidence = f"paired bootstrap {_p(test)}; 95% interval of the difference: {low:+.1f} to "
-    evidence += f"{high:+.1f} points"
+    evidence = f"paired bootstrap {_p(test)}; {_interval(test.low, test.high)}"
     if test.groups < test.n:
         evidence += f", {test.groups:,} families of examples drawn as one"
     if test.significant:
@@ -191,12 +242,17 @@ def _reading_of_scores(a: str, b: str, test: BootstrapTest, metric: str) -> str:
     return _too_few(a, b, test.n, evidence, resolution)
 
 
+def _interval(low: float, high: float) -> str:
+    return f"95% interval of the difference: {low * 100:+.1f} to {high * 100:+.1f} points"
+
+
 def _p(test: Test) -> str:
     return "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.2g}"
 
 
 def _too_few(a: str, b: str, n: int, evidence: str, resolution: str) -> str:
+    few = f"{n:,} test examples are" if n != 1 else "One test example is"
     return (
-        f"{n:,} test examples are too few to tell the {a} from the {b} ({evidence}). "
+        f"{few} too few to tell the {a} from the {b} ({evidence}). "
         f"{resolution} That is not proof that they are equal."
     )

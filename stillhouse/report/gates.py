@@ -1,14 +1,21 @@
-"""The limits that a project sets beforehand, and whether a student keeps to them."""
+"""The limits that a project sets beforehand, and whether a student keeps to them.
+
+What "kept to" means is said once, in `stillhouse.judged`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.student import Gates
+from stillhouse.evaluate.telling import Test, ends
 from stillhouse.facts import GateFacts
+from stillhouse.judged import MISSED, UNPROVEN, VERDICTS, judge, judge_above
+from stillhouse.metrics.paired import enough_for
 from stillhouse.tasks.results import BASELINE
-from stillhouse.wording import number
+from stillhouse.wording import about, number
 
 if TYPE_CHECKING:
     from stillhouse.report.results import Comparison, ModelResult
@@ -32,22 +39,24 @@ GATES = {
         "The quantized student scores higher than a far simpler method.",
     ),
 }
-# A drop of exactly the limit passes, however the subtraction rounds.
-ROUNDING = 1e-9
+# Those whose value is what is lost of a score.
+LOSSES = ("student_within_gate", "quantized_within_gate")
+
+Comparisons = Mapping[str, "Sequence[Comparison]"]
 
 
 def gates_of(
     results: Mapping[str, ModelResult],
     limits: Gates,
-    comparisons: Mapping[str, Sequence[Comparison]] | None = None,
+    comparisons: Comparisons,
     trust: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[GateFacts]:
     """The gates on teacher, student and quantized student, in the order of GATES.
 
     The task that keeps least to its limit decides. Calibration passes where no kind of task states
-    a confidence, and so does the comparison with the baseline where there is none; whether that may
-    be chance is told by `comparisons`, by task, and how far calibration may be off by `trust`: by
-    task the figures of `metrics.calibration_error.Trust`.
+    a confidence, and so does the comparison with the baseline where there is none. `comparisons`
+    has the paired tests by task; how far calibration may be off is told by `trust`: by task the
+    figures of `metrics.calibration_error.Trust`.
     """
     student, quantized = results["student"], results["student_quantized"]
     errors = {
@@ -55,15 +64,14 @@ def gates_of(
         for task, scored in quantized.tasks.items()
         if scored.calibration_error is not None
     }
+    pairs = (
+        (student.name, "teacher", "max_score_drop"),
+        (quantized.name, student.name, "max_quantization_drop"),
+    )
     return [
-        _at_most(
-            "student_within_gate",
-            _drops(results["teacher"], student),
-            limits,
-            "max_score_drop",
-        ),
-        _at_most(
-            "quantized_within_gate", _drops(student, quantized), limits, "max_quantization_drop"
+        *(
+            _at_most(name, comparisons, first, second, limits, setting)
+            for name, (first, second, setting) in zip(LOSSES, pairs, strict=True)
         ),
         _calibrated(errors, limits, trust or {})
         if errors
@@ -74,123 +82,124 @@ def gates_of(
             None,
             limits.max_ece,
         ),
-        _beats_baseline(results.get(BASELINE), quantized, comparisons or {}),
+        _beats_baseline(quantized.name, comparisons),
     ]
 
 
-def _drops(reference: ModelResult, other: ModelResult) -> dict[str, float]:
-    return {
-        task: scored.score - other.tasks[task].score for task, scored in reference.tasks.items()
+def _at_most(
+    name: str, comparisons: Comparisons, ours: str, theirs: str, limits: Gates, setting: str
+) -> GateFacts:
+    """What the first model loses of the second's score against the limits of that setting."""
+    found = {
+        task: loss_gate(name, GATES[name][1], compared.test, limits.limit(setting, task), task)
+        for task, compared in _between(comparisons, ours, theirs).items()
     }
+    return deciding(found)
 
 
-def _at_most(name: str, values: Mapping[str, float], limits: Gates, setting: str) -> GateFacts:
-    """Values by task against the limits of that setting."""
-    worst = max(values, key=lambda task: values[task] - limits.limit(setting, task))
-    value, limit = values[worst], limits.limit(setting, worst)
-    passed = value <= limit + ROUNDING
-    return GateFacts(name, passed, GATES[name][1], value, limit, worst, dict(values))
+def loss_gate(name: str, asks: str, test: Test, limit: float, task: str) -> GateFacts:
+    """Of a paired test of a model and the one that it may lose so much to."""
+    low, high = ends(test)
+    value, low, high = 0.0 - test.difference, 0.0 - high, 0.0 - low
+    verdict = judge(value, high, limit)
+    enough = enough_for(test.n, test.differing, high - value, limit - value)
+    return _gate(name, asks, verdict, (value, low, high), limit, task, test.n, enough)
 
 
 def _calibrated(
     errors: Mapping[str, float], limits: Gates, trust: Mapping[str, Mapping[str, Any]]
 ) -> GateFacts:
-    """Decided by the interval of the error: a few examples show a large one of any model."""
+    """Chance alone makes an error of a few examples large: the lower end of its interval, which has
+    that taken off, stands for the figure."""
     name = "calibrated"
-    found: list[tuple[bool, bool, float, GateFacts]] = []
+    found = {}
     for task, value in errors.items():
-        limit = limits.limit("max_ece", task)
-        low, high = trust[task]["ece_ci"] if task in trust else (value, value)
-        says = f"{GATES[name][1]} 95% interval: {low:.3f} to {high:.3f}."
-        passed, proven = low <= limit + ROUNDING, high <= limit + ROUNDING
-        if passed and not proven:
-            says += f" {trust[task]['n']:,} answers are too few to tell."
-        gate = GateFacts(
-            name,
-            passed,
-            says if task in trust else GATES[name][1],
-            value,
-            limit,
-            task,
-            dict(errors),
-            low=low if task in trust else None,
-            high=high if task in trust else None,
-            proven=proven or not passed,
+        limit, known = limits.limit("max_ece", task), trust.get(task)
+        low, high = known["ece_ci"] if known else (value, value)
+        verdict = judge(low, high, limit)
+        n = known["n"] if known else None
+        enough = enough_for(n, n, high - value, limit - value) if n else None
+        found[task] = _gate(
+            name, GATES[name][1], verdict, (value, low, high), limit, task, n, enough
         )
-        found.append((passed, gate.proven, limit - value, gate))
-    return min(found, key=lambda x: x[:3])[3]
+    return deciding(found)
 
 
-def _beats_baseline(
-    baseline: ModelResult | None,
-    quantized: ModelResult,
-    comparisons: Mapping[str, Sequence[Comparison]],
-) -> GateFacts:
+def _beats_baseline(quantized: str, comparisons: Comparisons) -> GateFacts:
     name = "beats_baseline"
-    leads = {
-        task: quantized.tasks[task].score - scored.score
-        for task, scored in (baseline.tasks if baseline else {}).items()
-        if task in quantized.tasks
-    }
-    if not leads:
+    found = {}
+    for task, compared in _between(comparisons, quantized, BASELINE).items():
+        test = compared.test
+        value, (low, high) = test.difference, ends(test)
+        verdict = judge_above(value, low, 0.0)
+        enough = enough_for(test.n, test.differing, value - low, value)
+        found[task] = _gate(
+            name, GATES[name][1], verdict, (value, low, high), 0.0, task, test.n, enough
+        )
+    if not found:
         return GateFacts(name, True, "No task has a baseline to compare with.", None, 0.0)
-    doubtful = [
-        task
-        for task, lead in leads.items()
-        if lead and may_be_chance(comparisons.get(task, ()), quantized.name, BASELINE)
-    ]
-    says = GATES[name][1]
-    if doubtful:
-        says += f" Chance may explain the difference on {', '.join(doubtful)}."
-    worst = min(leads, key=lambda task: leads[task])
-    return GateFacts(name, leads[worst] > ROUNDING, says, leads[worst], 0.0, worst, leads)
+    return deciding(found, at_most=False)
 
 
-def may_be_chance(comparisons: Sequence[Comparison], first: str, second: str) -> bool:
-    """Whether the two models were compared, and no difference shows that chance can't explain."""
-    return any(
-        not found.test.significant
-        for found in comparisons
+def _between(comparisons: Comparisons, first: str, second: str) -> dict[str, Comparison]:
+    """The comparison of two models, by task."""
+    return {
+        task: found
+        for task, of in comparisons.items()
+        for found in of
         if (found.first, found.second) == (first, second)
+    }
+
+
+def _gate(
+    name: str,
+    asks: str,
+    verdict: str,
+    figures: tuple[float, float, float],
+    limit: float,
+    task: str,
+    n: int | None,
+    enough: int | None,
+) -> GateFacts:
+    value, low, high = figures
+    if verdict == UNPROVEN and n:
+        asks = f"{asks} {too_few(n, limit, enough)}"
+    unproven = verdict == UNPROVEN
+    return GateFacts(
+        name,
+        verdict != MISSED,
+        asks,
+        value,
+        limit,
+        task,
+        {task: value},
+        low=low,
+        high=high,
+        proven=not unproven,
+        n=n,
+        enough=enough if unproven else None,
     )
 
 
-def title(gate: GateFacts) -> str:
-    """What a gate is called; with the task that decides, where there are several."""
-    known = GATES[gate.name][0] if gate.name in GATES else gate.name
-    return f"{known} on {gate.task}" if gate.task and len(gate.by_task) > 1 else known
+def too_few(n: int, limit: float, enough: int | None) -> str:
+    """How many examples would tell, where the figure stays what it is."""
+    would = (
+        f"about {about(enough):,} would, if the figure stays"
+        if enough and enough > n
+        else "the figure lies so close to it that no number would, if it stays"
+    )
+    few = f"{n:,} test example{'s' if n != 1 else ''} can't test a limit of {number(limit)}"
+    return f"{few}: {would}."
 
 
-def mark(gate: GateFacts) -> str:
-    """A tick, a cross, or a question mark."""
-    return "?" if not gate.proven else "✓" if gate.passed else "✗"
+def deciding(found: Mapping[str, GateFacts], *, at_most: bool = True) -> GateFacts:
+    """The gate of the task that keeps least to its limit, with the values of all."""
 
+    def rank(gate: GateFacts) -> tuple[int, float]:
+        assert gate.value is not None and gate.limit is not None  # noqa: S101 - see `_gate`
+        spare = gate.limit - gate.value
+        return VERDICTS.index(gate.verdict), spare if at_most else -spare
 
-def margin(gate: GateFacts) -> str:
-    """How far `value` lies from the limit, in words; nothing where it was not measured."""
-    if gate.value is None or gate.limit is None:
-        return ""
-    if not gate.proven:
-        return "too few to tell"
-    gap = number(abs(gate.value - gate.limit), digits=2)
-    return f"{gap} to spare" if gate.passed else f"missed by {gap}"
-
-
-def verdict(gates: Sequence[GateFacts]) -> tuple[str, str]:
-    """("pass" | "fail" | "open" | "none", what to say in one line); "open" where none is missed,
-    and there are too few examples to tell of some."""
-    failed = [
-        f"{title(gate)} ({margin(gate)})" if margin(gate) else title(gate)
-        for gate in gates
-        if not gate.passed
-    ]
-    if not gates:
-        return "none", "No gates were set"
-    open_ones = ", ".join(title(gate) for gate in gates if not gate.proven)
-    doubt = f"; too few examples to tell: {open_ones}" if open_ones else ""
-    if failed:
-        return "fail", f"Fails {len(failed)} of {len(gates)} gates: {', '.join(failed)}{doubt}"
-    if open_ones:
-        count = sum(gate.proven for gate in gates)
-        return "open", f"Passes {count} of {len(gates)} gates{doubt}"
-    return "pass", f"Passes all {len(gates)} gates" if len(gates) > 1 else "Passes its gate"
+    worst = min(found.values(), key=rank)
+    values = {task: float(gate.value or 0.0) for task, gate in found.items()}
+    return replace(worst, by_task=values)

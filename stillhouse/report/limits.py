@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillhouse.metrics.classification import wilson_interval
+from stillhouse.metrics.paired import PairedTest
+from stillhouse.report.results import Comparison
+from stillhouse.tasks.results import prose_name, shipped
 from stillhouse.tasks.sections import Section
 
 TITLE = "What this evaluation can't say"
 # Below so many examples a share is known to some 20 points at best.
 FEW = 100
+# Answers that are named, of those that were not learned or not tested.
+MOST_NAMED = 8
 
 Evaluation = Mapping[str, Any]
 
@@ -27,12 +32,13 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
     if not found:
         return []
     said, n = [], found["n"]
+    if smallest := _smallest(evaluation, task):
+        said.append(smallest)
     if n < FEW:
         low, high = wilson_interval(n // 2, n)
         said.append(
             f"{n:,} test example{'s' if n != 1 else ''} tell little: of a share of one half the "
-            f"95% interval reaches from {low:.0%} to {high:.0%}, and smaller differences than that "
-            "between models stay unseen."
+            f"95% interval reaches from {low:.0%} to {high:.0%}."
         )
     if found["answers"] == 1 and n > 1:
         said.append(
@@ -41,13 +47,14 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
         )
     if unseen := found["unseen"]:
         said.append(
-            f"{unseen:,} of {n:,} test examples have an answer that no training example has: no "
-            "model could learn it, all are wrong there, and this is no fault of the student."
+            f"{unseen:,} of {n:,} test examples have an answer that no training example has"
+            f"{_named(found.get('unseen_answers', ()))}: no model could learn it, all are wrong "
+            "there, and this is no fault of the student."
         )
     if missing := found["untested"]:
         said.append(
-            f"{missing:,} of the answers that were learned occur in no test example: nothing is "
-            "said of them."
+            f"{missing:,} of the answers that were learned occur in no test example"
+            f"{_named(found.get('untested_answers', ()))}: nothing is said of them."
         )
     if known := found["in_training"]:
         said.append(
@@ -55,3 +62,29 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
             "may remember instead of know, and every figure is too good by as much."
         )
     return said
+
+
+def _named(answers: Sequence[str]) -> str:
+    more = f" and {len(answers) - MOST_NAMED} more" if len(answers) > MOST_NAMED else ""
+    return f" ({', '.join(answers[:MOST_NAMED])}{more})" if answers else ""
+
+
+def _smallest(evaluation: Evaluation, task: str) -> str:
+    """The least difference of what is shipped and its teacher that so many examples can show."""
+    model = shipped(evaluation["about"]["models"])
+    for values in evaluation["comparisons"].get(task, ()):
+        if (values["first"], values["second"]) != (model, "teacher"):
+            continue
+        test = Comparison.of_json(values).test
+        if isinstance(test, PairedTest) and test.smallest_significant is not None:
+            least = test.smallest_significant
+        elif test.low is not None and test.high is not None:
+            least = (test.high - test.low) / 2
+        else:
+            return ""
+        examples = f"{test.n:,} test example{'s' if test.n != 1 else ''}"
+        return (
+            f"{examples} can show a difference of about {least * 100:.1f} points between the "
+            f"{prose_name(str(model))} and its teacher; a smaller one stays unseen."
+        )
+    return ""

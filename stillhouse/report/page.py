@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.report import findings, plots
-from stillhouse.report.gates import margin, title, verdict
+from stillhouse.report.beside import sections_beside
+from stillhouse.report.verdict import HEADER, rows, verdict
 from stillhouse.tasks.figures import svg_uri
 from stillhouse.tasks.results import shipped
 from stillhouse.templates import environment
@@ -38,14 +39,16 @@ def render_html(
         "breakable": breakable,
         "columns": columns,
         "drawn": lambda figure: svg_uri(figure.draw()),
-        "margin": margin,
-        "title_of": title,
     }
     gates, about = findings.gates(evaluation), evaluation["about"]
     outcome, said = verdict(gates)
+    told = findings.against_production(evaluation)
+    shown = [*gates, *([told] if told else [])]
     return pages.get_template("report.html.j2").render(
         about=about,
-        gates=gates,
+        gates=list(zip(shown, rows(shown), strict=True)),
+        gate_header=HEADER,
+        beside=sections_beside(evaluation),
         outcome=outcome,
         verdict=said,
         headlines=findings.headlines(evaluation),

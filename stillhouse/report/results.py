@@ -7,14 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from stillhouse.errors import UserError
+from stillhouse.evaluate.telling import Test, tell_apart
 from stillhouse.facts import GateFacts
-from stillhouse.metrics.paired import (
-    BootstrapTest,
-    PairedTest,
-    mcnemar_exact,
-    paired_bootstrap,
-    paired_bootstrap_f1,
-)
+from stillhouse.metrics.paired import BootstrapTest, PairedTest
 from stillhouse.tasks.results import BASELINE, Scored, shipped
 
 COMPARED = [
@@ -22,7 +17,6 @@ COMPARED = [
     ("student_quantized", "student"),
     ("student_quantized", "teacher"),
 ]
-Test = PairedTest | BootstrapTest
 # What a comparison of `evaluation.json` says that it is.
 TESTS: dict[str, type[Test]] = {"mcnemar": PairedTest, "bootstrap": BootstrapTest}
 # Fields beside a model's tasks.
@@ -59,7 +53,8 @@ class Comparison:
     def of_json(values: Mapping[str, Any]) -> Comparison:
         # Before there were other tests, none was named.
         kind = TESTS[values.get("test", "mcnemar")]
-        test = kind(**{f.name: values[f.name] for f in fields(kind)})
+        # Nor was there an interval of a McNemar test.
+        test = kind(**{f.name: values[f.name] for f in fields(kind) if f.name in values})
         return Comparison(values["first"], values["second"], test)
 
 
@@ -92,27 +87,19 @@ def compare(
 ) -> dict[str, list[Comparison]]:
     """By task, each pair of COMPARED that the report has, and what is shipped with the baseline.
 
-    By McNemar's test where the score is the share of right answers, else by bootstrap, in which
-    examples of one family (by task, in the order of the examples) are drawn together.
+    See `tell_apart`; examples of one family (by task, in the order of the examples) are drawn
+    together.
     """
     found: dict[str, list[Comparison]] = {}
     for task in dict.fromkeys(task for model in results for task in model.tasks):
         scored = {model.name: model.tasks[task] for model in results if task in model.tasks}
         groups = (families or {}).get(task)
         found[task] = [
-            Comparison(first, second, _test(scored[first], scored[second], groups))
+            Comparison(first, second, tell_apart(scored[first], scored[second], groups))
             for first, second in [*COMPARED, (shipped(scored), BASELINE)]
             if first in scored and second in scored
         ]
     return found
-
-
-def _test(first: Scored, second: Scored, groups: Sequence[str] | None) -> Test:
-    if first.counts is not None and second.counts is not None:
-        return paired_bootstrap_f1(first.counts, second.counts, groups=groups)
-    if first.values is not None and second.values is not None:
-        return paired_bootstrap(first.values, second.values, groups=groups)
-    return mcnemar_exact(first.right, second.right)
 
 
 def evaluation(
@@ -154,9 +141,13 @@ def evaluation(
     }
     return models | {
         "about": about,
-        "gates": [asdict(gate) for gate in gates],
+        "gates": [gate_json(gate) for gate in gates],
         "comparisons": {task: [c.to_json() for c in comparisons.get(task, ())] for task in kinds},
     }
+
+
+def gate_json(gate: GateFacts) -> dict[str, Any]:
+    return asdict(gate) | {"verdict": gate.verdict}
 
 
 def _about_task(task: str, kind: str, results: Sequence[ModelResult]) -> dict[str, Any]:

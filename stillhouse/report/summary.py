@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stillhouse.report import edge_cases, findings, limits, trust
+from stillhouse.report import edge_cases, findings, leaks, limits, slices, trust
 from stillhouse.report.assemble import EVALUATION
-from stillhouse.report.gates import margin, mark, title, verdict
 from stillhouse.report.markdown import literal, markdown_table
+from stillhouse.report.verdict import HEADER, verdict
+from stillhouse.report.verdict import rows as gate_rows
 from stillhouse.storage.files import read_json
-from stillhouse.wording import number
 
 
 def table_markdown(evaluation: Mapping[str, Any]) -> str:
@@ -42,9 +42,11 @@ def markdown_of(folder: Path) -> str:
         f"**{literal(said)}.** {literal(findings.headline(evaluation))}",
         table_markdown(evaluation),
     ]
+    told = findings.against_production(evaluation)
     if gates:
-        rows = [[title(g), mark(g), number(g.value), number(g.limit), margin(g)] for g in gates]
-        parts.append(markdown_table(["Gate", "Passed", "Value", "Limit", "Margin"], rows))
+        parts.append(markdown_table(HEADER, gate_rows([*gates, *([told] if told else [])])))
+    if audit := evaluation.get(leaks.NAME):
+        parts.append(f"{leaks.TITLE}: {literal(leaks.said(audit['rules']))}")
     tasks = [task["name"] for task in evaluation["about"]["tasks"]]
     for task in tasks:
         readings = findings.readings(evaluation, task)
@@ -56,11 +58,13 @@ def markdown_of(folder: Path) -> str:
 
 
 def _proof(evaluation: Mapping[str, Any], task: str) -> list[str]:
-    """What the test set can't say, what confidence is worth, and how models did on edge cases."""
+    """What the test set can't say, where a student is worse, what confidence is worth, and how
+    models did on edge cases."""
     parts: list[str] = []
     nothing: tuple[list[str], list[list[str]]] = ([], [])
     shown = (
         (limits.TITLE, nothing, limits.limit_readings(evaluation, task)),
+        (slices.TITLE, nothing, slices.slice_readings(evaluation, task)),
         (trust.TITLE, trust.table(evaluation, task), trust.trust_readings(evaluation, task)),
         (
             edge_cases.TITLE,

@@ -60,9 +60,18 @@ class SampleGroup:
 
 
 @dataclass(frozen=True)
+class Link:
+    """To a page that lies at `path`, as seen from the folder of the report."""
+
+    text: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A heading, what to say below it, and what to show, in the order of these fields; several
-    figures stand side by side. `folded` sections open on demand."""
+    figures stand side by side. `folded` sections open on demand. `link` stands below what is
+    said."""
 
     title: str
     paragraphs: Sequence[str] = ()
@@ -70,3 +79,4 @@ class Section:
     tables: Sequence[Table] = ()
     samples: Sequence[SampleGroup] = ()
     folded: bool = False
+    link: Link | None = None

@@ -38,18 +38,25 @@ def test_a_check_warns_and_names_the_task_that_decided() -> None:
     assert values(first) == {
         "value": 0.07,
         "limit": 0.05,
+        "verdict": "missed",
         "value_order": 0.07,
         "value_routing": -0.0123,
         "task": "order",
         "test_examples": 200,
     }
-    assert values(second) == {"value": 0.07, "limit": 0.05, "task": "order", "test_examples": 200}
+    assert values(second) == {
+        "value": 0.07,
+        "limit": 0.05,
+        "verdict": "missed",
+        "task": "order",
+        "test_examples": 200,
+    }
 
 
 def test_what_was_not_measured_has_no_value() -> None:
     (only,) = results_of(GateFacts("calibrated", True, "nothing to calibrate", None, 0.1))
     assert only.passed
-    assert values(only) == {"limit": 0.1, "test_examples": 200}
+    assert values(only) == {"limit": 0.1, "verdict": "not measured", "test_examples": 200}
 
 
 @pytest.mark.parametrize(

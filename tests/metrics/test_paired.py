@@ -9,7 +9,13 @@ from scipy.stats import binom
 from stillhouse.metrics import bootstrap
 from stillhouse.metrics.bootstrap import f1_interval, mean_interval
 from stillhouse.metrics.extraction import micro_f1
-from stillhouse.metrics.paired import mcnemar_exact, paired_bootstrap, paired_bootstrap_f1
+from stillhouse.metrics.paired import (
+    enough_for,
+    mcnemar_by_groups,
+    mcnemar_exact,
+    paired_bootstrap,
+    paired_bootstrap_f1,
+)
 
 
 def test_mcnemar_counts_and_direction():
@@ -99,7 +105,8 @@ def test_a_few_examples_prove_nothing_however_they_agree():
     """A sample drawn again of examples that all speak for one model speaks for it too."""
     for n in range(1, 6):
         test = paired_bootstrap(np.ones(n), np.zeros(n))
-        assert test.p_value == pytest.approx(2 * 0.5**n)
+        assert test.p_value >= min(1, 2 * 0.5**n) > 0.05
+        assert test.low <= 0 < test.high
         assert not test.significant
     assert paired_bootstrap(np.ones(6), np.zeros(6)).significant
 
@@ -107,7 +114,52 @@ def test_a_few_examples_prove_nothing_however_they_agree():
 def test_bootstrap_without_differences():
     same = np.random.default_rng(0).random(30)
     test = paired_bootstrap(same, same)
-    assert (test.difference, test.low, test.high, test.p_value, test.differing) == (0, 0, 0, 1, 0)
+    assert (test.difference, test.p_value, test.differing) == (0, 1, 0)
+    # That 30 examples show none doesn't prove that there is none, and 300 prove more.
+    assert -0.25 < test.low < -0.03 < 0.03 < test.high < 0.25
+    more = paired_bootstrap(np.tile(same, 10), np.tile(same, 10))
+    assert more.high - more.low < (test.high - test.low) / 5
+
+
+def test_an_interval_holds_what_is_true_of_few_examples():
+    """Right and wrong of two models that differ by 5 points: its ends are off 5 times in 100."""
+    rng = np.random.default_rng(8)
+    held = 0
+    for seed in range(200):
+        outcome = rng.random(40)
+        first, second = outcome < 0.10, (outcome > 0.95)  # only the one right: 10 %, 5 %
+        test = mcnemar_by_groups(first, second, repeats=500, seed=seed)
+        held += test.low <= 0.05 <= test.high
+    assert held >= 186
+
+
+def test_test_and_interval_say_the_same():
+    for wins in range(12):
+        test = mcnemar_by_groups(*split(60, wins, 3), repeats=500)
+        assert test.significant == (not test.low <= 0 <= test.high)
+        assert test.low <= test.difference <= test.high
+    # Twelve answers of one document are one: the test takes them apart, the interval doesn't.
+    groups = ["one"] * 12 + [f"d{i}" for i in range(48)]
+    test = mcnemar_by_groups(*split(60, 12, 0), groups=groups, repeats=500)
+    assert test.p_value < 0.05
+    assert not test.significant
+    assert test.groups == 49
+
+
+@pytest.mark.parametrize(("differing", "slack"), [(0, 0.01), (20, 0.01), (20, 0.04)])
+def test_so_many_examples_are_enough(differing, slack):
+    def reach(times):
+        ones = np.tile(np.arange(200) < differing, times)
+        halves = np.tile(np.arange(200) < differing // 2, times)
+        test = paired_bootstrap(halves, ones & ~halves, repeats=2000)
+        return test.n, test.high - test.difference
+
+    n, of_all = reach(1)
+    enough = enough_for(n, differing, of_all, slack)
+    times = max(1, round(enough / n))
+    assert reach(times)[1] == pytest.approx(slack * (enough / n / times) ** 0.5, rel=0.5)
+    assert enough_for(n, differing, of_all, 0.0) is None
+    assert enough_for(n, differing, of_all, 1e-6) is None
 
 
 def test_examples_of_one_document_count_as_one():

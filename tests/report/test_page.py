@@ -74,7 +74,7 @@ def test_page_says_what_was_measured_and_recorded(html):
     words = page.words
     for said in (
         "0.885 (0.79–0.98)",
-        "Passes all 4 gates",
+        "Fit for release: passes all 4 gates",
         "0.05 to spare",
         "The quantized student beats the first sentence on digest by 18.5 points of overlap",
         "1/10 of its parameters and 1/100 of its size on disk",
@@ -85,7 +85,7 @@ def test_page_says_what_was_measured_and_recorded(html):
         "splits.seed",
     ):
         assert said in words
-    assert words.index("Passes all 4 gates") < words.index("Overlap (95% CI)")
+    assert words.index("Fit for release") < words.index("Overlap (95% CI)")
     assert ("section", {"class": "verdict pass"}) in page.elements
 
 
@@ -121,10 +121,18 @@ def test_folded_sections_open_on_demand(made, tmp_path):
 
 def test_a_failed_gate_leads_the_page(made, tmp_path, models):
     wrong = [1] * 5 + [0] * 5
-    made(results=models({"teacher": [1] * 10, "student": [1] * 10, "student_quantized": wrong}))
+    made(
+        results=models(
+            {
+                "baseline": [0] * 10,
+                **dict.fromkeys(("teacher", "student"), [1] * 10),
+                "student_quantized": wrong,
+            }
+        )
+    )
     page = Page((tmp_path / "report.html").read_text())
     assert ("section", {"class": "verdict fail"}) in page.elements
-    assert "Fails 1 of 4 gates: Quantization (missed by 0.49)" in page.words
+    assert "Held back: misses 1 of 4 gates: Quantization (missed by 0.49)" in page.words
     assert page.words.index("missed by 0.49") < page.words.index("Overlap (95% CI)")
 
 

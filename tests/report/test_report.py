@@ -48,7 +48,7 @@ def test_facts_are_numbers_by_model_task_and_figure(made, given):
     assert facts.test_examples == 200
     assert facts.figures["student_quantized_digest_overlap"] == pytest.approx(177 / 200)
     assert len(facts.figures) == len(given["results"])
-    assert [gate.passed for gate in facts.gates] == [True] * 4
+    assert [gate.verdict for gate in facts.gates] == ["passed"] * 4
 
 
 def test_digest_is_that_of_the_content_alone(made, tmp_path, answers):
@@ -103,11 +103,13 @@ def test_summary_is_rendered_from_the_numbers_alone(reported, tmp_path):
     shutil.copy(reported / "evaluation.json", tmp_path)
     summary = markdown_of(tmp_path)
     assert summary.startswith(
-        "**Passes all 4 gates.** The quantized student beats the first sentence on digest by 18.5 "
+        "**Fit for release: passes all 4 gates.** The quantized student beats the first sentence "
     )
+    assert "The quantized student beats the first sentence on digest by 18.5 points" in summary
     assert "The quantized student keeps 98.3% of" in summary
     assert "| Student, quantized | 0.885 (0.79–0.98) |" in summary
-    assert re.search(r"\| Quantization +\| ✓ +\| -0.005 \| 0.01 +\| 0.015 to spare +\|", summary)
+    assert re.search(r"\| Quantization +\| gains 0.005 +\| [\d.]+ lost to", summary)
+    assert re.search(r"\| 0.01 +\| 0.015 to spare +\| ✓ passed +\|", summary)
     assert "- 200 test examples" in summary or "- The student" in summary
     assert "sample" not in summary  # what documents say stands on the page alone
     assert "data:" not in summary

@@ -1,0 +1,82 @@
+"""What a report says of the leak audit, which is a step and a page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stillhouse.config.student import Gates
+from stillhouse.facts import GateFacts
+from stillhouse.judged import IN_WORDS, MISSED, PASSED, UNPROVEN
+from stillhouse.tasks.results import display_name
+from stillhouse.tasks.sections import Link, Section, Table
+from stillhouse.wording import MISSING, number
+
+NAME = "leak_audit"
+TITLE = "Leak audit"
+# From the folder of the report to that of the audit's page.
+PAGE = Link("The whole audit, and how to find it again", "../leak_audit/leak_audit.html")
+HEADER = ("Rule", "Model", "Found", "95% interval", "Limit", "Tried", "Verdict")
+CAPTION = (
+    "Rules were fixed before the audit ran. One is passed where all of its interval keeps to the "
+    "limit, missed where the figure itself doesn't."
+)
+
+Rules = Sequence[Mapping[str, Any]]
+
+
+def gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None:  # noqa: ARG001
+    """How many of its rules are not kept to, or not proven to be; the worst of them decides."""
+    found = evaluation.get(NAME)
+    if not found or not found["rules"]:
+        return None
+    broken = [rule for rule in found["rules"] if rule["verdict"] != PASSED]
+    verdicts = {rule["verdict"] for rule in broken}
+    asks = "Every rule is kept to, by the student and by its quantized form."
+    return GateFacts(
+        NAME,
+        MISSED not in verdicts,
+        f"{asks} {said(broken, len(found['rules']))}" if broken else asks,
+        float(len(broken)),
+        0.0,
+        proven=UNPROVEN not in verdicts or MISSED in verdicts,
+    )
+
+
+def sections(evaluation: Mapping[str, Any]) -> list[Section]:
+    found = evaluation.get(NAME)
+    if not found:
+        return []
+    if not found["rules"]:
+        return [Section(TITLE, ["Whether it gives away what it learned from was not tried."])]
+    table = Table(HEADER, [_row(rule) for rule in found["rules"]], CAPTION)
+    rules = Section("Rule by rule", tables=[table], folded=found["verdict"] == PASSED)
+    return [Section(TITLE, [said(found["rules"])], link=PAGE), rules]
+
+
+def said(rules: Rules, tried: int | None = None) -> str:
+    """What was concluded of so many rules, in a sentence."""
+    of = tried or len(rules)
+    parts = []
+    for name, what in ((MISSED, "missed"), (UNPROVEN, "not proven")):
+        found = [_called(rule) for rule in rules if rule["verdict"] == name]
+        if found:
+            parts.append(f"{len(found)} {what}: {', '.join(found)}")
+    return f"Of {of} rules {'; '.join(parts)}." if parts else f"All {of} rules are kept to."
+
+
+def _called(rule: Mapping[str, Any]) -> str:
+    return f"{rule['name']} ({display_name(rule['model'])})"
+
+
+def _row(rule: Mapping[str, Any]) -> list[str]:
+    known = rule["low"] is not None
+    return [
+        f"{rule['name']}: {rule['asks']}" + (f" ({rule['said']})" if rule["said"] else ""),
+        display_name(rule["model"]),
+        number(rule["value"]),
+        f"{number(rule['low'])} to {number(rule['high'])}" if known else MISSING,
+        number(rule["limit"]),
+        f"{rule['tried']:,}",
+        IN_WORDS.get(rule["verdict"], rule["verdict"]),
+    ]

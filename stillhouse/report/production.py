@@ -1,0 +1,75 @@
+"""What a report says of the release in production, from the numbers of `evaluation.json`.
+
+It is told, and holds nothing back: a student may have to go out though it is worse, as when what
+the released one learned from must be forgotten. A person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stillhouse.config.student import Gates
+from stillhouse.facts import GateFacts
+from stillhouse.judged import MISSED, PASSED, UNPROVEN
+from stillhouse.report.gates import deciding, loss_gate
+from stillhouse.report.results import Comparison
+from stillhouse.tasks.results import prose_name
+
+NAME = "production"
+ASKS = "It loses no more against the release in production than it may against its teacher."
+
+
+def production_gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None:
+    """The task that loses most decides; its margin is that of the gate on the student."""
+    tasks = (evaluation.get(NAME) or {}).get("tasks") or {}
+    found = {
+        task: loss_gate(
+            NAME, ASKS, Comparison.of_json(of).test, limits.limit("max_score_drop", task), task
+        )
+        for task, of in tasks.items()
+    }
+    return deciding(found) if found else None
+
+
+def production_said(evaluation: Mapping[str, Any], gate: GateFacts | None) -> str:
+    """A sentence or two; empty where nobody looked."""
+    found = evaluation.get(NAME)
+    if found is None:
+        return ""
+    if found["release"] is None:
+        return "No release is in production yet: there is nothing to compare it with."
+    which = f"the release in production ({found['release']})"
+    if found.get("same"):
+        return f"This student is {which}."
+    said = _against(found["tasks"], which, gate) if found["tasks"] and gate else ""
+    left = [f"{task}: {why}" for task, why in found["not_compared"].items()]
+    if left:
+        start = "" if said else f"It was not compared with {which}. "
+        said = f"{said} {start}Not compared: {'; '.join(left)}."
+    return said.strip()
+
+
+def _against(tasks: Mapping[str, Any], which: str, gate: GateFacts) -> str:
+    verdict = {
+        PASSED: "is not worse",
+        MISSED: "is worse",
+        UNPROVEN: "can't be told from it on so few examples",
+    }[gate.verdict]
+    parts = [_figures(task, of) for task, of in tasks.items()]
+    student = prose_name(next(iter(tasks.values()))["first"])
+    if gate.verdict == UNPROVEN:
+        return f"Against {which}, the {student} {verdict}: {'; '.join(parts)}."
+    limit = f"by the margin of {gate.limit:g}"
+    return f"Against {which}, the {student} {verdict} {limit}: {'; '.join(parts)}."
+
+
+def _figures(task: str, of: Mapping[str, Any]) -> str:
+    test = Comparison.of_json(of).test
+    low, high = test.low or 0.0, test.high or 0.0
+    chance = "" if test.significant else "; chance may explain the difference"
+    return (
+        f"{task} {of['score']:.3f} against {of['score'] - test.difference:.3f} "
+        f"({test.difference * 100:+.1f} points, 95% interval {low * 100:+.1f} to "
+        f"{high * 100:+.1f}{chance if test.difference else ''})"
+    )

@@ -1,0 +1,165 @@
+"""What a report takes from other steps: the leak audit, and the release in production."""
+
+import json
+
+import pytest
+
+from stillhouse.config.student import Gates
+from stillhouse.report import leaks
+from stillhouse.report.findings import headline
+from stillhouse.report.production import production_gate, production_said
+from stillhouse.report.results import Comparison
+from stillhouse.report.slices import slice_readings, slice_sections
+from stillhouse.report.summary import markdown_of
+
+
+def rule(name: str, verdict: str = "passed") -> dict:
+    figures = {"value": 0.01, "low": 0.0, "high": 0.04, "limit": 0.05, "tried": 90}
+    about = {"model": "student", "asks": "Answers that leak.", "said": ""}
+    return {"name": name, "verdict": verdict, "control": None, **figures, **about}
+
+
+def audit(*verdicts: str) -> dict:
+    rules = [rule(f"rule{n}", verdict) for n, verdict in enumerate(verdicts)]
+    worst = next((v for v in ("missed", "unproven") if v in verdicts), "passed")
+    return {"leak_audit": {"verdict": worst, "rules": rules}}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "verdict", "value", "said"),
+    [
+        (["passed", "passed"], "passed", 0, "All 2 rules are kept to."),
+        (["passed", "unproven"], "unproven", 1, "Of 2 rules 1 not proven: rule1 (Student)."),
+        (
+            ["missed", "unproven"],
+            "missed",
+            2,
+            "Of 2 rules 1 missed: rule0 (Student); 1 not proven: rule1 (Student).",
+        ),
+    ],
+)
+def test_the_leak_audit_is_a_gate_and_a_short_section(verdicts, verdict, value, said):
+    found = audit(*verdicts)
+    gate = leaks.gate(found, Gates())
+    assert (gate.verdict, gate.value, gate.limit) == (verdict, value, 0)
+    section, rules = leaks.sections(found)
+    assert section.paragraphs == [said]
+    assert section.link.path == "../leak_audit/leak_audit.html"
+    assert rules.folded == (verdict == "passed")
+    assert rules.tables[0].rows[0][2:6] == ["0.01", "0 to 0.04", "0.05", "90"]
+
+
+def test_an_audit_that_tried_nothing_is_no_gate_and_says_so():
+    found = audit()
+    assert leaks.gate(found, Gates()) is None
+    assert "was not tried" in leaks.sections(found)[0].paragraphs[0]
+    assert leaks.sections({}) == []
+
+
+def test_a_leaking_student_is_held_back_by_the_report(made, tmp_path):
+    facts = made(proof=audit("passed", "missed"))
+    # Of its own gates alone the release asks: the audit's it asks the audit.
+    assert "leak_audit" not in [gate.name for gate in facts.gates]
+    page = (tmp_path / "report.html").read_text()
+    assert "Held back: misses 1 of 5 gates: Leak audit" in page
+    assert '<a href="../leak_audit/leak_audit.html">' in page
+    assert json.loads((tmp_path / "evaluation.json").read_text())["gates"][-1]["name"] == (
+        "leak_audit"
+    )
+    assert "Of 2 rules 1 missed: rule1 (Student)" in markdown_of(tmp_path)
+
+
+def production(models, ours: int, theirs: int, n: int = 400, **values) -> dict:
+    from stillhouse.evaluate.telling import tell_apart
+
+    of = {name: [1] * many + [0] * (n - many) for name, many in (("o", ours), ("t", theirs))}
+    first, second = (model.tasks["digest"] for model in models(of))
+    test = Comparison("student_quantized", "production", tell_apart(first, second))
+    tasks = {"digest": test.to_json() | {"score": first.score}}
+    known = {"release": "t-1-abc", "same": False, "tasks": tasks, "not_compared": {}}
+    return {"production": known | values}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict", "said"),
+    [
+        (360, 300, "passed", "is not worse by the margin of 0.05: digest 0.900 against 0.750 ("),
+        (300, 360, "missed", "is worse by the margin of 0.05: digest 0.750 against 0.900 ("),
+        (346, 360, "unproven", "can't be told from it on so few examples: digest 0.865"),
+        (360, 360, "passed", "0.900 against 0.900 (+0.0 points"),
+    ],
+)
+def test_a_candidate_beside_the_release_in_production(models, ours, theirs, verdict, said):
+    found = production(models, ours, theirs)
+    gate = production_gate(found, Gates(max_score_drop=0.05))
+    assert gate.verdict == verdict
+    assert said in production_said(found, gate)
+
+
+def test_without_one_to_compare_with_it_is_said_in_a_line(models):
+    nothing = {"release": None, "same": False, "tasks": {}, "not_compared": {}}
+    assert "No release is in production yet" in production_said({"production": nothing}, None)
+    same = {"production": nothing | {"release": "r1", "same": True}}
+    assert production_said(same, None) == "This student is the release in production (r1)."
+    left = {"production": nothing | {"release": "r1", "not_compared": {"digest": "damaged"}}}
+    assert production_gate(left, Gates()) is None
+    assert production_said(left, None) == (
+        "It was not compared with the release in production (r1). Not compared: digest: damaged."
+    )
+    assert production_said({}, None) == ""
+
+
+def test_it_is_told_and_holds_nothing_back(made, tmp_path, models):
+    made(proof=production(models, 300, 360), sections={})
+    summary = markdown_of(tmp_path)
+    assert summary.startswith("**Fit for release: passes all 4 gates.**")
+    assert "is worse by the margin of 0.05" in summary
+    assert "Release in production" in summary
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert found["production"]["gate"]["verdict"] == "missed"
+    assert "t-1-abc" in headline(found)
+
+
+def sliced(*, n: int = 40, worse: bool = False, judged: bool = True, value: str = "wiki") -> dict:
+    figures = {"score": 0.5, "ci": [0.4, 0.6]}
+    told = {"p_value": 0.01, "p_holm": 0.02 if judged else None, "better": False}
+    return {
+        "by": "source",
+        "value": value,
+        "n": n,
+        "families": n,
+        "worse": worse,
+        "teacher": figures | {"score": 0.75},
+        "student_quantized": figures,
+        "difference": -0.25,
+        "ci": [-0.4, -0.1],
+        "judged": judged,
+        **told,
+    }
+
+
+def test_slices_that_are_worse_stand_open_and_are_named_first(made, tmp_path):
+    rows = [sliced(worse=True), sliced(n=5, judged=False, value="<b>mail")]
+    made(proof={"slices": {"digest": rows}})
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert "worse than its teacher by more than chance explains: source: wiki on digest" in (
+        headline(found)
+    )
+    first, every = slice_sections(found, "digest")
+    assert [len(s.tables[0].rows) for s in (first, every)] == [1, 2]
+    assert (first.folded, every.folded) == (False, True)
+    said = slice_readings(found, "digest")
+    assert "in 1 of 1 slices: source: wiki (-25.0 points)" in said[0]
+    assert "scores lowest in source: wiki: 0.500 on 40 examples" in said[1]
+    assert said[2].startswith("1 of 2 slices have fewer than 20 examples")
+    html = (tmp_path / "report.html").read_text()
+    assert "<b>mail" not in html and "&lt;b&gt;mail" in html
+
+
+def test_where_no_slice_is_worse_no_table_stands_open(made, tmp_path):
+    made(proof={"slices": {"digest": [sliced()]}})
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    first, _ = slice_sections(found, "digest")
+    assert not first.tables
+    assert "was not shown to be worse" in first.paragraphs[0]
+    assert "In some slices" not in headline(found)
