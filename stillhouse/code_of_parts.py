@@ -70,7 +70,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
     "evaluation": (5, ("evaluate", "metrics")),
-    "report": (4, ("report",)),
+    "report": (5, ("report",)),
     "auditing": (1, ("audit", "student/canaries.py")),
     "release": (2, ("release",)),
     "history": (1, ("history",)),

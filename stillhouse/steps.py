@@ -225,7 +225,7 @@ _ROWS = (
         settings=shapes.evaluation,
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
-        folder=_of_student(""), heavy=True, outside=("edge_cases",),
+        folder=_of_student(""), heavy=True, outside=("edge_cases", "output_reviews"),
     ),
     Step(
         "leak_audit", "evaluation", "student",
