@@ -48,8 +48,9 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 def _report(work: Work) -> EvaluationReportFacts:
     from stillhouse.assets.production import against_production
-    from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
+    from stillhouse.assets.proof import ask_edges, edge_cases, people, proof_of
     from stillhouse.evaluate.edge_cases import samples
+    from stillhouse.evaluate.recorded import recorded
     from stillhouse.evaluate.side_by_side import side_by_side, speeds
     from stillhouse.evaluate.slices import sliced
     from stillhouse.report.assemble import make_report
@@ -68,7 +69,9 @@ def _report(work: Work) -> EvaluationReportFacts:
         ),
         "leak_audit": _leaks(work),
         "production": against_production(work, tasks, found),
+        "people": people(work, tasks, compared),
     }
+    answered = speeds(tasks, compared)
     facts = make_report(
         folder=work.folder,
         project=work.project.name,
@@ -79,7 +82,8 @@ def _report(work: Work) -> EvaluationReportFacts:
         sections=found.sections,
         limits=work.project.gates,
         learning_curve=work.facts("checkpoint").history,
-        provenance=_provenance(work),
+        provenance=_settings(work),
+        recorded=recorded(work.state, work.artefact, texts_per_second=answered),
         baselines=found.baselines,
         families=found.families,
         proof=proof,
@@ -88,7 +92,7 @@ def _report(work: Work) -> EvaluationReportFacts:
             for name, task in planned.items()
         },
     )
-    return replace(facts, texts_per_second=speeds(tasks, compared))
+    return replace(facts, texts_per_second=answered)
 
 
 def _leaks(work: Work) -> dict[str, Any]:
@@ -161,45 +165,11 @@ def _shots(teacher: Teacher) -> str | None:
     return f"Teacher, {shots} shot{'s' if shots > 1 else ''}" if shots else None
 
 
-def _provenance(work: Work) -> dict[str, Any]:
-    """Where the report's numbers come from, as it was recorded when each model was made."""
-
-    def record(step: str) -> Any:
-        found = work.state.record(work.artefact.beside(step))
-        assert found is not None  # noqa: S101 - the recipe could not be made else
-        return found
-
-    teacher, adapted, trained = (
-        record("teacher_model"),
-        record("adapted_teacher"),
-        record("checkpoint"),
-    )
-    splits = work.facts("dataset_splits")
-    return {
-        "Teacher": {
-            "version": work.version,
-            "model": teacher.facts["model"],
-            "license": teacher.license,
-            "digest": teacher.facts["digest"],
-            "imported_at": teacher.created_at,
-            "adapted_at": adapted.created_at,
-            "adaptation": adapted.recipe.settings,
-        },
-        "Dataset": {
-            "digest": trained.dataset,
-            "train": splits.train,
-            "validation": splits.validation,
-            "test": splits.test,
-        },
-        "Student": {
-            "digest": trained.facts["digest"],
-            "trained_at": trained.created_at,
-            "settings": trained.recipe.settings,
-            "quantization": record("quantized_model").recipe.settings,
-            "runs": sorted({r for r in (adapted.run_id, trained.run_id) if r}),
-        },
-        "Libraries": trained.libraries,
-    }
+def _settings(work: Work) -> dict[str, Any]:
+    """By step, the settings that shaped what it made, as they were then."""
+    steps = ("adapted_teacher", "teacher_answers", "soft_labels", "checkpoint", "quantized_model")
+    found = {step: work.state.record(work.artefact.beside(step)) for step in steps}
+    return {step: record.recipe.settings for step, record in found.items() if record}
 
 
 def _gate_results(facts: EvaluationReportFacts) -> list[dg.AssetCheckResult]:

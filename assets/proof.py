@@ -17,6 +17,7 @@ from stillhouse.evaluate.edge_cases import (
     too_many,
 )
 from stillhouse.evaluate.edge_file import read_cases
+from stillhouse.evaluate.graded import SPLIT, TEACHER, said_of_outputs
 from stillhouse.evaluate.predictions import Answers
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide
 from stillhouse.evaluate.trust import all_worth, served
@@ -71,6 +72,16 @@ def proof_of(
             name: values | {"too_many": too_many(values, limit)} for name, values in edges.items()
         },
     }
+
+
+def people(work: Work, tasks: Sequence[Task], compared: Sequence[Candidate]) -> dict[str, Any]:
+    """By task, what people said of the outputs of the quantized student and of its teacher."""
+    stores = {
+        c.name: c.store.with_stem(f"{c.store.stem}.{SPLIT}")
+        for c in compared
+        if c.name in (TEACHER, "student_quantized")
+    }
+    return said_of_outputs(work.dataset, tasks, stores, work.layout.reviews)
 
 
 def _trust(work: Work, found: SideBySide) -> dict[str, dict[str, Any]]:

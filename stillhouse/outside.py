@@ -87,6 +87,16 @@ def answer_reviews(state: State, _: Where) -> str | None:
     return _reviews(state, ANSWER)
 
 
+def output_reviews(state: State, _: Where) -> str:
+    """Digest of what people said of models' outputs; "" where nobody said anything."""
+    from stillhouse.dataset.review.filled_in import NOTHING_SAID, reviews_digest
+    from stillhouse.evaluate.graded import OUTPUT
+
+    # Verdicts alone count: no text comes out of them that would have to be masked.
+    said = reviews_digest(state.layout.reviews, OUTPUT)
+    return "" if said == NOTHING_SAID else said
+
+
 def _reviews(state: State, kind: str) -> str:
     """What was said and, where something was, how it is masked."""
     from stillhouse.dataset.review.filled_in import NOTHING_SAID, reviews_digest
@@ -161,6 +171,7 @@ OUTSIDE = {
     "edge_cases": edge_cases,
     "reviews": reviews,
     "answer_reviews": answer_reviews,
+    "output_reviews": output_reviews,
     "source": teacher_source,
     "prices": prices,
     "base": base,

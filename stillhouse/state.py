@@ -19,10 +19,11 @@ from stillhouse.errors import UserError
 from stillhouse.shapes import Where
 from stillhouse.step import Step
 from stillhouse.steps import STEPS
-from stillhouse.storage.files import digest
+from stillhouse.storage.files import digest, digest_if_there
 from stillhouse.storage.form import form_of
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive, one_of
+from stillhouse.storage.machine import forget_peaks, machine, peaks
 from stillhouse.storage.provenance import (
     Provenance,
     Recipe,
@@ -250,9 +251,12 @@ class State:
 
             def made(target: Path, recipe: Recipe = recipe) -> Provenance:
                 started = time.monotonic()
+                forget_peaks()
                 facts = make(target, recipe)
                 about: dict[str, Any] = {"license": license_name, "run_id": self.run_id}
                 about["seconds"] = round(time.monotonic() - started, 3)
+                about |= {"machine": machine(), "peaks": peaks()}
+                about["project_file"] = digest_if_there(self.project.file)
                 if artefact.step.reads_dataset and self.snapshot is not None:
                     about["dataset"] = self.snapshot.digest
                 return Provenance.now(recipe, facts, **about)

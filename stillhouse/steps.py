@@ -238,7 +238,7 @@ _ROWS = (
         settings=shapes.evaluation,
         facts=facts.EvaluationReportFacts,
         code=("tasks", "prompts", "evaluation", "report"), kinds=("python", "html"),
-        folder=_of_student(""), heavy=True, outside=("edge_cases",),
+        folder=_of_student(""), heavy=True, outside=("edge_cases", "output_reviews"),
     ),
     Step(
         "release", "release", "student",

@@ -19,6 +19,11 @@ def plain_lines(value: str) -> str:
     return "\n".join(filter(None, map(plain, value.splitlines())))
 
 
+def visible(value: str) -> str:
+    """A text in which nothing turns the writing direction or hides; its lines and tabs stay."""
+    return "".join(" " if _is_control(c) and c not in "\n\t" else c for c in value)
+
+
 def _is_control(character: str) -> bool:
     # Joiners are format characters too, but many scripts and emoji need them.
     unwanted = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -590,6 +590,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=reviewed)) == {"review_sample"}
     told: dict[str, Callable[..., str | None]] = {"answer_reviews": lambda *_: "others"}
     assert stale(replace(state, outside=told)) == {ANSWERS}
+    graded: dict[str, Callable[..., str | None]] = {"output_reviews": lambda *_: "graded"}
+    assert stale(replace(state, outside=graded)) == REPORTS
     tried: dict[str, Callable[..., str | None]] = {"attacks": lambda *_: "another prompt"}
     assert stale(replace(state, outside=tried)) == AUDITS
     asked: dict[str, Callable[..., str | None]] = {"traffic_logs": lambda *_: "a new line"}

@@ -8,6 +8,7 @@ import typer
 
 from stillhouse.cli.options import ProjectOption
 from stillhouse.config.project import load_project
+from stillhouse.wording import visible
 
 
 def doctor(
@@ -34,7 +35,7 @@ def doctor(
     findings = examination.examine(load_project(project))
     for finding in findings:
         mark, colour = ("ok  ", typer.colors.GREEN) if finding.ok else ("MEND", typer.colors.RED)
-        typer.secho(f"{mark}  {finding.subject}: {finding.message}", fg=colour)
+        typer.secho(visible(f"{mark}  {finding.subject}: {finding.message}"), fg=colour)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -30,10 +29,12 @@ from stillhouse.cli import (  # noqa: E402
     upgrading,
 )
 from stillhouse.cli.options import ProjectOption, TeacherOption  # noqa: E402
+from stillhouse.cli.terminal import log_to_terminal  # noqa: E402
 from stillhouse.config.project import load_project  # noqa: E402
 from stillhouse.errors import UserError  # noqa: E402
 from stillhouse.storage.layout import Layout  # noqa: E402
 from stillhouse.storage.private import keep_private  # noqa: E402
+from stillhouse.wording import visible  # noqa: E402
 
 app = typer.Typer(
     help="On-premises LLM distillation as a Dagster asset graph.",
@@ -57,27 +58,14 @@ app.command()(upgrading.upgrade)
 
 def main() -> None:
     """Entry point: an error that the user can mend is shown without a stack trace."""
-    _log_to_terminal()
+    log_to_terminal()
     keep_private()
     try:
         app()
     except UserError as error:
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        # Names of files and models stand in it: whoever gave them isn't trusted here.
+        typer.secho(f"Error: {visible(str(error))}", fg=typer.colors.RED, err=True)
         sys.exit(1)
-
-
-def _log_to_terminal() -> None:
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    console = Console(stderr=True, highlight=False, soft_wrap=False)
-    handler = RichHandler(
-        console=console, show_path=False, show_level=False, markup=False, log_time_format="%H:%M:%S"
-    )
-    logger = logging.getLogger("stillhouse")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
 
 
 def _print_version(asked: bool) -> None:

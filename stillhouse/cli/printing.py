@@ -15,7 +15,7 @@ from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.caches import sizes
 from stillhouse.storage.files import read_json
-from stillhouse.wording import plain
+from stillhouse.wording import plain, visible
 
 if TYPE_CHECKING:
     from stillhouse.cli.runs import Outcome
@@ -86,7 +86,7 @@ def _print_quarantine(state: State) -> None:
 def print_failures(outcome: Outcome) -> None:
     """What failed and why; of missed checks also the figures that they missed by."""
     for step, reason in outcome.failures.items():
-        typer.secho(f"\n{step} failed:\n  {reason}", fg=typer.colors.RED, err=True)
+        typer.secho(visible(f"\n{step} failed:\n  {reason}"), fg=typer.colors.RED, err=True)
     for name, (passed, figures) in outcome.checks.items():
         if figures and not passed and not name.endswith(OF_EVERY_ASSET):
             lines = "\n  ".join(_wrapped(figures))

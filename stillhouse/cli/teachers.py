@@ -70,7 +70,8 @@ def _progress(settings: Project, version: str) -> str:
 def _found(teacher: RegisteredTeacher) -> str:
     found = teacher.found
     chat = "a" if found.chat_template else "no"
-    return (
+    # From the model's own files.
+    return plain(
         f"{found.architecture}, {found.parameters:,} parameters in {found.precision}, "
         f"{human_bytes(found.bytes)}; {found.tokenizer} of {found.vocabulary:,} tokens, "
         f"{chat} chat template; digest {found.digest}"

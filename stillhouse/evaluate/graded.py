@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from stillhouse.config.dataset import Task
-from stillhouse.dataset.review.filled_in import ACCEPT, Row
+from stillhouse.dataset.review.filled_in import ACCEPT, Row, read_reviews
 from stillhouse.evaluate.predictions import kept
 from stillhouse.metrics.agreement import (
     Preference,
@@ -126,6 +128,18 @@ def graded(found: Sequence[Output], rows: Iterable[Row]) -> list[Graded]:
             by[row.reviewer] = by.get(row.reviewer, True) and row.verdict == ACCEPT
     tasks = dict.fromkeys(sorted(one.task for one in found))
     return [_of_task(task, [o for o in found if o.task == task], said) for task in tasks]
+
+
+def said_of_outputs(
+    dataset: Path, tasks: Sequence[Task], stores: Mapping[str, Path], reviews: Path
+) -> dict[str, Any]:
+    """By task what the files in `reviews` say of any output of the held-out pairs, as JSON values;
+    tasks of which nothing was judged are left out. See `outputs` and `Graded`."""
+    rows = [row for row in read_reviews(reviews)[0] if row.pair_id.startswith(f"{OUTPUT}-")]
+    if not rows:
+        return {}
+    found = graded(outputs(dataset, tasks, stores, sys.maxsize, 0), rows)
+    return {one.task: asdict(one) for one in found if one.judged}
 
 
 def _of_task(task: str, found: Sequence[Output], said: Mapping[str, Mapping[str, bool]]) -> Graded:

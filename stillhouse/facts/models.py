@@ -34,7 +34,8 @@ class TeacherModelFacts:
 @dataclass(frozen=True)
 class TrainedFacts:
     """A model that was trained. `scores` are means over tasks on the validation split, `score` that
-    of their headline metrics; `history` has an entry an epoch."""
+    of their headline metrics; `history` has an entry an epoch. An epoch goes through
+    `tokens_per_epoch`, computed in `computed_in` ("bfloat16"); 0 and "" where that is not known."""
 
     digest: str
     parameters: int
@@ -44,6 +45,8 @@ class TrainedFacts:
     best_epoch: int
     stopped_early: bool
     history: list[Epoch]
+    tokens_per_epoch: int = field(default=0, kw_only=True)
+    computed_in: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

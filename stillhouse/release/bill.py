@@ -9,9 +9,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from stillhouse.models.described import public_name
 from stillhouse.release.bom import Part, document
-from stillhouse.release.card import INTENDED, LIMITS, NOT_INTENDED
 from stillhouse.release.libraries import PYTHON, Library
 from stillhouse.release.measured import Measured
+from stillhouse.report.use import INTENDED, LIMITS, NOT_INTENDED
 
 BILL = "bom.cdx.json"
 STUDENT, CHECKPOINT, ADAPTED, TEACHER = "student", "checkpoint", "adapted-teacher", "teacher"

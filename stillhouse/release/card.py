@@ -14,6 +14,7 @@ from stillhouse.models.described import public_name
 from stillhouse.models.licence_terms import table as licence_terms
 from stillhouse.release.measured import Measured
 from stillhouse.report.markdown import literal, markdown_table
+from stillhouse.report.use import INTENDED, LIMITS, NOT_INTENDED
 from stillhouse.wording import MISSING, human_bytes, human_count, number
 
 README = "README.md"
@@ -36,23 +37,6 @@ TASKS_OF_THE_HUB = {
 }
 # The Hub's names of figures that are called otherwise here.
 METRICS_OF_THE_HUB = {"macro_f1": "f1", "field_f1": "f1"}
-
-INTENDED = (
-    "It answers the tasks below, for texts of the kind that it learned from, in the house that "
-    "made it. A person, or the teacher, decides where it is not sure.",
-    "It expects texts whose personal data was masked as it was when it learned.",
-)
-NOT_INTENDED = (
-    "Other tasks, conversation, and texts of other sources or languages: its answers there, and "
-    "how sure it is, mean little.",
-    "Decisions about people that nobody looks at.",
-)
-LIMITS = (
-    "It was measured on held-out texts of the same sources and time as those it learned from. What "
-    "the texts of tomorrow are like, nobody measured; drift is watched, not prevented.",
-    "It repeats its teacher's mistakes, and those of the people who labelled.",
-    "What was not measured is not known to be good.",
-)
 
 
 def card(manifest: Manifest, figures: Sequence[Measured] = ()) -> str:

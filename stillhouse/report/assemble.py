@@ -14,6 +14,7 @@ from stillhouse.report.edge_cases import edge_sections
 from stillhouse.report.gates import gates_of
 from stillhouse.report.limits import limit_sections
 from stillhouse.report.page import render_html
+from stillhouse.report.people import people_sections
 from stillhouse.report.production import production_gate
 from stillhouse.report.results import (
     ModelResult,
@@ -47,17 +48,20 @@ def make_report(
     families: Mapping[str, Sequence[str]] | None = None,
     proof: Mapping[str, Any] | None = None,
     more: Mapping[str, Sequence[SampleGroup]] | None = None,
+    recorded: Mapping[str, Any] | None = None,
 ) -> EvaluationReportFacts:
     """Write `report.html` and `evaluation.json` into `folder`; the facts have the report's own
     gates, not those of other steps.
 
     `kinds` names the kind of each task, in the order in which the report shows them, and `sections`
     what it shows of each; `results` holds teacher, student and quantized student at least.
-    `learning_curve` has figures by epoch (see `plots.learning_curve`), `provenance` what was
-    recorded when the models were made, as it is to be shown (may be nested). By task, `baselines`
+    `learning_curve` has figures by epoch (see `plots.learning_curve`), `provenance` the
+    settings that they were made by, as they are to be shown (may be nested). By task, `baselines`
     says what the model "baseline" of `results` is, and `families` which examples belong together.
     `proof` has what else was measured (see `proof_sections` and `report.beside`), JSON values that
-    evaluation.json says too; `more` examples of edge cases, by task.
+    evaluation.json says too; `more` examples of edge cases, by task; `recorded` what is known of
+    how the models came about (see `evaluate.recorded`), which evaluation.json says and the digest
+    leaves out: the same report is the same on whichever machine and in whichever run it was made.
 
     Raises UserError when the models were tested on different examples.
     """
@@ -86,11 +90,13 @@ def make_report(
         task: [*sections.get(task, ()), *proof_sections(values, task, (more or {}).get(task, ()))]
         for task in kinds
     }
+    found = digest(values)
+    values |= dict(recorded or {})
     page = render_html(values, sections, learning_curve, provenance)
     write_text(folder / PAGE, page)
     write_json(folder / EVALUATION, values)
     return EvaluationReportFacts(
-        digest=digest(values),
+        digest=found,
         test_examples=min(scored.n for model in results for scored in model.tasks.values()),
         figures={
             f"{model.name}_{task}_{figure}": value
@@ -114,13 +120,14 @@ def proof_sections(
     samples: Sequence[SampleGroup] = (),
 ) -> list[Section]:
     """What a report shows of a task beside its answers: what the test set can't say, how its
-    slices differ, what confidence is worth, and how models did on edge cases, with `samples` of
-    what failed."""
+    slices differ, what confidence is worth, how models did on edge cases, with `samples` of what
+    failed, and what people said of their outputs."""
     return [
         *limit_sections(evaluation, task),
         *slice_sections(evaluation, task),
         *trust_sections(evaluation, task),
         *edge_sections(evaluation, task, samples),
+        *people_sections(evaluation, task),
     ]
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.report import findings, plots
+from stillhouse.report import audit, engineering, findings, plots
 from stillhouse.report.beside import sections_beside
 from stillhouse.report.verdict import HEADER, rows, verdict
 from stillhouse.tasks.figures import svg_uri
@@ -68,6 +68,19 @@ def render_html(
             svg_uri(plots.learning_curve(learning_curve, panel))
             for panel in ("losses", "validation")
             if learning_curve
+        ],
+        parts=[
+            (name, title, intro, found)
+            for name, title, intro, found in (
+                ("audit", audit.TITLE, audit.INTRO, audit.audit_sections(evaluation)),
+                (
+                    "engineering",
+                    engineering.TITLE,
+                    engineering.INTRO,
+                    engineering.engineering_sections(evaluation),
+                ),
+            )
+            if found
         ],
         provenance=[
             (name, flatten(value) if isinstance(value, Mapping) else [("", text(value))])

@@ -181,6 +181,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digest_if_there(path: Path) -> str | None:
+    """`sha256_of`; None of what can't be read."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
+
+
 class Hashed:
     """A file that is hashed as it is read: what is said of it is of what was copied, though its
     writer goes on."""

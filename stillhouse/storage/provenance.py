@@ -74,7 +74,9 @@ class Provenance:
     """A recipe, when and with what it was followed, and figures of the result (`facts`).
 
     `dataset` is the digest of the dataset's snapshot that was read, for what reads one; `run_id`
-    the Dagster run that made it, `seconds` how long it took.
+    the Dagster run that made it, `seconds` how long it took. `machine` is what it was made on,
+    `peaks` the most memory that this took (see storage/machine.py), `project_file` the SHA-256 of
+    the file that said how.
     """
 
     recipe: Recipe
@@ -85,6 +87,9 @@ class Provenance:
     created_at: str = ""
     libraries: dict[str, str] = field(default_factory=dict)
     seconds: float | None = None
+    machine: dict[str, Any] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)
+    project_file: str | None = None
 
     @classmethod
     def now(cls, recipe: Recipe, facts: Any, **about: Any) -> Provenance:

@@ -178,6 +178,8 @@ def distil_student(
         best_epoch=result.best_epoch,
         stopped_early=result.stopped_early,
         history=result.history,
+        tokens_per_epoch=sum(len(e.ids) for e in examples),
+        computed_in=str(pick_dtype(device)).removeprefix("torch."),
     )
 
 

@@ -164,6 +164,8 @@ def adapt_teacher(
         best_epoch=result.best_epoch,
         stopped_early=result.stopped_early,
         history=result.history,
+        tokens_per_epoch=sum(len(e.ids) for split in training for e in split.examples),
+        computed_in=str(parts.whole.dtype).removeprefix("torch."),
     )
 
 

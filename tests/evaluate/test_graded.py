@@ -9,14 +9,19 @@ import pyarrow as pa
 import pytest
 
 from stillhouse.config.dataset import Task
+from stillhouse.config.project import load_project
 from stillhouse.dataset.review.filled_in import Row
 from stillhouse.dataset.review.page import render_page
 from stillhouse.errors import UserError
-from stillhouse.evaluate.graded import OUTPUT, Output, graded, outputs
+from stillhouse.evaluate.graded import OUTPUT, Output, graded, outputs, said_of_outputs
 from stillhouse.evaluate.predictions import predict
 from stillhouse.metrics.agreement import krippendorffs_alpha, preference
+from stillhouse.outside import output_reviews
+from stillhouse.shapes import Where
+from stillhouse.state import State
 from stillhouse.storage.tables import read_table, write_table
 from stillhouse.tasks.running import Runner
+from tests.made import MINIMAL
 
 
 def row(reviewer: str, output: Output, verdict: str) -> Row:
@@ -47,6 +52,32 @@ def test_outputs_are_shuffled_and_tell_nobody_whose_they_are(
     assert len(outputs(routing_dataset, [routing], stores, 2, 7)) <= 4
     with pytest.raises(UserError, match="5 held-out pairs were not answered yet"):
         outputs(routing_dataset, [routing], {"teacher": tmp_path / "none.parquet"}, 2, 7)
+
+
+def test_what_files_say_of_any_output_comes_into_the_report(
+    routing: Task, routing_dataset: Path, tiny_teacher: Path, tmp_path: Path
+) -> None:
+    store, reviews = tmp_path / "teacher.parquet", tmp_path / "reviews"
+    runner = Runner(tiny_teacher, routing_dataset, 64)
+    predict(runner, [routing], "test", store, model_digest="x")
+    stores = {"student_quantized": store, "teacher": store}
+    (tmp_path / "stillhouse.yaml").write_text(MINIMAL)
+    state = State(load_project(tmp_path))
+    assert said_of_outputs(routing_dataset, [routing], stores, reviews) == {}
+    # Where nobody graded, there is no such input: reports of before stay as they are.
+    assert output_reviews(state, Where(state.project)) == ""
+    # People saw one text of five; others' pages are none of it.
+    (one,) = outputs(routing_dataset, [routing], stores, 1, 7)
+    for folder in (reviews, state.layout.reviews):
+        folder.mkdir(parents=True)
+        lines = ("reviewer,pair_id,verdict", f"ann,{OUTPUT}-{one.id},accept", "ann,pair-1,reject")
+        (folder / "ann.csv").write_text("\n".join(lines))
+    found = said_of_outputs(routing_dataset, [routing], stores, reviews)["routing"]
+    assert (found["judged"], found["reviewers"]) == (1, 1)
+    assert found["accepted"]["student_quantized"]["value"] == 1.0
+    assert found["preferred"]["ties"] == 1 and found["alpha"] is None
+    assert json.loads(json.dumps(found)) == found
+    assert output_reviews(state, Where(state.project)) not in ("", None)
 
 
 def of(pair: str, name: str, **models: bool) -> Output:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -19,6 +18,7 @@ from stillhouse.config.dataset import ClassificationTask, ExtractionTask, Task
 from stillhouse.dataset.review.strata import STRATA
 from stillhouse.storage.files import digest
 from stillhouse.templates import environment
+from stillhouse.wording import visible
 
 Row = Mapping[str, Any]
 
@@ -110,13 +110,3 @@ def _laid_out(answer: str) -> str:
     except (ValueError, RecursionError):
         return answer
     return json.dumps(found, indent=2, ensure_ascii=False) if isinstance(found, dict) else answer
-
-
-def visible(text: str) -> str:
-    """A text in which nothing turns the writing direction or hides; its lines stay."""
-    return "".join(" " if _hides(c) else c for c in text)
-
-
-def _hides(character: str) -> bool:
-    unwanted = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return unwanted and character not in "\n\t\u200c\u200d"

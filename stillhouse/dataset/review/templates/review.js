@@ -105,6 +105,9 @@
 
   // --- showing ---
 
+  // What turns the writing direction or hides is shown as a space; a class keeps its own value.
+  const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => ("\n\t\u200c\u200d".includes(c) ? c : " "));
+
   function element(name, properties, ...children) {
     const made = Object.assign(document.createElement(name), properties);
     made.append(...children);
@@ -132,7 +135,7 @@
   function addFilter(name, values) {
     const select = element("select", { id: "filter-" + name });
     select.append(element("option", { value: "*", textContent: "all" }));
-    values.forEach(([value, words], i) => select.append(element("option", { value: String(i), textContent: words })));
+    values.forEach(([value, words], i) => select.append(element("option", { value: String(i), textContent: visible(words) })));
     select.addEventListener("change", () => {
       if (select.value === "*") delete filters[name]; else filters[name] = values[Number(select.value)][0];
       at = 0;
@@ -168,13 +171,13 @@
     if (!item) return;
     const found = decided()[item.id] || {};
     $("strata").replaceChildren(...Object.entries(strataOf(item)).filter(([, v]) => v)
-      .map(([name, value]) => element("span", { className: "chip", dir: "auto", textContent: `${name}: ${value}` })));
+      .map(([name, value]) => element("span", { className: "chip", dir: "auto", textContent: visible(`${name}: ${value}`) })));
     $("place").textContent = `${at + 1} of ${shown.length}`;
-    $("instruction").textContent = taskOf(item).instruction;
+    $("instruction").textContent = visible(taskOf(item).instruction);
     $("text").textContent = item.input;
-    $("answer").textContent = item.answer;
+    $("answer").textContent = visible(item.answer);
     $("correction").hidden = found.verdict !== "correct";
-    $("shown-correction").textContent = found.correction || "";
+    $("shown-correction").textContent = visible(found.correction || "");
     for (const verdict of VERDICTS) $(verdict).setAttribute("aria-pressed", String(found.verdict === verdict));
     $("comment").value = found.comment ?? drafts[item.id] ?? "";
   }
@@ -221,7 +224,7 @@
     let field;
     if (task.classes) {
       field = element("select", { id: "edited", size: Math.min(12, Math.max(2, task.classes.length)) });
-      field.append(...task.classes.map((name) => element("option", { value: name, textContent: name })));
+      field.append(...task.classes.map((name) => element("option", { value: name, textContent: visible(name) })));
       field.value = before;
     } else {
       field = element("textarea", { id: "edited", value: before, className: task.fields ? "" : "prose", spellcheck: !task.fields });
