@@ -51,6 +51,7 @@ def _report(work: Work) -> EvaluationReportFacts:
     from stillhouse.evaluate.edge_cases import samples
     from stillhouse.evaluate.side_by_side import side_by_side, speeds
     from stillhouse.report.assemble import make_report
+    from stillhouse.report.latency import latency_json
     from stillhouse.tasks.results import display_name
 
     student = work.state.where(work.artefact).student
@@ -72,7 +73,7 @@ def _report(work: Work) -> EvaluationReportFacts:
         provenance=_provenance(work),
         baselines=found.baselines,
         families=found.families,
-        proof=proof,
+        proof=proof | latency_json(work.facts("latency_profile")),
         more={
             name: samples(task, {c.name: display_name(c.name, c.display) for c in compared})
             for name, task in planned.items()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.report import findings, plots
 from stillhouse.report.gates import margin, title, verdict
+from stillhouse.report.latency import latency_section
 from stillhouse.tasks.figures import svg_uri
 from stillhouse.tasks.results import shipped
 from stillhouse.templates import environment
@@ -66,6 +67,7 @@ def render_html(
             for panel in ("losses", "validation")
             if learning_curve
         ],
+        latency=latency_section(evaluation),
         provenance=[
             (name, flatten(value) if isinstance(value, Mapping) else [("", text(value))])
             for name, value in provenance.items()
