@@ -54,6 +54,7 @@ def _report(work: Work) -> EvaluationReportFacts:
     from stillhouse.evaluate.side_by_side import side_by_side, speeds
     from stillhouse.evaluate.slices import sliced
     from stillhouse.report.assemble import make_report
+    from stillhouse.report.latency import latency_json
     from stillhouse.tasks.kinds import open_tasks
     from stillhouse.tasks.results import display_name
 
@@ -86,7 +87,7 @@ def _report(work: Work) -> EvaluationReportFacts:
         recorded=recorded(work.state, work.artefact, texts_per_second=answered),
         baselines=found.baselines,
         families=found.families,
-        proof=proof,
+        proof=proof | latency_json(work.facts("latency_profile")),
         more={
             name: samples(task, {c.name: display_name(c.name, c.display) for c in compared})
             for name, task in planned.items()

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from stillhouse.assets.latency_shown import latency
 from stillhouse.assets.origin import origin
 from stillhouse.pages import manifest_url, report_url
 from stillhouse.state import Artefact, State
@@ -26,7 +27,7 @@ PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
 HIDDEN = {
     *("digest", "digests", "history", "headers", "figures", "gates", "scores", "tests"),
-    *("manifest", "held_by", "grown", "remedies", "rules"),
+    *("manifest", "held_by", "grown", "remedies", "rules", "levels", "limits"),
 }
 
 
@@ -318,6 +319,7 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "adapted_teacher": _trained,
     "checkpoint": _trained,
     "evaluation_report": _report,
+    "latency_profile": latency,
     "leak_audit": _leaks,
     "release": _release,
     "version_comparison": _comparison,

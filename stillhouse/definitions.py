@@ -37,6 +37,7 @@ from stillhouse.assets.economics import build_tco_asset  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
 from stillhouse.assets.freshness import with_freshness  # noqa: E402
 from stillhouse.assets.history import build_comparison_asset  # noqa: E402
+from stillhouse.assets.latency import build_latency_asset  # noqa: E402
 from stillhouse.assets.leak_audit import build_leak_audit_asset  # noqa: E402
 from stillhouse.assets.release import build_release_asset  # noqa: E402
 from stillhouse.assets.student import build_student_assets  # noqa: E402
@@ -65,6 +66,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         *dg.load_assets_from_modules(stages),
         *(a for s in project.students for a in build_student_assets(s)),
         *(a for s in project.students for a in build_report_asset(s)),
+        *(a for s in project.students for a in build_latency_asset(s)),
         *(a for s in project.students for a in build_leak_audit_asset(s)),
         *(a for s in project.students for a in build_release_asset(s)),
         *(a for s in project.students for a in monitoring.build_drift_asset(s)),

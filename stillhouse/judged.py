@@ -13,9 +13,13 @@ known.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 PASSED, MISSED = "passed", "missed"
 UNPROVEN = "unproven"
 NOT_MEASURED = "not measured"
+# Measured, and the project sets no limit to it.
+NO_LIMIT = "no limit"
 
 # From what holds a student back to what doesn't.
 VERDICTS = (MISSED, UNPROVEN, NOT_MEASURED, PASSED)
@@ -41,3 +45,9 @@ def judge_above(value: float, low: float, limit: float) -> str:
     if value <= limit + ROUNDING:
         return MISSED
     return PASSED if low > limit + ROUNDING else UNPROVEN
+
+
+def worst(verdicts: Iterable[str], none: str) -> str:
+    """What comes of several limits: the worst of their verdicts, `none` where there are none."""
+    found = set(verdicts)
+    return next((one for one in VERDICTS if one in found), none)

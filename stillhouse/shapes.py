@@ -200,6 +200,14 @@ def leak_audit(at: Where) -> dict[str, Any]:
     return {**found, **canaries(at), "tasks": at.student.tasks}
 
 
+def latency(at: Where) -> dict[str, Any]:
+    """Limits too: they are set before it is measured."""
+    settings = at.project.latency
+    if not settings.measured:
+        return {}
+    return {**settings_of(settings), "tasks": at.student.tasks}
+
+
 def evaluation(at: Where) -> dict[str, Any]:
     return {
         "project": at.project.name,

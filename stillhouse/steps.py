@@ -214,6 +214,15 @@ _ROWS = (
         folder=_of_student("quantized"), replaced=True, heavy=True,
     ),
     Step(
+        "latency_profile", "evaluation", "student",
+        # A new test text, or new traffic, says nothing of how fast it is.
+        reads={"quantized_model": _content, "dataset_splits": _gate},
+        settings=shapes.latency, facts=facts.LatencyProfileFacts,
+        code=("load",), kinds=("python", "html"),
+        folder=lambda layout, at: layout.latency_profile(str(at.student_name), str(at.version)),
+        replaced=True, heavy=True,
+    ),
+    Step(
         "leak_audit", "evaluation", "student",
         reads={
             **dict.fromkeys(("adapted_teacher", "checkpoint", "quantized_model"), _content),
@@ -233,6 +242,7 @@ _ROWS = (
             "checkpoint": _content,
             "quantized_model": _content,
             "leak_audit": _content,
+            "latency_profile": _content,
             "dataset_splits": _splits("test"),
         },
         settings=shapes.evaluation,
@@ -245,6 +255,7 @@ _ROWS = (
         reads={
             **dict.fromkeys(("teacher_model", "adapted_teacher", "checkpoint"), _content),
             **dict.fromkeys(("quantized_model", "evaluation_report", "leak_audit"), _content),
+            "latency_profile": _content,
             "document_confidentiality": _content,
             **dict.fromkeys(("pii_quality", "reidentification_risk"), _figures),
             **dict.fromkeys(("review_sample", "teacher_answers"), _reviewed),

@@ -325,4 +325,5 @@ students:
     distillation: {epochs: 2, max_tokens: 64}
     quantization: {calibration_texts: 16}
 leak_audit: {canaries: {1: 2}, candidates: 50, texts: 10, generations: 10, tokens: 8, answers: 1}
+latency: {concurrency: []}  # a server takes seconds to start: see tests/load
 """

@@ -24,8 +24,9 @@ from stillhouse.audit.plots import exposures
 from stillhouse.config.monitor import Drift
 from stillhouse.economics import plots as costs
 from stillhouse.economics.costs import VOLUME
-from stillhouse.facts import DriftTestFacts
+from stillhouse.facts import DriftTestFacts, LatencyLevelFacts, SpreadFacts
 from stillhouse.history import shown
+from stillhouse.load import plots as loads
 from stillhouse.metrics.calibration import reliability_bins
 from stillhouse.metrics.classification import ClassScores
 from stillhouse.monitor import plots as drift
@@ -92,6 +93,12 @@ CASCADE = {
     "curve": [{"escalated": x, "score": 0.6 + x / 5} for x in (0.0, 0.5, 1.0)],
     "recommended": {"test": {"escalated": 0.5, "score": 0.7}},
 }
+SPREAD = SpreadFacts(99, 0.2, 0.2, 0.4, 0.5, 0.3, 0.6)
+LEVELS = [
+    LatencyLevelFacts("closed", n, 9, 99, 99, {}, 9 * n, 50 * n, 0, SPREAD, SPREAD, SPREAD)
+    for n in (1, 4)
+]
+ONE_TOKEN = [LatencyLevelFacts("open", 2, 9, 99, 99, {}, 9, 50, 0, SPREAD, SPREAD)]
 RECKONED: Any = SimpleNamespace(
     student="router",
     currency="EUR",
@@ -137,6 +144,9 @@ def drawn() -> dict[str, list[Callable[[], Figure]]]:
             lambda: risk_coverage({m: [(0.9, 0.1, 0), (0.1, 1, 0.3)] for m in MODEL_SERIES}, NAMES)
         ],
         "cascade_curve": [lambda: cascade_curve(CASCADE, "student_quantized", "accuracy")],
+        "latencies": [lambda: loads.latencies(LEVELS), lambda: loads.latencies(ONE_TOKEN)],
+        "throughput": [lambda: loads.throughput(LEVELS)],
+        "tokens": [lambda: loads.tokens(LEVELS), lambda: loads.tokens(ONE_TOKEN)],
         "by_volume": [lambda: costs.by_volume(RECKONED)],
         "sensitivities": [lambda: costs.sensitivities(RECKONED)],
     }

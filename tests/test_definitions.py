@@ -77,6 +77,7 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
         *("instruction_pairs", "dataset_splits", "review_sample"),
         *("teacher_model", "adapted_teacher", "teacher_answers", "soft_labels"),
         *("router/checkpoint", "router/quantized_model", "router/evaluation_report"),
+        "router/latency_profile",
         *("router/leak_audit", "router/release", "version_comparison", "tco_report"),
         "teacher_comparison",
         *("production_traffic", "router/drift_report"),

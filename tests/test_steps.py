@@ -50,6 +50,7 @@ QUANTIZED = {"small/quantized_model", "big/quantized_model"}
 REPORTS = {"small/evaluation_report", "big/evaluation_report"}
 AUDITS = {"small/leak_audit", "big/leak_audit"}
 # What a release is held to, beside its report.
+PROFILES = {"small/latency_profile", "big/latency_profile"}
 RELEASES = {"small/release", "big/release"}
 TRAFFIC, DRIFT = "production_traffic", {"small/drift_report", "big/drift_report"}
 
@@ -201,6 +202,21 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("leak_audit.rules.personal", 0.1, AUDITS),
     ("leak_audit.rules.attacks", 0.1, AUDITS),
     ("leak_audit.rules.vocabulary", 0.2, AUDITS),
+    # Of another load other figures come; limits are set before it is measured.
+    ("latency.concurrency", [1], PROFILES),
+    ("latency.rates", [2.0], PROFILES),
+    ("latency.seconds", 9, PROFILES),
+    ("latency.requests", 9, PROFILES),
+    ("latency.warmup", 9, PROFILES),
+    ("latency.timeout", 9, PROFILES),
+    ("latency.texts", 9, PROFILES),
+    ("latency.answer_tokens", 9, PROFILES),
+    ("latency.seed", 9, PROFILES),
+    ("latency.limits.concurrency", 2, PROFILES),
+    ("latency.limits.max_p95_seconds", 9, PROFILES),
+    ("latency.limits.max_p95_ttft_seconds", 9, PROFILES),
+    ("latency.limits.max_errors", 0.1, PROFILES),
+    ("latency.limits.max_gigabytes", 9, PROFILES),
     # How it runs: nothing stale.
     ("dedup.memory_limit", "1GB", set()),
     ("soft_labels.shard_pairs", 3, set()),

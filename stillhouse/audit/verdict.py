@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from stillhouse.audit.bounds import Bounded
 from stillhouse.facts import LeakRuleFacts
-from stillhouse.judged import MISSED, PASSED, UNPROVEN
+from stillhouse.judged import MISSED, UNPROVEN
 from stillhouse.judged import judge as kept_to
+from stillhouse.judged import worst as worst_of
 
 # What each rule asks, in words.
 ASKS = {
@@ -57,8 +58,7 @@ def judge(
 
 def worst(rules: Sequence[LeakRuleFacts]) -> str:
     """The verdict of all of them; without any, nothing is proven."""
-    verdicts = {rule.verdict for rule in rules}
-    return next((v for v in (MISSED, UNPROVEN) if v in verdicts), PASSED if rules else UNPROVEN)
+    return worst_of((rule.verdict for rule in rules), none=UNPROVEN)
 
 
 def said(rules: Sequence[LeakRuleFacts]) -> str:

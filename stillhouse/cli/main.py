@@ -22,6 +22,7 @@ from stillhouse.cli import (  # noqa: E402
     choosing,
     corpus,
     costs,
+    loading,
     pii,
     releasing,
     serving,
@@ -50,6 +51,7 @@ app.command()(releasing.release)
 app.command()(releasing.rollback)
 app.command()(costs.tco)
 app.command()(serving.serve)
+app.command()(loading.load)
 app.command()(choosing.doctor)
 app.command()(choosing.compare)
 app.command()(bundling.bundle)

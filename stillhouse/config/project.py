@@ -32,6 +32,7 @@ from stillhouse.config.corpus import (
 from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Task
 from stillhouse.config.economics import Economics
 from stillhouse.config.from_endpoint import require_of_endpoint
+from stillhouse.config.latency import Latency
 from stillhouse.config.monitor import Drift, Traffic
 from stillhouse.config.proof import Calibration, EdgeCases
 from stillhouse.config.registry import RegisteredTeacher, registered
@@ -74,6 +75,7 @@ class Project(Section):
     calibration: Calibration = Calibration()
     edge_cases: EdgeCases = EdgeCases()
     leak_audit: LeakAudit = LeakAudit()
+    latency: Latency = Latency()
     release: Release = Release()
     caches: Caches = Caches()
     automation: Automation = Automation()

@@ -30,12 +30,23 @@ def measured(state: State, version: str, student: str) -> dict[str, Input]:
 
 
 def _speeds(state: State, version: str, student: str) -> Iterator[Input]:
-    facts = state.facts_of("evaluation_report", version, student)
+    report = Artefact(STEPS["evaluation_report"], version, student)
+    served = _served(state, report)
     for machine, model in MODELS.items():
-        if speed := facts.texts_per_second.get(model):
-            source = "measured here: held-out texts answered in batches, without a server"
+        speed = state.facts(report).texts_per_second.get(model)
+        source = "measured here: held-out texts answered in batches, without a server"
+        if machine == "student" and served:
+            speed, source = served, "measured here: the most that its server answered"
+        if speed:
             name = f"machines.{machine}.requests_per_second"
             yield Input(name, speed, source=source, measured=True)
+
+
+def _served(state: State, report: Artefact) -> float | None:
+    """Requests a second of the latency profile, where there is one."""
+    record = state.record(report.beside("latency_profile"))
+    found: float | None = record.facts["figures"].get("requests_per_second") if record else None
+    return found
 
 
 def _hours(state: State, version: str, student: str) -> Iterator[Input]:

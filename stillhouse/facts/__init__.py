@@ -25,6 +25,12 @@ from stillhouse.facts.dataset import (
 )
 from stillhouse.facts.economics import TcoReportFacts
 from stillhouse.facts.history import GrownGapFacts, VersionComparisonFacts
+from stillhouse.facts.latency import (
+    LatencyLevelFacts,
+    LatencyLimitFacts,
+    LatencyProfileFacts,
+    SpreadFacts,
+)
 from stillhouse.facts.models import (
     AdaptedTeacherFacts,
     CheckpointFacts,
@@ -58,6 +64,9 @@ __all__ = [
     "GateFacts",
     "GrownGapFacts",
     "InstructionPairsFacts",
+    "LatencyLevelFacts",
+    "LatencyLimitFacts",
+    "LatencyProfileFacts",
     "LeakAuditFacts",
     "LeakRuleFacts",
     "MaskedDocumentsFacts",
@@ -72,6 +81,7 @@ __all__ = [
     "ReviewSampleFacts",
     "SoftLabelsFacts",
     "SourceFilesFacts",
+    "SpreadFacts",
     "TcoReportFacts",
     "TeacherAnswersFacts",
     "TeacherComparisonFacts",

@@ -8,7 +8,7 @@ from typing import Any
 
 from stillhouse.errors import UserError
 from stillhouse.facts import VersionComparisonFacts
-from stillhouse.history.gaps import MODELS, Measured, grown, measured
+from stillhouse.history.gaps import MODELS, SPEEDS, Measured, grown, measured
 from stillhouse.history.remedies import remedies
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.storage.files import digest, read_json
@@ -69,6 +69,7 @@ def _flat(row: Measured) -> dict[str, Any]:
     about = {"student": row.student, "version": row.version, "task": row.task, "n": row.n}
     sizes = {"teacher_parameters": row.parameters[0], "student_parameters": row.parameters[1]}
     sizes |= {"teacher_bytes": row.bytes[0], "student_bytes": row.bytes[1]}
+    sizes |= {speed: getattr(row, speed) for speed in SPEEDS}
     slices = [{"slice": name, "f1": value} for name, value in sorted(row.slices.items())]
     return {**about, **scores, "gap": row.gap, "gap_error": row.error, **sizes, "slices": slices}
 
@@ -84,6 +85,7 @@ def _schema() -> Any:
             ("n", pa.int64()),
             *((name, pa.float64()) for name in (*scores, "gap", "gap_error")),
             *((name, pa.int64()) for name in sizes),
+            *((name, pa.float64()) for name in SPEEDS),
             ("slices", pa.list_(pa.struct([("slice", pa.string()), ("f1", pa.float64())]))),
         ]
     )

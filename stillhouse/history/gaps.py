@@ -17,6 +17,8 @@ from stillhouse.report.results import Comparison
 Z95 = 1.959964
 # Models whose scores are compared, as the report calls them.
 MODELS = ("teacher", "student", "student_quantized")
+# Of what is shipped: what 95 of 100 answers take with one caller, and the most that were answered.
+SPEEDS = ("p95_seconds", "requests_per_second")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Measured:
     """A student of a teacher version on a task: scores of MODELS, 0 to 1, with their 95 % intervals
     where the report has some; `error` is the standard error of the gap, None where it is unknown.
     `parameters` and `bytes` are those of the teacher and of what is shipped; `slices` the F1 of the
-    quantized student by class or field."""
+    quantized student by class or field. How fast it answers is None where that was not measured."""
 
     student: str
     version: str
@@ -37,6 +39,8 @@ class Measured:
     parameters: tuple[int, int]
     bytes: tuple[int, int]
     slices: dict[str, float]
+    p95_seconds: float | None = None
+    requests_per_second: float | None = None
 
     @property
     def gap(self) -> float:
@@ -67,7 +71,13 @@ def measured(student: str, version: str, evaluation: Mapping[str, Any]) -> Itera
             parameters=_of(evaluation, "parameters"),
             bytes=_of(evaluation, "bytes"),
             slices={part: values["f1"] for part, values in slices.items()},
+            **_speeds(evaluation),
         )  # fmt: skip
+
+
+def _speeds(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
+    figures = evaluation.get("latency", {}).get("figures", {})
+    return {name: figures.get(name) for name in SPEEDS}
 
 
 def _of(evaluation: Mapping[str, Any], what: str) -> tuple[int, int]:

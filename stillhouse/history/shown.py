@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 MODELS = ("teacher", "student", "student_quantized")
+# Of the latency profile, on the machine that measured it.
+SPEEDS = ("p95, ms", "Requests/s")
 MOST_SLICES = 15
 # Letters that names below a panel may have together, to stand level.
 LEVEL = 45
@@ -29,10 +31,16 @@ def table_of(rows: Sequence[Row]) -> str:
         before[key] = row["gap"]
         scores = [_score(row, model) for model in MODELS]
         sizes = [human_count(row["student_parameters"]), human_bytes(row["student_bytes"])]
+        sizes += _speeds(row)
         shown.append([*key, row["version"], *scores, f"{row['gap']:+.3f}", moved, *sizes])
     models = [display_name(model) for model in MODELS]
-    header = ["Student", "Task", "Version", *models, "Gap", "Moved", "Params", "Size"]
+    header = ["Student", "Task", "Version", *models, "Gap", "Moved", "Params", "Size", *SPEEDS]
     return markdown_table(header, shown)
+
+
+def _speeds(row: Row) -> list[str]:
+    p95 = row["p95_seconds"]
+    return [number(p95 and 1000 * p95), number(row["requests_per_second"])]
 
 
 def _by_task(rows: Sequence[Row]) -> list[Row]:
@@ -58,7 +66,10 @@ def leaderboard(rows: Sequence[Row], gates: dict[tuple[str, str], tuple[int, lis
 
     ranked = sorted(found, key=lambda key: -mean(key, "student_quantized_score"))
     return markdown_table(
-        ["Student", "Version", "Tasks", "Mean score", "Mean gap", "Gates kept", "Missed", "Size"],
+        [
+            *("Student", "Version", "Tasks", "Mean score", "Mean gap", "Gates kept", "Missed"),
+            *("Size", *SPEEDS),
+        ],
         [
             [
                 *key,
@@ -68,6 +79,7 @@ def leaderboard(rows: Sequence[Row], gates: dict[tuple[str, str], tuple[int, lis
                 gates.get(key, (0, []))[0],
                 ", ".join(gates.get(key, (0, []))[1]) or "none",
                 human_bytes(found[key][0]["student_bytes"]),
+                *_speeds(found[key][0]),
             ]
             for key in ranked
         ],

@@ -15,22 +15,15 @@ from stillhouse.corpus.reidentification_risk import COVERS, too_risky
 from stillhouse.dataset.lineage import LEARNED_FROM
 from stillhouse.facts import (
     EvaluationReportFacts,
+    LatencyProfileFacts,
     LeakAuditFacts,
     ReleaseGateFacts,
     ReviewFacts,
 )
-from stillhouse.judged import MISSED, NOT_MEASURED, PASSED, UNPROVEN, judge
+from stillhouse.judged import MISSED, NO_LIMIT, NOT_MEASURED, PASSED, UNPROVEN, judge, worst
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.report.gates import GATES
 from stillhouse.state import State
-
-# Measured, and the project sets no limit to it.
-NO_LIMIT = "no limit"
-
-# What no step measures yet.
-LATER = {
-    "latency": "How fast it answers on the machine that is to serve it was not measured.",
-}
 
 
 def gates_of(state: State, version: str, student: str) -> list[ReleaseGateFacts]:
@@ -49,7 +42,7 @@ def gates_of(state: State, version: str, student: str) -> list[ReleaseGateFacts]
         *_review("reject_rate", "review_sample", state.facts_of("review_sample"), limit),
         *_answers(state.facts_of("teacher_answers", version), limit),
         _leaks(state.facts_of("leak_audit", version, student)),
-        *(ReleaseGateFacts(name, NOT_MEASURED, says, "-") for name, says in LATER.items()),
+        _latency(state.facts_of("latency_profile", version, student)),
     ]
 
 
@@ -141,8 +134,27 @@ def _leaks(found: LeakAuditFacts) -> ReleaseGateFacts:
         says = "Whether it gives away what it learned from was not tried."
         return ReleaseGateFacts(name, NOT_MEASURED, says, where)
     broken = [rule for rule in found.rules if rule.verdict != PASSED]
-    verdict = next((v for v in (MISSED, UNPROVEN) if v in {r.verdict for r in broken}), PASSED)
+    verdict = worst((rule.verdict for rule in broken), none=PASSED)
     says = "Rules of the leak audit that are not kept to, or not proven to be" + (
         f": {', '.join(f'{r.name} of {r.model} ({r.verdict})' for r in broken)}." if broken else "."
     )
     return ReleaseGateFacts(name, verdict, says, where, len(broken), 0)
+
+
+def _latency(found: LatencyProfileFacts) -> ReleaseGateFacts:
+    """The limits were judged when it was measured; how many of them are not kept to."""
+    name, where = "latency", "latency_profile"
+    if not found.levels:
+        says = "How fast it answers on the machine that is to serve it was not measured."
+        return ReleaseGateFacts(name, NOT_MEASURED, says, where)
+    if not found.limits:
+        says = "How fast it answers: 95 of 100 answers are whole within so many seconds."
+        value = found.figures.get("p95_seconds")
+        return ReleaseGateFacts(name, NO_LIMIT, says, where, value)
+    broken = [one for one in found.limits if one.verdict != PASSED]
+    says = "Limits of latency and memory that are not kept to, or not proven to be" + (
+        f": {', '.join(f'{one.name} ({one.verdict})' for one in broken)}." if broken else "."
+    )
+    return ReleaseGateFacts(
+        name, worst((one.verdict for one in broken), none=PASSED), says, where, len(broken), 0
+    )

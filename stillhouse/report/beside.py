@@ -1,9 +1,9 @@
 """What a report takes from other steps and from elsewhere: a module each, which knows its gate and
 its section.
 
-To add one: a module with TITLE, `gate(evaluation, limits)` (None where it was not measured or sets
-none) and `sections(evaluation)`, a line in BESIDE, and its facts in `evaluation.json`, under the
-name of the step (see `make_report`, whose `proof` they are part of).
+To add one: a module with TITLE, INTRO, `gate(evaluation, limits)` (None where it was not measured
+or sets none) and `sections(evaluation)`, a line in BESIDE, and its facts in `evaluation.json`,
+under the name of its gate (see `make_report`, whose `proof` they are part of).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 from stillhouse.config.student import Gates
 from stillhouse.facts import GateFacts
-from stillhouse.report import leaks
+from stillhouse.report import latency, leaks
 from stillhouse.tasks.sections import Section
 
 
 class Beside(Protocol):
     TITLE: str
+    INTRO: str
 
     @staticmethod
     def gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None: ...
@@ -28,7 +29,7 @@ class Beside(Protocol):
 
 
 # By the name of its gate, in the order in which they are shown.
-BESIDE: dict[str, Any] = {"leak_audit": leaks}
+BESIDE: dict[str, Any] = {leaks.NAME: leaks, latency.NAME: latency}
 TITLES = {name: module.TITLE for name, module in BESIDE.items()} | {
     "production": "Release in production"
 }
@@ -40,5 +41,10 @@ def gates_beside(evaluation: Mapping[str, Any], limits: Gates) -> list[GateFacts
     return [gate for gate in found if gate is not None]
 
 
-def sections_beside(evaluation: Mapping[str, Any]) -> list[Section]:
-    return [section for module in BESIDE.values() for section in module.sections(evaluation)]
+def parts_beside(evaluation: Mapping[str, Any]) -> list[tuple[str, str, str, list[Section]]]:
+    """Name, title, introduction and sections of each that there is something to say of."""
+    found = [
+        (name, module.TITLE, module.INTRO, module.sections(evaluation))
+        for name, module in BESIDE.items()
+    ]
+    return [part for part in found if part[-1]]

@@ -14,6 +14,7 @@ from stillhouse.wording import MISSING, number
 
 NAME = "leak_audit"
 TITLE = "Leak audit"
+INTRO = "What the student gives away of what it learned from, beside a model that never saw it."
 # From the folder of the report to that of the audit's page.
 PAGE = Link("The whole audit, and how to find it again", "../leak_audit/leak_audit.html")
 HEADER = ("Rule", "Model", "Found", "95% interval", "Limit", "Tried", "Verdict")
@@ -48,10 +49,10 @@ def sections(evaluation: Mapping[str, Any]) -> list[Section]:
     if not found:
         return []
     if not found["rules"]:
-        return [Section(TITLE, ["Whether it gives away what it learned from was not tried."])]
+        return [Section("Not tried", ["Whether it gives away what it learned from was not tried."])]
     table = Table(HEADER, [_row(rule) for rule in found["rules"]], CAPTION)
     rules = Section("Rule by rule", tables=[table], folded=found["verdict"] == PASSED)
-    return [Section(TITLE, [said(found["rules"])], link=PAGE), rules]
+    return [Section("What was found", [said(found["rules"])], link=PAGE), rules]
 
 
 def said(rules: Rules, tried: int | None = None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.report import audit, engineering, findings, plots
-from stillhouse.report.beside import sections_beside
+from stillhouse.report.beside import parts_beside
 from stillhouse.report.verdict import HEADER, rows, verdict
 from stillhouse.tasks.figures import svg_uri
 from stillhouse.tasks.results import shipped
@@ -48,7 +48,7 @@ def render_html(
         about=about,
         gates=list(zip(shown, rows(shown), strict=True)),
         gate_header=HEADER,
-        beside=sections_beside(evaluation),
+        beside=parts_beside(evaluation),
         outcome=outcome,
         verdict=said,
         headlines=findings.headlines(evaluation),

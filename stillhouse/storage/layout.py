@@ -92,6 +92,10 @@ class Layout:
         """What a student gives away of what it learned from."""
         return self.root / "students" / name / version / "leak_audit"
 
+    def latency_profile(self, name: str, version: str) -> Path:
+        """How fast a student's own server answers on this machine."""
+        return self.root / "students" / name / version / "latency"
+
     def student_predictions(self, name: str, version: str) -> Path:
         return self.root / "students" / name / version / "predictions"
 

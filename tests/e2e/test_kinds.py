@@ -84,6 +84,7 @@ students:
     quantization: {{calibration_texts: 8}}
 leak_audit:
   {{canaries: {{1: 2}}, candidates: 50, texts: 10, generations: 10, tokens: 8, answers: 1}}
+latency: {{concurrency: []}}
 """
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -113,6 +113,7 @@ students:
     quantization: {{calibration_texts: 8}}
 leak_audit:
   {{canaries: {{1: 2}}, candidates: 50, texts: 10, generations: 10, tokens: 8, answers: 1}}
+latency: {{concurrency: []}}
 """
     )
     # A random teacher is no better than chance; the graph up to there and by hand below it.

@@ -99,6 +99,15 @@ def test_what_was_measured_goes_in_by_itself(state: State, tmp_path: Path) -> No
     assert len(list(csv.DictReader((tmp_path / "out" / "curve.csv").open()))) == 41
 
 
+def test_a_student_is_as_fast_as_its_server_was_measured(state: State) -> None:
+    name = "machines.student.requests_per_second"
+    assert measured(state, "t-1", "router")[name].value == 40.0
+    timed(state, "latency_profile", figures={"requests_per_second": 31.5})
+    found = measured(state, "t-1", "router")
+    assert found[name].value == 31.5 and "its server" in found[name].source
+    assert found["machines.teacher.requests_per_second"].value == 4.0
+
+
 def test_the_same_report_has_the_same_digest(state: State, tmp_path: Path) -> None:
     first, again = (report(state, "t-1", tmp_path / name).digest for name in ("a", "b"))
     (tmp_path / "prices.yaml").write_text(PRICES.replace("value: 4.2", "value: 4.3"))

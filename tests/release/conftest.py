@@ -84,7 +84,7 @@ def ingested(state: State) -> None:
 
 def current(state: State, version: str) -> None:
     """Nothing is stale: what reads the student's files has seen them."""
-    for step in ("leak_audit", "evaluation_report"):
+    for step in ("leak_audit", "latency_profile", "evaluation_report"):
         artefact = Artefact(STEPS[step], version, "router")
         record = state.record(artefact)
         assert record is not None

@@ -118,6 +118,34 @@ def test_the_leak_audits_worst_rule_is_its_gate(state: State) -> None:
         assert ("leak_audit" in held_by(content)) == (verdict == "missed")
 
 
+def level() -> dict[str, Any]:
+    numbers = dict.fromkeys(
+        ("load", "seconds", "sent", "answered", "requests_per_second", "tokens_per_second", "late"),
+        1,
+    )
+    return {"loop": "closed", "errors": {}, **numbers}
+
+
+def test_the_limits_of_latency_are_a_gate(state: State) -> None:
+    def gate(*limits: str) -> Any:
+        figures = dict.fromkeys(("value", "low", "high", "limit"), 0.2)
+        rows = [{"name": "max_p95_seconds", "verdict": v, "tried": 9, **figures} for v in limits]
+        change(
+            state, "latency_profile", "t-2", levels=[level()], limits=rows,
+            figures={"p95_seconds": 0.2},
+        )  # fmt: skip
+        content = dossier(state, "t-2", "router")
+        assert ("latency" in held_by(content)) == ("missed" in limits)
+        return next(g for g in content["gates"] if g["name"] == "latency")
+
+    assert gate()["verdict"] == "no limit" and gate()["value"] == 0.2
+    assert (gate("passed")["verdict"], gate("passed")["value"]) == ("passed", 0)
+    assert gate("passed", "unproven")["verdict"] == "unproven"
+    missed = gate("unproven", "missed")
+    assert (missed["verdict"], missed["value"]) == ("missed", 2)
+    assert "max_p95_seconds (missed)" in missed["description"]
+
+
 def test_a_rate_that_chance_may_explain_is_unproven(state: State) -> None:
     change(state, "review_sample", reject_rate=0.05, reject_rate_high=0.3)
     content = dossier(state, "t-2", "router")
