@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stillhouse.evaluate.side_by_side import Candidate, SideBySide
     from stillhouse.report.results import ModelResult
 
+# Parts of the code that change no model's answer.
+NOT_ASKING = ("report", "drift", "ab_test")
 EDGE_CHECK = "edge_cases"
 EDGES_ASK = "Of no kind of edge case does the quantized student surely fail more than the limit."
 
@@ -116,9 +118,7 @@ def candidates(work: Work, student: Student) -> "list[Candidate]":
         ("student_quantized", "quantized_model", current / "quantized", of_student),
     ]
     # What was answered by other code is asked again; a report's own code changes no answer.
-    code = {
-        part: number for part, number in work.recipe.code.items() if part not in ("report", "drift")
-    }
+    code = {part: number for part, number in work.recipe.code.items() if part not in NOT_ASKING}
     return [
         Candidate(
             name,

@@ -13,7 +13,7 @@ from typing import Any
 
 # Points of the grid on which the distribution between two looks is kept, over this many standard
 # deviations to each side: enough for four digits of a boundary.
-GRID, WIDTH = 2001, 10.0
+GRID, WIDTH = 801, 10.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def boundaries(fractions: Sequence[float], alpha: float) -> list[Boundary]:
         if at is None:
             density = norm.pdf(grid / step) / step
         else:
-            moved = norm.pdf((grid[:, None] - at[None, :]) / step) / step
+            moved = np.exp(-0.5 * ((grid[:, None] - at[None, :]) / step) ** 2)
+            moved /= step * (2 * np.pi) ** 0.5
             density = np.trapezoid(moved * density[None, :], at, axis=1)
         at, before, already = grid, fraction, max(spent, already)
     return found
