@@ -36,6 +36,9 @@ logger = logging.getLogger("stillhouse")
 
 OWNERS = ["team:stillhouse"]
 
+# Parts of the code that change no model's answer.
+NOT_ASKING = ("report", "drift", "ab_test")
+
 # The check of every asset that says whether it is stale, and why (see sensors/staleness.py).
 UP_TO_DATE = "up_to_date"
 FRESH = "nothing that it was made of has changed"
@@ -153,11 +156,7 @@ class Work:
     def answered_by(self, weights: str) -> str:
         """What an answer depends on beside the pair: the weights, by their digest, and the code. A
         report's own code changes no answer."""
-        code = {
-            part: number
-            for part, number in self.recipe.code.items()
-            if part not in ("report", "drift")
-        }
+        code = {part: number for part, number in self.recipe.code.items() if part not in NOT_ASKING}
         return digest(weights, code)
 
     def facts(self, step: str) -> Any:

@@ -27,7 +27,7 @@ PREVIEW_WIDTH = 160
 # Facts that are for machines, or shown in another form.
 HIDDEN = {
     *("digest", "digests", "history", "headers", "figures", "gates", "scores", "tests"),
-    *("manifest", "held_by", "grown", "remedies", "rules", "levels", "limits"),
+    *("manifest", "held_by", "grown", "remedies", "rules", "levels", "limits", "tasks", "why"),
 }
 
 
@@ -300,6 +300,15 @@ def _drift(facts: Any, state: State, artefact: Artefact) -> Shown:
     return {name: dg.MetadataValue.md(text) for name, text in found.items()}
 
 
+def _ab_test(facts: Any, state: State, artefact: Artefact) -> Shown:
+    from stillhouse.monitor.ab.page import PAGE
+    from stillhouse.monitor.ab.said import shown
+
+    found = shown(facts, state.project.ab_test)
+    page = dg.MetadataValue.path(_relative(state.folder(artefact) / PAGE, state))
+    return {**{name: dg.MetadataValue.md(text) for name, text in found.items()}, "page": page}
+
+
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "source_files": _files,
     "parsed_documents": _parsed,
@@ -327,4 +336,5 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "teacher_comparison": _candidates,
     "production_traffic": _traffic,
     "drift_report": _drift,
+    "ab_test": _ab_test,
 }

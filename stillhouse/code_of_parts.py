@@ -15,7 +15,7 @@ MASKING_LIBRARIES = ("presidio-analyzer", "spacy", "phonenumbers", "onnxruntime"
 # stillhouse/. Raise a version when a change makes other results of the same inputs: what was made
 # by that part is then stale. A test remembers the code of each part and asks when it changes.
 _REVIEWED = ("dataset/review/applied.py",)
-_READING = ("assigned", "clock", "logs", "reading", "requests", "traffic")
+_READING = ("assigned", "clock", "judged", "logs", "outcomes", "reading", "requests", "traffic")
 _COMPARING = ("answers", "chance", "compared", "domain", "drift", "texts")
 _COMPARED = ("corpus/comparing.py", "corpus/pii/invented.py")
 CODE: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -77,8 +77,9 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "history": (2, ("history",)),
     "economics": (2, ("economics",)),
     "selection": (1, ("selection/candidates.py", "selection/languages.py", "selection/rows.py")),
-    "traffic": (1, tuple(f"monitor/{name}.py" for name in _READING)),
+    "traffic": (2, tuple(f"monitor/{name}.py" for name in _READING)),
     "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
+    "ab_test": (1, ("monitor/ab",)),
 }
 
 

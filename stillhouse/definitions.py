@@ -32,6 +32,7 @@ from stillhouse.assets import (  # noqa: E402
     selection,
     teacher,
 )
+from stillhouse.assets.ab_test import build_ab_asset  # noqa: E402
 from stillhouse.assets.common import asset_key  # noqa: E402
 from stillhouse.assets.economics import build_tco_asset  # noqa: E402
 from stillhouse.assets.evaluation import build_report_asset  # noqa: E402
@@ -70,6 +71,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
         *(a for s in project.students for a in build_leak_audit_asset(s)),
         *(a for s in project.students for a in build_release_asset(s)),
         *(a for s in project.students for a in monitoring.build_drift_asset(s)),
+        *(a for s in project.students for a in build_ab_asset(s)),
         *build_comparison_asset(project.students),
         *build_tco_asset(project.students),
     ]
@@ -80,7 +82,11 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     )
     watched = dg.AssetSelection.assets(
         asset_key(STEPS["production_traffic"]),
-        *(asset_key(STEPS["drift_report"], student.name) for student in project.students),
+        *(
+            asset_key(STEPS[step], student.name)
+            for step in ("drift_report", "ab_test")
+            for student in project.students
+        ),
     )
     ingest = dg.define_asset_job(
         "ingest", selection=ingestion, description="From source files to splits."
@@ -103,7 +109,7 @@ def build_defs(project_file: str | Path | None = None) -> dg.Definitions:
     watch = dg.define_asset_job(
         "watch",
         selection=watched,
-        description="From request logs to the drift reports of one teacher version.",
+        description="From request logs to drift reports and A/B tests of a teacher version.",
     )
     return dg.Definitions(
         assets=with_freshness(assets, project.automation.freshness),

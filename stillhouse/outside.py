@@ -153,6 +153,15 @@ def traffic_logs(state: State, _: Where) -> str | None:
     return digest(logs_digest(state.project.root, logs), pseudonym_key_id(state.layout))
 
 
+def production(state: State, where: Where) -> str | None:
+    """The release of the student that is in production, where there is traffic of one."""
+    from stillhouse.release.channels import PRODUCTION, pointed
+
+    if not state.project.traffic.logs:
+        return "none"
+    return pointed(state.layout, str(where.student_name), PRODUCTION) or "none"
+
+
 def attacks(state: State, _: Where) -> str | None:
     """Digest of the project's own attack prompts; None where they can't be read now."""
     named = state.project.leak_audit.attacks
@@ -176,6 +185,7 @@ OUTSIDE = {
     "prices": prices,
     "base": base,
     "traffic_logs": traffic_logs,
+    "production": production,
     "attacks": attacks,
     "candidates": candidates,
 }

@@ -253,6 +253,14 @@ def drift(at: Where) -> dict[str, Any]:
     return {**found, "answers": of_tasks(at, *ANSWERS)}
 
 
+def ab_test(at: Where) -> dict[str, Any]:
+    """Terms are fixed before a test, and another test begins with others."""
+    if not at.project.traffic.logs:
+        return {}
+    found = {**settings_of(at.project.ab_test), "tasks": at.student.tasks}
+    return {**found, "answers": of_tasks(at, *ANSWERS)}
+
+
 def economics(at: Where) -> dict[str, Any]:
     """How often it is distilled again stands in for what the price file leaves empty."""
     if at.project.economics.prices is None:

@@ -313,6 +313,18 @@ _ROWS = (
         folder=lambda layout, at: layout.drift_report(str(at.student_name), str(at.version)),
         replaced=True, heavy=True, of_one_dataset=False,
     ),
+    Step(
+        "ab_test", "monitoring", "student",
+        reads={
+            **dict.fromkeys(("production_traffic", "adapted_teacher", "quantized_model"), _content),
+            "dataset_splits": _splits("train"),  # of which a teacher that is not adapted is told
+        },
+        settings=shapes.ab_test,
+        facts=facts.AbTestFacts,
+        code=("tasks", "prompts", "evaluation", "ab_test"), kinds=("python", "html"),
+        folder=lambda layout, at: layout.ab_test(str(at.student_name), str(at.version)),
+        outside=("production",), replaced=True, heavy=True, of_one_dataset=False,
+    ),
 )  # fmt: skip
 
 STEPS: dict[str, Step] = {step.name: step for step in _ROWS}

@@ -21,15 +21,16 @@ from matplotlib.text import Text
 from PIL import Image
 
 from stillhouse.audit.plots import exposures
-from stillhouse.config.monitor import Drift
+from stillhouse.config.monitor import AbTest, Drift
 from stillhouse.economics import plots as costs
 from stillhouse.economics.costs import VOLUME
-from stillhouse.facts import DriftTestFacts, LatencyLevelFacts, SpreadFacts
+from stillhouse.facts import AbLookFacts, DriftTestFacts, LatencyLevelFacts, SpreadFacts
 from stillhouse.history import shown
 from stillhouse.load import plots as loads
 from stillhouse.metrics.calibration import reliability_bins
 from stillhouse.metrics.classification import ClassScores
 from stillhouse.monitor import plots as drift
+from stillhouse.monitor.ab.plots import looks_over_requests
 from stillhouse.monitor.domain import Word
 from stillhouse.report.plots import learning_curve
 from stillhouse.report.trust_plots import cascade_curve, risk_coverage
@@ -106,6 +107,7 @@ RECKONED: Any = SimpleNamespace(
     curve=[{VOLUME: 10**n, "student": 9 / n, "teacher": 20 / n, "an API": 3} for n in (3, 4, 5)],
     tornado=[SimpleNamespace(name=f"figure {low}", saved_low=low, saved_high=5) for low in (1, 9)],
 )
+LOOKS = [AbLookFacts(n, n, n / 1000, 0, 0.1, -0.1, 0.1, 2, 0.01) for n in (100, 300)]
 
 
 def shares(classes: int) -> Any:
@@ -137,6 +139,7 @@ def drawn() -> dict[str, list[Callable[[], Figure]]]:
         "words": [lambda: drift.words(words)],
         "answer_mix": [lambda: drift.answer_mix({"billing": [0.5, 0.2], "sales": [0.5, 0.8]})],
         "confidences": [lambda: drift.confidences(rng.random(50), rng.random(60))],
+        "looks_over_requests": [lambda: looks_over_requests(LOOKS, AbTest())],
         "scores_by_version": [lambda: shown.scores_by_version(COMPARED)],
         "scores_by_candidate": [lambda: scores_by_candidate(CANDIDATES)],
         "exposures": [lambda: exposures(EXPOSED, 5.0, written=True)],

@@ -80,13 +80,13 @@ def test_the_graph_is_the_plans(defs: dg.Definitions) -> None:
         "router/latency_profile",
         *("router/leak_audit", "router/release", "version_comparison", "tco_report"),
         "teacher_comparison",
-        *("production_traffic", "router/drift_report"),
+        *("production_traffic", "router/drift_report", "router/ab_test"),
     }
     ends = dg.AssetSelection.assets("router/release", "version_comparison", "tco_report")
     ancestors = ends.upstream().resolve(graph)
     missing = graph.materializable_asset_keys - ancestors
     assert {key.path[-1] for key in missing} == {
-        *("production_traffic", "drift_report", "teacher_comparison")
+        *("production_traffic", "drift_report", "ab_test", "teacher_comparison")
     }
 
 

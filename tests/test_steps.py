@@ -53,6 +53,7 @@ AUDITS = {"small/leak_audit", "big/leak_audit"}
 PROFILES = {"small/latency_profile", "big/latency_profile"}
 RELEASES = {"small/release", "big/release"}
 TRAFFIC, DRIFT = "production_traffic", {"small/drift_report", "big/drift_report"}
+AB = {"small/ab_test", "big/ab_test"}
 
 BY_DATES = {"by": "time", "test_from": "2025-06-01", "validation_from": "2025-01-01"}
 
@@ -238,7 +239,7 @@ SHAPES: list[tuple[str, Any, set[str]]] = [
     ("license_policy.commercial", True, set()),
     ("license_policy.monthly_users", 10, set()),
     ("license_policy.region", "DE", set()),
-    ("traffic.logs", ["requests.jsonl"], {TRAFFIC, *DRIFT}),
+    ("traffic.logs", ["requests.jsonl"], {TRAFFIC, *DRIFT, *AB}),
 ]
 
 
@@ -344,6 +345,9 @@ SHAPES_WATCHED: list[tuple[str, Any, set[str]]] = [
     ("traffic.task.field", "metadata.task", {TRAFFIC}),
     ("traffic.task.names", {"r": "routing"}, {TRAFFIC}),
     ("traffic.models", {"prod": "small"}, {TRAFFIC}),
+    ("traffic.feedback.score", "scores.0.value", {TRAFFIC}),
+    ("traffic.feedback.answer", "corrected", {TRAFFIC}),
+    ("traffic.feedback.metric", "metrics.solved", {TRAFFIC}),
     ("traffic.retention_days", 3, {TRAFFIC}),
     ("traffic.sample", 0.5, {TRAFFIC}),
     ("traffic.max_requests", 5, {TRAFFIC}),
@@ -361,6 +365,15 @@ SHAPES_WATCHED: list[tuple[str, Any, set[str]]] = [
     ("drift.confidence", 0.7, set()),
     ("drift.disagreement", 0.7, set()),
     ("drift.cool_down_days", 3, set()),
+    # Terms of a test are set before it.
+    ("ab_test.against", "teacher", AB),
+    ("ab_test.measure", "outcome", AB),
+    ("ab_test.margin", 0.1, AB),
+    ("ab_test.requests", 99, AB),
+    ("ab_test.look_every", 99, AB),
+    ("ab_test.alpha", 0.1, AB),
+    ("ab_test.power", 0.9, AB),
+    ("ab_test.seed", 8, AB),
     ("privacy.operator", "redact", {MASKED, QUALITY, TRAFFIC}),
     ("tasks.0.instruction", "Which queue?", {PAIRS, TRAFFIC}),
 ]
@@ -588,7 +601,7 @@ def test_what_lies_below_something_stale_is_stale(made: Path) -> None:
     state = write(made, ("privacy.train_up_to", "public"))
     reasons = {a.name: reason for a, reason in state.statuses().items()}
     assert "settings changed: train_up_to" in str(reasons[PAIRS])
-    below = (*TRAINED, *QUANTIZED, *REPORTS, *AUDITS, *RELEASES, *DRIFT)
+    below = (*TRAINED, *QUANTIZED, *REPORTS, *AUDITS, *RELEASES, *DRIFT, *AB)
     for name in (SPLITS, "review_sample", ADAPTED, SOFT, *below):
         assert "above it is not up to date" in str(reasons[name]), name
     assert reasons[LEVELS] is None and reasons[TEACHER] is None
@@ -612,6 +625,8 @@ def test_inputs_from_outside_are_part_of_the_recipe(made: Path) -> None:
     assert stale(replace(state, outside=tried)) == AUDITS
     asked: dict[str, Callable[..., str | None]] = {"traffic_logs": lambda *_: "a new line"}
     assert stale(replace(state, outside=asked)) == {TRAFFIC}
+    moved: dict[str, Callable[..., str | None]] = {"production": lambda *_: "another release"}
+    assert stale(replace(state, outside=moved)) == AB
     unknown: dict[str, Callable[..., str | None]] = {"source": lambda *_: None}
     assert stale(replace(state, outside=unknown)) == set()
 

@@ -36,6 +36,10 @@ def serve(
     log: Annotated[
         Path | None, typer.Option(help="A folder to write requests to, masked; none by default.")
     ] = None,
+    shadow: Annotated[
+        str | None,
+        typer.Option(help="A channel that answers again, for the log alone; see docs/ab_test.md."),
+    ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Requests at once; more are told 429.")] = 256,
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second of each key, or address; 0: no limit.")
@@ -60,6 +64,7 @@ def serve(
         settings.teacher(teacher).version if teacher else None,
         keys,
         log,
+        known_channel(shadow) if shadow else None,
         Limits(body=body, rate=rate, queue=queue, seconds=seconds),
     )
     service = open_service(settings, asked)

@@ -1,4 +1,4 @@
-"""Sections of monitoring: request logs of production, and what counts as drift."""
+"""Sections of monitoring: request logs of production, what counts as drift, and A/B tests."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ class TaskOf(Section):
     names: dict[str, AssetName] = {}
 
 
+class FeedbackOf(Section):
+    """Where a line of a log says what became of its answer, as dotted paths (`scores.0.value`):
+    `score` whether it was right (0..1, true or false, or such a word), `answer` the right one,
+    `metric` a number that it led to. In feedback that `stillhouse serve` took the first two are
+    known, and a metric is at `metrics.NAME`."""
+
+    score: str | None = None
+    answer: str | None = None
+    metric: str | None = None
+
+
 class Traffic(Section):
     """Logs of requests, as globs; without any nothing is read. `models` says which student a model
     is that is served under another name. Of what is read, the share `sample` is kept, at most
@@ -26,9 +37,32 @@ class Traffic(Section):
     format: Literal["auto", "openai", "litellm", "serve"] = "auto"
     task: TaskOf = TaskOf()
     models: dict[str, AssetName] = {}
+    feedback: FeedbackOf = FeedbackOf()
     retention_days: Annotated[float, Field(gt=0)] = 90
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_requests: Annotated[int, Field(ge=1)] = 100_000
+
+
+class AbTest(Section):
+    """Whether a student may take the place of what answers now, seen on `requests` of traffic.
+
+    It is compared `against` the release in `production` (with the teacher, where there is none), by
+    their `agreement` with the teacher, or by the `outcome`: feedback, and right answers in the log.
+    It is not inferior where it is surely worse by less than `margin`. With `alpha` as the risk of
+    saying so wrongly, over all looks together, one at each `look_every` requests; more requests are
+    asked for so that a student as good as the other is told with a probability of `power`.
+
+    All of these are fixed before the test: with others, another test begins.
+    """
+
+    against: Literal["production", "teacher"] = "production"
+    measure: Literal["agreement", "outcome"] = "agreement"
+    margin: Annotated[float, Field(gt=0, le=0.5)] = 0.03
+    requests: Annotated[int, Field(ge=20)] = 1000
+    look_every: Annotated[int, Field(ge=10)] = 100
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    power: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
+    seed: int = 7
 
 
 class Drift(Section):

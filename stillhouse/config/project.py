@@ -33,7 +33,7 @@ from stillhouse.config.dataset import AnyTask, Column, Review, Role, Splits, Tas
 from stillhouse.config.economics import Economics
 from stillhouse.config.from_endpoint import require_of_endpoint
 from stillhouse.config.latency import Latency
-from stillhouse.config.monitor import Drift, Traffic
+from stillhouse.config.monitor import AbTest, Drift, Traffic
 from stillhouse.config.proof import Calibration, EdgeCases
 from stillhouse.config.registry import RegisteredTeacher, registered
 from stillhouse.config.renamed import renamed
@@ -81,6 +81,7 @@ class Project(Section):
     automation: Automation = Automation()
     traffic: Traffic = Traffic()
     drift: Drift = Drift()
+    ab_test: AbTest = AbTest()
     economics: Economics = Economics()
 
     file: Path = Field(Path("stillhouse.yaml"), exclude=True)

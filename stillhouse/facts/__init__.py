@@ -44,6 +44,9 @@ from stillhouse.facts.models import (
     TrainedFacts,
 )
 from stillhouse.facts.monitor import (
+    AbLookFacts,
+    AbTaskFacts,
+    AbTestFacts,
     DriftReportFacts,
     DriftTestFacts,
     ProductionTrafficFacts,
@@ -52,6 +55,9 @@ from stillhouse.facts.release import ReleaseFacts, ReleaseGateFacts
 from stillhouse.facts.selection import TeacherComparisonFacts
 
 __all__ = [
+    "AbLookFacts",
+    "AbTaskFacts",
+    "AbTestFacts",
     "AdaptedTeacherFacts",
     "CheckpointFacts",
     "CleansedDocumentsFacts",

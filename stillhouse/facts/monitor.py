@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 @dataclass(frozen=True)
 class ProductionTrafficFacts:
     """`requests` are kept, from `oldest` to `newest`; `by_task` counts them, `answered` those with
-    an answer, `rated` those that somebody liked or didn't.
+    an answer, `rated` those that somebody liked or didn't, `judged` those of which somebody said
+    whether, or what, is right, `shadowed` those that a shadow answered too.
 
     Of all that was ever read from these logs under the present settings: `lines`, requests found
-    again (`duplicates`), lines `refused` by reason, and requests by what was wrong with their
-    `clock` (see `Clock`). `waiting` last lines are still being written; `unreadable` counts logs by
-    reason. `too_old`, `too_many` and `not_sampled` requests were not kept. `expires` is when the
-    oldest has to go.
+    again (`duplicates`), lines of `feedback`, lines `refused` by reason, and requests by what was
+    wrong with their `clock` (see `Clock`). `waiting` last lines are still being written;
+    `unreadable` counts logs by reason. `too_old`, `too_many` and `not_sampled` requests were not
+    kept. `expires` is when the oldest has to go.
     """
 
     digest: str
@@ -36,6 +37,9 @@ class ProductionTrafficFacts:
     oldest: str | None
     newest: str | None
     expires: str | None
+    judged: int
+    shadowed: int
+    feedback: int
 
     @property
     def unfinished(self) -> str | None:
@@ -82,3 +86,67 @@ class DriftReportFacts:
     auc_low: dict[str, float]
     auc_high: dict[str, float]
     liked: float | None
+
+
+@dataclass(frozen=True)
+class AbLookFacts:
+    """What a look saw: so many `requests` of so many `groups` that belong together, a `fraction` of
+    what is planned; the `difference` of the two models, its standard `error`, and the interval
+    `low` to `high` that holds over all looks. `z` is how many errors the lower end is away, `spent`
+    the risk that all looks up to this one took."""
+
+    requests: int
+    groups: int
+    fraction: float
+    difference: float
+    error: float
+    low: float
+    high: float
+    z: float
+    spent: float
+
+
+@dataclass(frozen=True)
+class AbTaskFacts:
+    """One task's test. `verdict` is non_inferior, inferior, open, or spent (all that was planned
+    was seen, and it can't be told); `needed` is how many requests it takes in all, None where no
+    number would do, or nothing was seen. Of the `sampled` requests so many are compared, and the
+    answers of so many are `mirrored`: those that were given in production.
+
+    `once` is the 95 % interval of a single look, by bootstrap, with its `p`; `better` and `worse`
+    count requests that only one of the two answers rightly, with the exact `p_exact`, where answers
+    are right or wrong. `alike` is the share that both answer alike, `unknown` that of requests of
+    which it is not known how good an answer would have been. `earlier` tests of the same two models
+    had other terms. `figures` are further numbers, by name.
+    """
+
+    task: str
+    verdict: str
+    looks: list[AbLookFacts]
+    sampled: int
+    mirrored: int
+    needed: int | None
+    once: list[float]
+    p: float | None
+    better: int | None
+    worse: int | None
+    p_exact: float | None
+    alike: float | None
+    unknown: float
+    earlier: int
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AbTestFacts:
+    """`against` is what the candidate is compared with, production or teacher, None where nothing
+    was compared; `release` is that of production. `why` says what was not compared, by task, or for
+    all under "". The terms of the test stand in `terms`."""
+
+    digest: str
+    against: str | None
+    release: str | None
+    measure: str
+    terms: dict[str, float]
+    tasks: list[AbTaskFacts]
+    why: dict[str, str]

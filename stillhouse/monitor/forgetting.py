@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from stillhouse.monitor.ab.record import LOOKS
+from stillhouse.monitor.judged import FEEDBACK
 from stillhouse.monitor.traffic import STEP
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.provenance import withdraw
@@ -52,7 +54,8 @@ def remember_requests(layout: Layout, requests: Iterable[str]) -> None:
 
 
 def forget_requests(layout: Layout) -> int:
-    """Requests that were forgotten leave the table; what drift reports had of any goes with them.
+    """Requests that were forgotten leave the table, with what was said of them; drift reports and
+    A/B tests that had any go with them.
     Returns how many went."""
     table, listed = layout.table(STEP), layout.forgotten_requests
     if not table.exists() or not listed.exists():
@@ -60,6 +63,16 @@ def forget_requests(layout: Layout) -> int:
     withdraw(table.parent)
     gone = keep_rows(table, "request NOT IN (SELECT request FROM forgotten)", forgotten=listed)
     if gone:
-        for report in (layout.root / "students").glob("*/*/drift"):
+        said = table.with_name(FEEDBACK)
+        if said.exists():
+            keep_rows(said, "answer_id IN (SELECT answer_id FROM traffic)", traffic=table)
+        students = layout.root / "students"
+        for report in students.glob("*/*/drift"):
             shutil.rmtree(report)
+        for test in students.glob("*/*/ab_test"):
+            withdraw(test)
+            # How often was looked stays: it is numbers, and the risk is spent.
+            for file in test.iterdir():
+                if file.name != LOOKS:
+                    file.unlink()
     return gone

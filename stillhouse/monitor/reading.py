@@ -16,6 +16,7 @@ from stillhouse.corpus.pii.keyed import Keyed
 from stillhouse.monitor.assigned import assigned
 from stillhouse.monitor.clock import Clock
 from stillhouse.monitor.logs import EMPTY, WAITING, Cursor, Line, lines_of, places, read_to
+from stillhouse.monitor.outcomes import Outcome, feedback_in, given_by, outcome_of
 from stillhouse.monitor.refused import Refused
 from stillhouse.monitor.requests import Request, UnusableError, requests_in
 from stillhouse.storage.files import read_json
@@ -54,7 +55,8 @@ def last_reading(file: Path, version: str) -> Reading | None:
 
 
 class Reader:
-    """Requests of logs that are new, not masked yet; counts what else there was."""
+    """Requests and feedback of logs that are new, not masked yet; counts what else there was. A row
+    of feedback has no `request`, and `answer_id` says of which it is."""
 
     def __init__(
         self,
@@ -96,7 +98,8 @@ class Reader:
         lines = lines_of(path, cursor, self.now)
         while batch := list(itertools.islice(lines, BATCH)):
             rows = [row for line in batch for row in self._of_line(cursor, line, clock)]
-            yield from self._new(rows)
+            yield from self._new([row for row in rows if "request" in row])
+            yield from (row for row in rows if "request" not in row)
             read = [line for line in batch if line.reason != WAITING]
             self.waiting += len(batch) - len(read)
             if read and read[-1].end:
@@ -111,6 +114,10 @@ class Reader:
         try:
             if line.reason is not None:
                 raise UnusableError(line.reason)
+            where = self.project.traffic.feedback
+            if (said := feedback_in(line.value, where)) is not None:
+                yield from self._feedback(*said, clock.of(line.value.get("time")))
+                return
             found = list(requests_in(line.value, self.project.traffic.format))
             rows = [self._row(request, clock) for request in found]
         except UnusableError as why:
@@ -135,7 +142,20 @@ class Reader:
             "time": time,
             "confidence": request.confidence,
             "liked": request.liked,
+            "answer_id": request.id and self._answer_id(request.id),
+            **vars(given_by(request.of)),
+            **vars(outcome_of(request.of, self.project.traffic.feedback)),
         }
+
+    def _feedback(self, about: str, said: Outcome, time: datetime) -> Iterator[Row]:
+        self.counted["feedback"] += 1
+        if said.says_something and time >= self._oldest:
+            yield {"answer_id": self._answer_id(about), "time": time, **vars(said)}
+
+    def _answer_id(self, named: str) -> str:
+        """By which feedback finds its request; other logs have our ids as clients saw them."""
+        own = named.removeprefix("chatcmpl-").removeprefix("cmpl-")
+        return self._keyed.digest("answer", own).hex()[:32]
 
     def _new(self, rows: list[Row]) -> list[Row]:
         """Those that are to be kept, each for the first time."""

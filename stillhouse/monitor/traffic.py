@@ -3,7 +3,8 @@
 Nothing of a log is written down before it is masked. A request is known by a keyed digest of its
 id and text (or of its time, text and answer, where it has no id), so that logs that overlap, or
 were copied, count each request once. Conversations have keyed digests too. Originals are kept
-nowhere: the vault knows none of them.
+nowhere: the vault knows none of them. Feedback may come long after its request: what is new of it
+is kept beside the table, and joined whenever that is written.
 """
 
 # Queries are composed of names of our own, and of paths that are quoted.
@@ -30,6 +31,7 @@ from stillhouse.corpus.pii.parts import BREAK
 from stillhouse.corpus.pii.pool import clean_in_processes
 from stillhouse.corpus.pii.vault import load_or_create_key
 from stillhouse.facts import ProductionTrafficFacts
+from stillhouse.monitor.judged import FEEDBACK, NEW_FEEDBACK, feedback_schema, judge, judged
 from stillhouse.monitor.logs import log_files
 from stillhouse.monitor.reading import BATCH, Reader, Reading, Row, last_reading
 from stillhouse.monitor.refused import Refused
@@ -42,17 +44,22 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-COUNTED = ("lines", "duplicates", "too_old", "too_many", "not_sampled")
+COUNTED = ("lines", "duplicates", "too_old", "too_many", "not_sampled", "feedback")
+SUMMED = ("requests", "answered", "rated", "judged", "shadowed")
 STEP = "production_traffic"
 TABLE, READ, NEW = "data.parquet", "read.json", ".new.parquet"
+# What is masked of a row, in one go: who is known from one is found in the others.
+TEXTS = ("input", "answer", "shadow", "gold")
 
 
 def traffic_schema() -> pa.Schema:
-    """One row a request; `input` and `answer` are masked, `pseudonyms` stand in them. `liked` is
-    1 or 0; `conversation` the digest of what requests belong together by."""
+    """One row a request; `input`, `answer`, `gold` and what a `shadow` answered are masked,
+    `pseudonyms` stand in them. `liked` is 1 or 0, `score` 0..1; `conversation` the digest of what
+    requests belong together by, `answer_id` of what feedback is given by."""
     import pyarrow as pa
 
     text = ("request", "task", "student", "conversation", "input", "answer")
+    of_answer = ("answer_id", "release", "shadow", "shadow_release", "gold")
     return pa.schema(
         [
             *((name, pa.string()) for name in text),
@@ -60,6 +67,8 @@ def traffic_schema() -> pa.Schema:
             ("confidence", pa.float64()),
             ("liked", pa.float64()),
             ("pseudonyms", pa.list_(pa.string())),
+            *((name, pa.string()) for name in of_answer),
+            *((name, pa.float64()) for name in ("shadow_confidence", "score", "metric")),
         ]
     )
 
@@ -79,25 +88,33 @@ def read_traffic(
     now, logs = now or datetime.now(UTC), project.traffic.logs
     if not logs:
         with connected({}) as db:
-            _write(db, folder, [], project.traffic, now)
+            _write(db, folder, [], [], project.traffic, now)
         return _facts(folder / TABLE, Reading(""), None, project.traffic)
     key = load_or_create_key(layout.key("pseudonyms"))
     masker = Masker(mask_settings(project.privacy, project.root), key)
     old, version = layout.table(STEP), _version(project, masker)
     reading = last_reading(old.with_name(READ), version)
     known = [old] if reading is not None and old.exists() else []
+    said = [f for f in [old.with_name(FEEDBACK)] if known and f.exists()]
     with connected({}) as db:
         reader = Reader(project, Keyed(key), db, reading or Reading(version), now)
         forgotten = [f for f in [layout.forgotten_requests] if f.exists()]
         reader.knows([*known, *forgotten])
         reader.refused = Refused(layout, reset=not known)
-        with table_writer(folder / NEW, traffic_schema()) as write:
+        heard = folder / NEW_FEEDBACK
+        with (
+            table_writer(folder / NEW, traffic_schema()) as write,
+            table_writer(heard, feedback_schema()) as hear,
+        ):
             rows = _masked(masker, reader.requests(log_files(project.root, logs)))
             while batch := list(itertools.islice(rows, BATCH)):
-                write(batch)
-        left_out = _write(db, folder, [*known, folder / NEW], project.traffic, now, forgotten)
+                write([row for row in batch if "request" in row])
+                hear([row for row in batch if "request" not in row])
+        parts, feedback = [*known, folder / NEW], [*said, heard]
+        left_out = _write(db, folder, parts, feedback, project.traffic, now, forgotten)
     reader.counted.update(left_out)
-    (folder / NEW).unlink()
+    for new in (folder / NEW, heard):
+        new.unlink()
     reader.refused.write()
     write_json(folder / READ, reader.reading.as_json())
     return _facts(folder / TABLE, reader.reading, reader, project.traffic)
@@ -113,26 +130,26 @@ def _version(project: Project, masker: Masker) -> str:
 
 
 def _masked(masker: Masker, rows: Iterator[Row]) -> Iterator[Row]:
-    """Text and answer in one go: who is known from one is found in the other."""
     waiting: deque[Row] = deque()
 
     def originals() -> Iterator[str]:
         for row in rows:
             waiting.append(row)
-            parts = (row["input"], row["answer"] or "")
+            parts = (row.get(name) or "" for name in TEXTS)
             yield BREAK.join(part.replace(BREAK, "\n") for part in parts)
 
     for masked, _ in clean_in_processes(masker, originals(), os.cpu_count() or 1):
         row = waiting.popleft()
-        text, _, answer = masked.text.partition(BREAK)
+        texts = zip(TEXTS, masked.text.split(BREAK), strict=True)
         pseudonyms = sorted({e.pseudonym for e in masked.entities if e.pseudonym})
-        yield {**row, "input": text, "answer": answer or None, "pseudonyms": pseudonyms}
+        yield {**row, **{name: text or None for name, text in texts}, "pseudonyms": pseudonyms}
 
 
 def _write(
     db: duckdb.DuckDBPyConnection,
     folder: Path,
     parts: Sequence[Path],
+    feedback: Sequence[Path],
     settings: Traffic,
     now: datetime,
     forgotten: Sequence[Path] = (),
@@ -150,11 +167,12 @@ def _write(
             f"ANTI JOIN read_parquet('{_quoted(f)}') USING (request)" for f in forgotten
         )
         db.execute(f"CREATE VIEW rows AS SELECT * FROM ({rows}) {gone}")
+        judge(db, folder / FEEDBACK, feedback, now)
         recent = "SELECT * FROM rows WHERE time >= (FROM bound)"
         left = db.sql(f"SELECT (SELECT count(*) FROM rows), count(*) FROM ({recent})").fetchall()
         (everything, kept), most = left[0], settings.max_requests
         newest = f"{recent} ORDER BY time DESC, request LIMIT {most}"
-        sql = f"SELECT * FROM ({newest}) ORDER BY time, request"
+        sql = f"SELECT * FROM ({judged(newest)}) ORDER BY time, request"
         for batch in db.sql(sql).to_arrow_reader(BATCH_ROWS):
             write(batch)
     return {"too_old": everything - kept, "too_many": max(0, kept - most)}
@@ -169,6 +187,7 @@ def _facts(
 ) -> ProductionTrafficFacts:
     found = query(
         """SELECT task, count(*) AS requests, count(answer) AS answered, count(liked) AS rated,
+                  count(coalesce(gold, score::VARCHAR)) AS judged, count(shadow) AS shadowed,
                   epoch(min(time)) AS oldest, epoch(max(time)) AS newest
            FROM t GROUP BY task ORDER BY task""",
         t=table,
@@ -180,7 +199,7 @@ def _facts(
         digest=table_digest(table, [f.name for f in traffic_schema()]),
         logs=reader.logs if reader else 0,
         by_task={row["task"]: row["requests"] for row in found},
-        **{n: sum(row[n] for row in found) for n in ("requests", "answered", "rated")},
+        **{n: sum(row[n] for row in found) for n in SUMMED},
         **{n: reading.counted[n] for n in COUNTED},
         refused=dict(sorted(reading.refused.items())),
         clock=dict(sorted(reading.clock.items())),

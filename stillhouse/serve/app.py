@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from stillhouse.serve.answers import Piece
@@ -17,10 +18,11 @@ from stillhouse.serve.asked import Question, find, of_chat, of_completion
 from stillhouse.serve.bodies import Answer, models
 from stillhouse.serve.door import App, Door
 from stillhouse.serve.refusals import UNKNOWN, RefusedError, as_json
-from stillhouse.serve.service import Service
-from stillhouse.serve.wire import ChatRequest, CompletionRequest, Sampling
+from stillhouse.serve.service import Heard, Service
+from stillhouse.serve.wire import ChatRequest, CompletionRequest, Feedback
 
 JSON = "application/json"
+DONE = b"data: [DONE]\n\n"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"description": "Refused, with a reason."}
@@ -63,12 +65,18 @@ def application(service: Service) -> App:
     @app.post("/v1/chat/completions")
     async def chat(request: Request, asked: ChatRequest) -> Response:
         question = await of_chat(service.students, asked)
-        return await _answered(service, request, asked, [question], chat=True)
+        return await _answered(service, request, asked, [question])
 
     @app.post("/v1/completions")
     async def complete(request: Request, asked: CompletionRequest) -> Response:
         questions = await of_completion(service.students, asked)
-        return await _answered(service, request, asked, questions, chat=False)
+        return await _answered(service, request, asked, questions)
+
+    @app.post("/v1/feedback", status_code=202)
+    async def feedback(said: Feedback) -> Response:
+        """What became of an answer: whether it was right, the right one, a downstream metric."""
+        service.told(said)
+        return _json({"id": said.id, "object": "feedback", "status": "accepted"}, status=202)
 
     return Door(app, service.keys, service.limits, service.gauges)
 
@@ -85,37 +93,46 @@ def _lifespan(service: Service) -> Callable[[FastAPI], Any]:
 async def _answered(
     service: Service,
     request: Request,
-    asked: Sampling,
+    asked: ChatRequest | CompletionRequest,
     questions: list[Question],
-    *,
-    chat: bool,
 ) -> Response:
-    first = questions[0]
+    first, chat = questions[0], isinstance(asked, ChatRequest)
     answer = Answer(
         asked.model,
         first.student.release,
         sum(question.prompt_tokens for question in questions),
         first.alternatives is not None,
         chat,
+        request.state.id,
     )
+    heard = Heard(answer.id, asked)
     if asked.stream:
         usage = bool(asked.stream_options and asked.stream_options.include_usage)
-        events = _events(service, first, answer, usage=usage)
+        events = _events(service, first, answer, heard, usage=usage)
         return StreamingResponse(events, media_type="text/event-stream")
 
-    async def whole(question: Question) -> list[Piece]:
-        return [piece async for piece in service.pieces(question)]
+    async def whole(number: int, question: Question) -> list[Piece]:
+        return [piece async for piece in service.pieces(question, heard, number)]
 
-    every: asyncio.Future[Any] = asyncio.gather(*map(whole, questions))
+    every: asyncio.Future[Any] = asyncio.gather(
+        *(whole(number, question) for number, question in enumerate(questions))
+    )
     gone: asyncio.Future[Any] = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait([every, gone], return_when=asyncio.FIRST_COMPLETED)
         if not every.done():
-            return Response(status_code=499)  # nobody reads it
-        return _json(answer.whole(await every))
+            return Response(status_code=499, background=_sent(service, heard))  # nobody reads it
+        return _json(answer.whole(await every), background=_sent(service, heard))
     finally:
         gone.cancel()
         every.cancel()
+
+
+def _sent(service: Service, heard: Heard) -> BackgroundTask:
+    async def sent() -> None:
+        service.sent(heard)
+
+    return BackgroundTask(sent)
 
 
 async def _gone(request: Request) -> None:
@@ -124,30 +141,39 @@ async def _gone(request: Request) -> None:
 
 
 async def _events(
-    service: Service, question: Question, answer: Answer, *, usage: bool
+    service: Service, question: Question, answer: Answer, heard: Heard, *, usage: bool
 ) -> AsyncIterator[bytes]:
     """Server-sent events. What fails after the first of them is told as one, as OpenAI does."""
     written = 0
     try:
         if (begin := answer.first()) is not None:
             yield _event(begin)
-        async for piece in service.pieces(question):
+        async for piece in service.pieces(question, heard):
             written = piece.written
             for chunk in answer.chunks(piece):
                 yield _event(chunk)
         if usage:
             yield _event(answer.last(written))
+        yield DONE
     except RefusedError as refusal:
         yield _event(refusal.body)
-    yield b"data: [DONE]\n\n"
+        yield DONE
+    finally:  # whether or not somebody reads to the end
+        service.sent(heard)
 
 
 def _event(value: Any) -> bytes:
     return b"data: " + as_json(value) + b"\n\n"
 
 
-def _json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(as_json(value), status, headers, JSON)
+def _json(
+    value: Any,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    background: BackgroundTask | None = None,
+) -> Response:
+    return Response(as_json(value), status, headers, JSON, background)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,14 +16,14 @@ OWNER = "stillhouse"
 @dataclass(frozen=True)
 class Answer:
     """What the bodies of one answer have in common. `told` is whether log-probabilities were asked
-    for."""
+    for, `id` that of the request."""
 
     model: str
     release: str | None
     prompt_tokens: int
     told: bool
     chat: bool
-    id: str = field(default_factory=lambda: secrets.token_hex(12))
+    id: str
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, pieces: Sequence[Sequence[Piece]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -24,8 +25,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/models", "/health", "/metrics")
+ROUTES = (
+    *("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/feedback"),
+    *("/health", "/metrics"),
+)
 OPEN = "/health"  # what a supervisor asks, who has no key
+REQUEST_ID = b"x-request-id"
 HERE = ("localhost", "127.0.0.1", "::1")
 # Whose rate is remembered: the ones who asked last.
 REMEMBERED = 4096
@@ -67,12 +72,19 @@ class Door:
         started, status = time.monotonic(), 500
         route = next((r for r in ROUTES if scope["path"].startswith(r)), "other")
         asks = scope["method"] == "POST"
+        # By which feedback is given: nothing in it is of the request.
+        own = secrets.token_hex(12)
+        scope["state"] = {**scope.get("state", {}), "id": own}
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (REQUEST_ID, own.encode("ascii")),
+                    *HEADERS,
+                ]
             await send(message)
 
         self.inside += asks

@@ -58,6 +58,13 @@ class Gauges:
             "stillhouse_logged", "Requests handed to the log, or dropped.", ("what",),
             registry=known,
         )  # fmt: skip
+        self.shadow = Counter(
+            "stillhouse_shadow", "Requests that the shadow answered, dropped, or failed.",
+            ("what",), registry=known,
+        )  # fmt: skip
+        self.feedback = Counter(
+            "stillhouse_feedback", "Feedback handed to the log.", registry=known
+        )
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

@@ -1,8 +1,9 @@
 """The process that masks requests and writes them: `python -m stillhouse.serve.masked_log PROJECT
 FOLDER`, with a JSON object a line on standard input.
 
-A file a day, which `traffic.logs` can name: in the flat form that monitor/requests.py reads. A
-request that can't be masked, or in which a last scan still finds somebody, is left out.
+A file a day, which `traffic.logs` can name: in the flat form that monitor/requests.py reads, and
+feedback as monitor/outcomes.py does. What can't be masked, or in which a last scan still finds
+somebody, is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 from stillhouse.offline import go_offline
 from stillhouse.storage.private import keep_private
+
+TEXTS = ("input", "answer", "right_answer")
 
 logger = logging.getLogger("stillhouse")
 
@@ -43,25 +46,35 @@ def _masker(file: Path) -> Any:
 
 
 def masked(lines: Any, masker: Any) -> Iterator[dict[str, Any]]:
-    """Each request with its text and answer masked; in one go, so that who is known from one is
-    found in the other."""
+    """Each request or feedback with its texts masked; in one go, so that who is known from one is
+    found in the others."""
     from stillhouse.corpus.pii.parts import BREAK
 
     for line in lines:
         try:
-            entry = json.loads(line)
-            said = (entry["input"], entry["answer"])
-            whole = BREAK.join(part.replace(BREAK, "\n") for part in said)
-            ((found, left),) = masker.clean_many([whole])
-            text, _, answer = found.text.partition(BREAK)
+            entry = {"id": uuid.uuid4().hex, **json.loads(line)}
+            texts = list(_texts(entry))
+            said = [holder[name].replace(BREAK, "\n") for holder, name in texts]
+            left: list[Any] = []
+            if said:
+                ((found, rest),) = masker.clean_many([BREAK.join(said)])
+                for (holder, name), part in zip(texts, found.text.split(BREAK), strict=True):
+                    holder[name] = part
+                left = rest.entities
         except Exception as error:
             # Its words may be those of the text.
             logger.error("A request was not logged: %s", type(error).__name__)
             continue
-        if left.entities:
+        if left:
             logger.warning("A request was not logged: something in it still looks like a person's")
             continue
-        yield entry | {"id": uuid.uuid4().hex, "input": text, "answer": answer}
+        yield entry
+
+
+def _texts(entry: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Where texts stand that somebody wrote: what is masked."""
+    for holder, names in ((entry, TEXTS), (entry.get("shadow", {}), ("answer",))):
+        yield from ((holder, name) for name in names if name in holder)
 
 
 def write(entries: Iterator[dict[str, Any]], folder: Path) -> None:

@@ -18,6 +18,7 @@ from stillhouse.serve.door import Limits
 from stillhouse.serve.keys import Keys, read_keys
 from stillhouse.serve.log import RequestLog
 from stillhouse.serve.service import Followed, Service
+from stillhouse.serve.shadow import Shadow
 from stillhouse.serve.students import Student, load_released, load_unreleased
 from stillhouse.storage.layout import Layout
 from stillhouse.tasks.common import Examples
@@ -32,13 +33,14 @@ WARM_LENGTHS, WARM_ROWS = (16, 48, 96, 160), (1, 4, 16)
 @dataclass(frozen=True)
 class Asked:
     """What is to be served. `channel` None stands for what there is of teacher `version`, released
-    or not."""
+    or not; students of the channel `shadow` answer again, for the log."""
 
     students: Sequence[str] = ()
     channel: str | None = PRODUCTION
     version: str | None = None
     keys: Path | None = None
     log: Path | None = None
+    shadow: str | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -46,8 +48,8 @@ def open_service(project: Project, asked: Asked) -> Service:
     """Load and verify the students, and start the log.
 
     Raises:
-        UserError: a student is unknown or not there, its release doesn't verify, or the file of
-            keys can't be used.
+        UserError: a student is unknown or not there, its release doesn't verify, the file of keys
+            can't be used, or the shadow has nothing to answer with.
     """
     keys = read_keys(asked.keys) if asked.keys else Keys({})
     layout = Layout(project.data_path)
@@ -65,8 +67,27 @@ def open_service(project: Project, asked: Asked) -> Service:
         release = partial(pointed, layout, name, asked.channel)
         followed.append(Followed(name, release, load))
         logger.info("%s: release %s", name, students[name].release)
+    shadow = _shadow(project, layout, asked, list(names))
     log = RequestLog(project.file, asked.log) if asked.log else None
-    return Service(students, tuple(followed), keys, asked.limits, log)
+    return Service(students, tuple(followed), keys, asked.limits, log, shadow)
+
+
+def _shadow(project: Project, layout: Layout, asked: Asked, names: list[str]) -> Shadow | None:
+    if asked.shadow is None:
+        return None
+    if asked.log is None:
+        raise UserError(
+            "--shadow: what the shadow answers is written to the log, and there is none",
+            remedy="name a folder for it with --log.",
+        )
+    for name in names:
+        if pointed(layout, name, asked.shadow) is None:
+            raise UserError(
+                f"--shadow {asked.shadow}: nothing of {name} was released to it",
+                remedy=f"`stillhouse release {name} --channel {asked.shadow} --reason ...`, or "
+                "name the students to serve that have one.",
+            )
+    return Shadow(project.file, asked.shadow, names)
 
 
 def _loaded(project: Project, layout: Layout, name: str, channel: str) -> Student:

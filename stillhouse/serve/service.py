@@ -19,7 +19,10 @@ from stillhouse.serve.engine import Engine
 from stillhouse.serve.gauges import Gauges
 from stillhouse.serve.keys import Keys
 from stillhouse.serve.log import RequestLog
+from stillhouse.serve.refusals import LIMITED, UNKNOWN, RefusedError
+from stillhouse.serve.shadow import Shadow
 from stillhouse.serve.students import Student
+from stillhouse.serve.wire import ChatRequest, CompletionRequest, Feedback, choice_id
 
 logger = logging.getLogger("stillhouse")
 
@@ -37,16 +40,33 @@ class Followed:
     load: Callable[[], Student]
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What was answered to a request, by the number of the choice, for the log."""
+
+    id: str
+    asked: ChatRequest | CompletionRequest
+    entries: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def alone(self, number: int) -> ChatRequest | CompletionRequest:
+        """The request that asks for one choice alone."""
+        if isinstance(self.asked, ChatRequest):
+            return self.asked
+        return self.asked.model_copy(update={"prompt": self.asked.prompts[number]})
+
+
 @dataclass(eq=False)
 class Service:
     """`students` answer by their names; a new release replaces one of them between two requests.
-    `refused` says of a student which release its channel leads to that could not be taken."""
+    `refused` says of a student which release its channel leads to that could not be taken. What
+    `shadow` answers too is logged once it has."""
 
     students: dict[str, Student]
     followed: tuple[Followed, ...] = ()
     keys: Keys = field(default_factory=lambda: Keys({}))
     limits: Limits = field(default_factory=Limits)
     log: RequestLog | None = None
+    shadow: Shadow | None = None
     gauges: Gauges = field(default_factory=Gauges)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -58,12 +78,16 @@ class Service:
         self._engine.start()
         for student in self.students.values():
             self._told(student)
+        if self.shadow is not None:
+            self.shadow.start(self._log, self._of_shadow)
         following = asyncio.create_task(self._follow())
         try:
             yield
         finally:
             following.cancel()
             await asyncio.to_thread(self._engine.stop)
+            if self.shadow is not None:
+                await asyncio.to_thread(self.shadow.close)
             if self.log is not None:
                 await asyncio.to_thread(self.log.close)
 
@@ -71,16 +95,48 @@ class Service:
     def well(self) -> bool:
         return self._engine.is_alive
 
-    async def pieces(self, question: Question) -> AsyncIterator[Piece]:
-        """As `answer`; what was asked and answered is counted, and logged where there is a log."""
+    async def pieces(
+        self, question: Question, heard: Heard, number: int = 0
+    ) -> AsyncIterator[Piece]:
+        """As `answer`; what was asked and answered is counted, and `heard` as this choice."""
         said: list[str] = []
         stream = answer(self._engine, self._deliveries, question, self.limits.seconds)
         async for piece in stream:
             said.append(piece.text)
             if piece.finish is not None:
                 self._count(question, piece)
-                self._log(question, "".join(said), piece)
+                if self.log is not None:
+                    known = {"id": choice_id(heard.id, number), "time": _now()}
+                    heard.entries[number] = known | _entry(question, "".join(said), piece)
             yield piece
+
+    def sent(self, heard: Heard) -> None:
+        """What was heard goes to the shadow, or to the log: after the answer, which neither is to
+        delay."""
+        for number, entry in heard.entries.items():
+            if self.shadow is None:
+                self._log(entry)
+            elif not self.shadow.put(entry, heard.alone(number)):
+                self._of_shadow("dropped")
+                self._log(entry)
+
+    def told(self, feedback: Feedback) -> None:
+        """Raises `RefusedError` where there is no log, or it is full."""
+        if self.log is None:
+            raise RefusedError(
+                404, "feedback is kept in the log of requests, and this server keeps none",
+                kind=UNKNOWN, code="no_log",
+            )  # fmt: skip
+        score = feedback.score if feedback.correct is None else float(feedback.correct)
+        metrics = {feedback.metric.name: feedback.metric.value} if feedback.metric else None
+        said = {"score": score, "right_answer": feedback.answer, "metrics": metrics}
+        entry = {n: v for n, v in said.items() if v is not None}
+        if not self.log.put({"time": _now(), "about": feedback.about, **entry}):
+            raise RefusedError(
+                429, "the log takes nothing now; send it again later", kind=LIMITED,
+                code="log_full", headers={"retry-after": "5"},
+            )  # fmt: skip
+        self.gauges.feedback.inc()
 
     def health(self) -> dict[str, Any]:
         status = "ok" if self.well and not self.refused else "degraded"
@@ -89,7 +145,8 @@ class Service:
             | ({"refused": self.refused[name]} if name in self.refused else {})
             for name, student in self.students.items()
         }
-        return {"status": status, "students": students}
+        shadow = {"shadow": self.shadow.health()} if self.shadow else {}
+        return {"status": status, "students": students, **shadow}
 
     def _count(self, question: Question, last: Piece) -> None:
         self.gauges.tokens.labels("prompt").inc(question.prompt_tokens)
@@ -97,22 +154,13 @@ class Service:
         if last.about.get("escalate"):
             self.gauges.escalated.labels(question.task).inc()
 
-    def _log(self, question: Question, said: str, last: Piece) -> None:
-        if self.log is None:
-            return
-        task = {} if question.task is None else {"task": question.task}
-        taken = self.log.put(
-            {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "model": question.student.name,
-                "release": question.student.release,
-                **task,
-                "input": question.text,
-                "answer": said,
-                "confidence": last.about.get("confidence"),
-            }
-        )
-        self.gauges.logged.labels("handed" if taken else "dropped").inc()
+    def _log(self, entry: dict[str, Any]) -> None:
+        if self.log is not None:
+            taken = self.log.put(entry)
+            self.gauges.logged.labels("handed" if taken else "dropped").inc()
+
+    def _of_shadow(self, what: str) -> None:
+        self.gauges.shadow.labels(what).inc()
 
     def _told(self, student: Student) -> None:
         self.gauges.release.remove_by_labels({"student": student.name})
@@ -149,3 +197,19 @@ class Service:
         self.refused.pop(one.student, None)
         self._told(new)
         logger.info("%s: %s answers from now on", one.student, new.release)
+
+
+def _entry(question: Question, said: str, last: Piece) -> dict[str, Any]:
+    task = {} if question.task is None else {"task": question.task}
+    return {
+        "model": question.student.name,
+        "release": question.student.release,
+        **task,
+        "input": question.text,
+        "answer": said,
+        "confidence": last.about.get("confidence"),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

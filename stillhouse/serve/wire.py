@@ -6,9 +6,9 @@ an answer, and are not served, are refused.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
 
 # What a client may not ask for, as its answer would be another one.
 NOT_SERVED = "is not served: leave it out"
@@ -139,3 +139,44 @@ class CompletionRequest(Sampling):
     @property
     def prompts(self) -> list[str]:
         return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+
+
+class Metric(Wire):
+    """A number that says what an answer led to, as whoever asked measures it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    value: float
+
+
+class Feedback(Wire):
+    """What became of the answer with this `id` (of its body, or of the header `x-request-id`);
+    of an answer with several choices, that with this `index`.
+
+    `correct` or `score` says how good it was, `answer` the right one, `metric` what it led to. What
+    is said later of the same answer takes the place of what was said before.
+    """
+
+    id: str = Field(pattern=r"^(chatcmpl-|cmpl-)?[0-9a-f]{24}$")
+    index: Annotated[int, Field(ge=0, lt=64)] = 0
+    correct: StrictBool | None = None
+    score: Annotated[float, Field(ge=0, le=1)] | None = None
+    answer: Annotated[str, Field(min_length=1, max_length=100_000)] | None = None
+    metric: Metric | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.correct is None and self.score is None and not (self.answer or self.metric):
+            raise ValueError("say at least one of correct, score, answer and metric")
+        if self.correct is not None and self.score is not None:
+            raise ValueError("say either correct or score")
+        return self
+
+    @property
+    def about(self) -> str:
+        """The id of the answer, as the log has it."""
+        return choice_id(self.id.rpartition("-")[2], self.index)
+
+
+def choice_id(request: str, index: int) -> str:
+    """The first choice has the request's own."""
+    return f"{request}-{index}" if index else request

@@ -88,6 +88,10 @@ class Layout:
         """What traffic differs by from what a student learned from."""
         return self.root / "students" / name / version / "drift"
 
+    def ab_test(self, name: str, version: str) -> Path:
+        """How a student fares on traffic beside what answers now."""
+        return self.root / "students" / name / version / "ab_test"
+
     def leak_audit(self, name: str, version: str) -> Path:
         """What a student gives away of what it learned from."""
         return self.root / "students" / name / version / "leak_audit"
