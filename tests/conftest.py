@@ -19,6 +19,7 @@ go_offline()
 be_considerate()
 if "PYTEST_XDIST_WORKER" in os.environ:  # one thread each, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    gc.disable()  # till all tests are collected: what imports make stays
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
@@ -43,6 +44,7 @@ def pytest_collection_finish() -> None:
     """What stays for all tests is not looked through with each collection of garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

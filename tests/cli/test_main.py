@@ -19,6 +19,7 @@ from stillhouse.cli.main import app
 from stillhouse.config.project import load_project
 from stillhouse.instance import open_instance
 from stillhouse.storage.tables import write_table
+from tests.forked import stillhouse
 
 SmallProject = Callable[..., Path]
 
@@ -40,11 +41,6 @@ def ingested(tmp_path_factory: pytest.TempPathFactory, write_project: SmallProje
     run = stillhouse("run", "--project", file, "--until", "parsed_documents")
     assert run.returncode == 0, run.stderr
     return Ingested(file, before, run)
-
-
-def stillhouse(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stillhouse.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
 
 
 def test_a_wrong_project_file_is_one_screen_without_a_stack_trace(
@@ -133,7 +129,7 @@ def test_what_a_run_prints_fits_the_terminal_and_counts_the_quarantine(ingested:
 def test_two_runs_at_once_lose_and_double_nothing(small_project: SmallProject) -> None:
     file = small_project(tickets=20)
     command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(file)]
-    command += ["--until", "unique_documents"]
+    command += ["--until", "masked_documents"]
     runs = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(2)

@@ -26,6 +26,7 @@ from stillhouse.config.project import load_project
 from stillhouse.outside import open_state
 from stillhouse.steps import STEPS
 from stillhouse.storage.query import query
+from tests.forked import stillhouse
 
 pytestmark = pytest.mark.slow
 
@@ -222,8 +223,7 @@ def test_a_second_run_makes_nothing_again(chain: Chain) -> None:
 def test_a_moved_project_reuses_everything(chain: Chain, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere"
     shutil.copytree(chain.file.parent, moved)
-    command = [sys.executable, "-m", "stillhouse.cli", "status", "--check", "-p", str(moved)]
-    done = subprocess.run(command, env=chain.environment, capture_output=True, text=True)
+    done = stillhouse("status", "--check", "-p", moved, env=chain.environment)
     assert done.returncode == 0, done.stdout
 
 
@@ -231,7 +231,9 @@ def test_a_new_document_costs_only_itself(chain: Chain) -> None:
     new = chain.file.parent / "wiki" / "it-support" / "printers.md"
     new.write_text("# Printers\n\nThe printer on floor two is installed from the software centre.")
     try:
-        chain.run("--until", "unique_documents")
+        until = ("run", "-p", chain.file, "--until", "unique_documents")
+        done = stillhouse(*until, env=chain.environment)
+        assert done.returncode == 0, done.stderr
         parsed, masked = facts(chain, "parsed_documents"), facts(chain, "masked_documents")
         assert parsed["computed"] == 1
         assert masked["computed"] == 1
@@ -240,8 +242,7 @@ def test_a_new_document_costs_only_itself(chain: Chain) -> None:
 
 
 def test_a_student_knows_which_files_made_it(chain: Chain) -> None:
-    command = [sys.executable, "-m", "stillhouse.cli", "files", "router", "-p", str(chain.file)]
-    done = subprocess.run(command, env=chain.environment, capture_output=True, text=True)
+    done = stillhouse("files", "router", "-p", chain.file, env=chain.environment)
     assert done.returncode == 0, done.stderr
     assert "tickets: tickets.jsonl" in done.stdout and "wiki/billing/" in done.stdout
     learned = chain.data / "students" / "router" / VERSION / "current" / "checkpoint"
@@ -258,12 +259,7 @@ def test_a_forbidden_licence_stops_before_the_teacher_is_loaded(
     shutil.copytree(chain.data, chain.file.parent / "elsewhere", ignore=below)
     forbidden = chain.file.with_name("forbidden.yaml")
     forbidden.write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(forbidden)],
-        env=chain.environment,
-        capture_output=True,
-        text=True,
-    )
+    done = stillhouse("run", "--project", forbidden, env=chain.environment)
     assert done.returncode == 1
     assert "license_policy.allow" in done.stderr and "Apache-2.0" in done.stderr
     assert "Remedy:" in done.stderr and "Traceback" not in done.stderr

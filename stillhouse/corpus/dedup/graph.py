@@ -73,8 +73,9 @@ class Graph:
         if count(db, "bands") < 2:  # nobody to meet
             bands = 0
         for band in track(range(bands), "Comparing texts", unit="bands"):
-            self._compare(f"SELECT id, b{band} AS key FROM bands", PIVOTS)
-            self._tie(PIVOTS + 1)
+            met = self._compare(f"SELECT id, b{band} AS key FROM bands", PIVOTS)
+            if met > PIVOTS + 1:
+                self._tie(PIVOTS + 1)
         self._verify()
         self._find("families", "family", "SELECT a, b FROM links")
         self._find("groups", "part", "SELECT a, b FROM links UNION FROM ties")
@@ -94,8 +95,11 @@ class Graph:
         """How far an estimate may be from the threshold and still be decided exactly."""
         return CERTAIN * sqrt(self.threshold * (1 - self.threshold) / self.permutations)
 
-    def _compare(self, members: str, pivots: int) -> None:
-        """Estimate the similarity of texts with the same key; add those that may reach to pairs."""
+    def _compare(self, members: str, pivots: int) -> int:
+        """Estimate the similarity of texts with the same key; add those that may reach to pairs.
+
+        Returns how many texts share their key with another.
+        """
         import pyarrow as pa
 
         def estimate(batch: pa.RecordBatch) -> pa.Table:
@@ -103,12 +107,14 @@ class Graph:
             table = pa.table({"a": batch["a"], "b": batch["b"], "similarity": similarity})
             return table.filter(pa.array(similarity >= self.threshold - self._doubt))
 
-        self.db.execute(
+        ((met,),) = self.db.execute(
             f"""CREATE OR REPLACE TABLE members AS
             SELECT id, key, row_number() OVER (PARTITION BY key ORDER BY id) AS place
             FROM ({members}) m
             WHERE key IN (SELECT key FROM ({members}) m GROUP BY key HAVING count(*) > 1)"""
-        )
+        ).fetchall()
+        if not met:  # in a small corpus, most bands
+            return 0
         self.db.execute(
             f"""CREATE OR REPLACE TABLE candidates AS
             SELECT p.id AS a, m.id AS b
@@ -120,6 +126,7 @@ class Graph:
         sides = """SELECT a, b, l.signature AS one, r.signature AS other FROM candidates
                    JOIN signatures l ON l.id = a JOIN signatures r ON r.id = b"""
         fill(self.db, "pairs", ordered_map(estimate, stream(self.db, sides), self.threads))
+        return int(met)
 
     def _verify(self) -> int:
         """Move the pairs that do reach the threshold to links; return how many those were.
