@@ -53,6 +53,9 @@ class BySchema(Wire):
     json_schema: NamedSchema
 
 
+FORMATS = ("text", "json_object", "json_schema")
+
+
 class StreamOptions(Wire):
     include_usage: bool = False
 
@@ -139,3 +142,12 @@ class CompletionRequest(Sampling):
     @property
     def prompts(self) -> list[str]:
         return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+
+
+def _names(model: type[Wire]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+# Of fields, and of the kinds of a format: what a refusal may name.
+MODELS = (ChatRequest, CompletionRequest, Message, TextPart, NamedSchema, BySchema, StreamOptions)
+NAMES = {*FORMATS, *(name for model in MODELS for name in _names(model))}
