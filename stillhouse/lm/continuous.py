@@ -144,17 +144,16 @@ class Continuous:
         found: list[Step | None] = []
         for place, row in enumerate(rows):
             token = self._next(row, log_probs[place])
-            if token is None:
+            ends = token in self.end_ids
+            if token is None or not (ends or _advanced(row, token)):
                 row.stuck = True
                 found.append(None)
                 continue
-            log_prob, ends = float(log_probs[place, token]), token in self.end_ids
+            log_prob = float(log_probs[place, token])
             row.log_probs.append(log_prob)
             row.ended = ends
             if not ends:
                 row.ids.append(token)
-                if row.constraint is not None:
-                    row.constraint.advance(token)
             others: tuple[tuple[int, float], ...] = ()
             if likeliest is not None and row.alternatives:
                 values = likeliest.values[place, : row.alternatives].tolist()
@@ -174,13 +173,23 @@ class Continuous:
             log_probs = log_probs.masked_fill(~allowed, -torch.inf)
         if row.draw is None or row.temperature == 0.0:
             return int(log_probs.argmax())
-        ordered, tokens = torch.softmax(log_probs.double() / row.temperature, -1).sort(
-            descending=True
-        )
+        # The likeliest is 0, which no temperature, however low, makes infinite.
+        scaled = (log_probs - log_probs.max()).double() / row.temperature
+        ordered, tokens = torch.softmax(scaled, -1).sort(descending=True)
         sums = ordered.cumsum(-1)
         kept = int((sums - ordered < row.top_p * float(sums[-1])).sum())  # the likeliest is in it
         drawn = row.draw.random() * float(sums[kept - 1])
         return int(tokens[min(kept - 1, int((sums <= drawn).sum()))])
+
+
+def _advanced(row: Row, token: int) -> bool:
+    """False where the grammar has grown too large to follow: that ends this row, and no other."""
+    if row.constraint is not None:
+        try:
+            row.constraint.advance(token)
+        except ValueError:
+            return False
+    return True
 
 
 def _rounded(length: int) -> int:

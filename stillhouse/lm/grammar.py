@@ -40,17 +40,17 @@ class Grammars:
             _Tokens(token_bytes(tokenizer, vocabulary), end_ids), eos_token=sorted(end_ids)
         )
 
-    def compile(self, grammar: str) -> Constraint:
-        """What keeps one answer within `grammar`, in llguidance's dialect of Lark.
+    def compile(self, grammar: str, *, trusted: bool = True) -> Constraint:
+        """What keeps one answer within `grammar`, in llguidance's dialect of Lark. Our own may be
+        large, as it may hold a document; one that is not `trusted` has llguidance's usual limits.
 
         Raises `ValueError` for a grammar that can't be compiled. Its message is llguidance's first
         line: the next ones show the grammar, and with it what may be the text of a document.
         """
         from llguidance import LLMatcher, LLParserLimits
 
-        limits = LLParserLimits(
-            initial_lexer_fuel=20_000_000, step_lexer_fuel=4_000_000, verbose_errors=False
-        )
+        fuel = {"initial_lexer_fuel": 20_000_000, "step_lexer_fuel": 4_000_000} if trusted else {}
+        limits = LLParserLimits(**fuel, verbose_errors=False)
         matcher = LLMatcher(self._tokenizer, ANY_TOKENS + grammar, log_level=0, limits=limits)
         if matcher.is_error():
             raise ValueError(f"grammar: {matcher.get_error().splitlines()[0]}")

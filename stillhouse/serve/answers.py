@@ -14,7 +14,7 @@ from stillhouse.lm.generation import Generated
 from stillhouse.lm.prompts import Encoder
 from stillhouse.serve.asked import Question
 from stillhouse.serve.engine import Engine, Job, TooLateError
-from stillhouse.serve.refusals import SERVER, RefusedError, as_json
+from stillhouse.serve.refusals import SERVER, RefusedError, as_json, schema_not_served
 from stillhouse.tasks import serving
 from stillhouse.tasks.common import Answered
 
@@ -163,6 +163,8 @@ async def _of_steps(question: Question, arrived: asyncio.Queue[Any]) -> AsyncIte
     while finish is None:
         step: Step | None = _checked(await arrived.get())
         tokens: tuple[Token, ...] = ()
+        if step is None and question.held:
+            raise schema_not_served()
         if step is not None:
             log_probs.append(step.log_prob)
         if step is None or step.ends:

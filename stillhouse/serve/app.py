@@ -17,16 +17,16 @@ from stillhouse.serve.answers import Piece
 from stillhouse.serve.asked import Question, find, of_chat, of_completion
 from stillhouse.serve.bodies import Answer, models
 from stillhouse.serve.door import App, Door
-from stillhouse.serve.refusals import UNKNOWN, RefusedError, as_json
+from stillhouse.serve.refusals import SERVER, UNKNOWN, RefusedError, as_json
 from stillhouse.serve.service import Heard, Service
-from stillhouse.serve.wire import ChatRequest, CompletionRequest, Feedback
+from stillhouse.serve.wire import NAMES, ChatRequest, CompletionRequest, Feedback
 
 JSON = "application/json"
 DONE = b"data: [DONE]\n\n"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"description": "Refused, with a reason."}
-    for status in (400, 401, 403, 404, 408, 413, 429, 503)
+    for status in (400, 401, 403, 404, 408, 413, 415, 429, 503)
 }
 
 
@@ -43,6 +43,7 @@ def application(service: Service) -> App:
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
 
     @app.get("/health")
     async def health() -> Response:
@@ -126,6 +127,10 @@ async def _answered(
     finally:
         gone.cancel()
         every.cancel()
+        # Whoever hung up is told nothing, and neither is the log.
+        await asyncio.wait([every])
+        if not every.cancelled():
+            every.exception()
 
 
 def _sent(service: Service, heard: Heard) -> BackgroundTask:
@@ -182,13 +187,24 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    """What is wrong with the fields, and nothing of their values."""
+    """What is wrong with the fields, and nothing of what the client put there: neither of values,
+    nor of names that are not ours."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as it was registered
     found = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"] if part != "body")[:200]
-    message = found["msg"] if found["type"] != "json_invalid" else "the body is no JSON"
+    if found["type"] == "json_invalid":
+        return _json(RefusedError(400, "the body is no JSON").body, status=400)
+    parts = [str(part) if isinstance(part, int) else part for part in found["loc"][1:]]
+    place = ".".join(part for part in parts if part.isdigit() or part in NAMES)
+    message = found["msg"]
+    if found["type"].startswith("union_tag"):
+        message = f"its `type` is none of {found['ctx'].get('expected_tags', 'those known')}"
     refusal = RefusedError(400, f"{place}: {message}" if place else message, param=place or None)
     return _json(refusal.body, status=400)
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    refusal = RefusedError(500, "the answer failed; the server's log says how", kind=SERVER)
+    return _json(refusal.body, status=500)
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -14,12 +14,14 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from stillhouse.lm.continuous import Row
 from stillhouse.lm.grammar import Constraint
 from stillhouse.lm.prompts import Example
-from stillhouse.serve.refusals import UNKNOWN, RefusedError
+from stillhouse.serve.refusals import UNKNOWN, RefusedError, schema_not_served
+from stillhouse.serve.schemas import is_servable
 from stillhouse.serve.students import Student
 from stillhouse.serve.wire import AsObject, BySchema, ChatRequest, CompletionRequest
 from stillhouse.tasks import serving
@@ -34,7 +36,8 @@ LONG = 20_000  # characters that take so long to cut into tokens that others wou
 @dataclass(frozen=True, eq=False)
 class Question:
     """One prompt. `text` is what a user asked. Of a task whose answers are tokens, `example` is
-    read; else `row` is written. `field` is where in an object the answer is to stand."""
+    read; else `row` is written. `field` is where in an object the answer is to stand; `held` is
+    whether it is held to a schema of the client's."""
 
     student: Student
     model: str
@@ -45,6 +48,7 @@ class Question:
     stops: tuple[str, ...] = ()
     alternatives: int | None = None
     field: str | None = None
+    held: bool = False
 
     @property
     def task(self) -> str | None:
@@ -158,18 +162,20 @@ async def _of_task(
     if kind.answer_tokens:
         field = _field(form, kind.options)
         return Question(**question, example=example, alternatives=alternatives, field=field)
-    grammar = _schema(form) or await asyncio.to_thread(serving.grammar, kind, text)
+    own = _schema(form)
+    grammar = own or await asyncio.to_thread(serving.grammar, kind, text)
     return Question(
         **question,
         example=example,
         row=Row(
             example.ids[: example.response_start],
             min(limit or longest, longest),
-            constraint=await _constraint(student, grammar),
+            constraint=await _constraint(student, grammar, own=own is not None),
             alternatives=alternatives or 0,
         ),
         stops=tuple(request.stops),
         alternatives=alternatives,
+        held=own is not None,
     )
 
 
@@ -212,21 +218,23 @@ def _schema(form: Any) -> str | None:
         schema = {"type": "object"}
     else:
         return None
-    return f"start: %json {json.dumps({**schema, 'x-guidance': COMPACT})}"
+    try:
+        return f"start: %json {json.dumps({**schema, 'x-guidance': COMPACT})}"
+    except RecursionError:
+        raise schema_not_served() from None
 
 
-async def _constraint(student: Student, grammar: str | None) -> Constraint | None:
+async def _constraint(student: Student, grammar: str | None, *, own: bool) -> Constraint | None:
+    """`own` is whether a client wrote the grammar."""
     if grammar is None:
         return None
+    if own and not await is_servable(grammar):
+        raise schema_not_served()
+    compile_ = partial(student.grammars.compile, trusted=not own)
     try:
-        return await asyncio.to_thread(student.grammars.compile, grammar)
-    except (ValueError, RecursionError):
-        raise RefusedError(
-            400,
-            "no answer can be held to this schema, or to this text",
-            param="response_format",
-            code="schema_not_served",
-        ) from None
+        return await asyncio.to_thread(compile_, grammar)
+    except ValueError:
+        raise schema_not_served() from None
 
 
 def _field(form: Any, options: Sequence[str]) -> str | None:
@@ -243,10 +251,7 @@ def _field(form: Any, options: Sequence[str]) -> str | None:
         said = of.get("type", "string") if isinstance(of, Mapping) else None
         if said == "string" and isinstance(values, list) and all(o in values for o in options):
             return str(name)
-    raise RefusedError(
-        400,
+    raise schema_not_served(
         "this task answers with one of its classes: a schema for it is an object with one property "
-        "of type string, whose enum, if it has one, holds every class",
-        param="response_format",
-        code="schema_not_served",
+        "of type string, whose enum, if it has one, holds every class"
     )

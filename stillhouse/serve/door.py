@@ -7,18 +7,23 @@ next to nothing, and its body is not read.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import secrets
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from stillhouse.serve.gauges import Gauges
 from stillhouse.serve.keys import Keys
-from stillhouse.serve.refusals import LIMITED, RefusedError, as_json
+from stillhouse.serve.refusals import HEADERS, LIMITED, RefusedError, as_json
+
+logger = logging.getLogger("stillhouse")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,14 +39,6 @@ REQUEST_ID = b"x-request-id"
 HERE = ("localhost", "127.0.0.1", "::1")
 # Whose rate is remembered: the ones who asked last.
 REMEMBERED = 4096
-
-HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-)
 
 
 @dataclass(frozen=True)
@@ -95,6 +92,8 @@ class Door:
             await self.app(scope, whole, sending)
         except RefusedError as refusal:
             await _refuse(refusal, sending)
+        except Exception as error:  # was answered with 500; its words may be those of a request
+            logger.error("%s %s failed: %s", scope["method"], route, _what(error))
         finally:
             self.inside -= asks
             self.gauges.inside.set(self.inside)
@@ -122,6 +121,10 @@ class Door:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length[:18]) > self.limits.body or len(length) > 18:
             raise self._too_large()
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            # Pages in a browser may send others anywhere, without asking first.
+            raise RefusedError(415, "send JSON, with `Content-Type: application/json`")
         if self.inside > self.limits.queue:
             wait = max(1, math.ceil(self._usual * self.inside / 2))
             raise _limited(
@@ -170,7 +173,7 @@ class Door:
                 while True:
                     message = await receive()
                     if message["type"] != "http.request":
-                        break
+                        raise RefusedError(400, "the request broke off")  # nobody reads it
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > self.limits.body:
@@ -179,7 +182,9 @@ class Door:
                         break
         except TimeoutError:
             raise RefusedError(
-                408, f"the request took longer than {self.limits.body_seconds:g} s to arrive"
+                408,
+                f"the request took longer than {self.limits.body_seconds:g} s to arrive",
+                headers={"connection": "close"},
             ) from None
         whole, given = b"".join(parts), False
 
@@ -203,6 +208,12 @@ class Door:
 
 def _limited(message: str, code: str, wait: int) -> RefusedError:
     return RefusedError(429, message, kind=LIMITED, code=code, headers={"retry-after": str(wait)})
+
+
+def _what(error: Exception) -> str:
+    """What it is, and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _is_here(host: bytes) -> bool:

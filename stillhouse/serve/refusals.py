@@ -14,6 +14,16 @@ INVALID, UNKNOWN, LIMITED, SERVER = (
 )
 
 
+# What every answer carries: nothing of it is kept, and nothing in it runs.
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
 class RefusedError(Exception):
     """`message` says what is wrong and what to do, and nothing of what a text says."""
 
@@ -40,6 +50,12 @@ class RefusedError(Exception):
             "code": self.code,
         }
         return {"error": error}
+
+
+def schema_not_served(
+    why: str = "no answer can be held to this schema, or to this text",
+) -> RefusedError:
+    return RefusedError(400, why, param="response_format", code="schema_not_served")
 
 
 def as_json(value: Any) -> bytes:

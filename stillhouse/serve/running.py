@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
@@ -22,6 +23,9 @@ from stillhouse.serve.shadow import Shadow
 from stillhouse.serve.students import Student, load_released, load_unreleased
 from stillhouse.storage.layout import Layout
 from stillhouse.tasks.common import Examples
+
+if TYPE_CHECKING:
+    import uvicorn
 
 logger = logging.getLogger("stillhouse")
 
@@ -126,12 +130,21 @@ def serve(service: Service, host: str, port: int) -> None:
     """Listen until a signal says to stop; what is under way is answered first."""
     import uvicorn
 
-    from stillhouse.serve.app import application
+    uvicorn.Server(configured(service, host, port)).run()
 
-    config = uvicorn.Config(
+
+def configured(service: Service, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn is to serve it."""
+    import uvicorn
+
+    from stillhouse.serve.app import application
+    from stillhouse.serve.connection import Connection
+
+    return uvicorn.Config(
         application(service),
         host=host,
         port=port,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -139,4 +152,3 @@ def serve(service: Service, host: str, port: int) -> None:
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    uvicorn.Server(config).run()

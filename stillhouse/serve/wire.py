@@ -53,6 +53,9 @@ class BySchema(Wire):
     json_schema: NamedSchema
 
 
+FORMATS = ("text", "json_object", "json_schema")
+
+
 class StreamOptions(Wire):
     include_usage: bool = False
 
@@ -145,7 +148,7 @@ class Metric(Wire):
     """A number that says what an answer led to, as whoever asked measures it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
-    value: float
+    value: Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Feedback(Wire):
@@ -180,3 +183,15 @@ class Feedback(Wire):
 def choice_id(request: str, index: int) -> str:
     """The first choice has the request's own."""
     return f"{request}-{index}" if index else request
+
+
+def _names(model: type[Wire]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+# Of fields, and of the kinds of a format: what a refusal may name.
+MODELS = (
+    *(ChatRequest, CompletionRequest, Message, TextPart, NamedSchema, BySchema, StreamOptions),
+    *(Feedback, Metric),
+)
+NAMES = {*FORMATS, *(name for model in MODELS for name in _names(model))}
