@@ -47,7 +47,7 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 
 def _report(work: Work) -> EvaluationReportFacts:
-    from stillhouse.assets.proof import ask_edges, edge_cases, proof_of
+    from stillhouse.assets.proof import ask_edges, edge_cases, edges_ahead, proof_of
     from stillhouse.evaluate.edge_cases import samples
     from stillhouse.evaluate.side_by_side import side_by_side, speeds
     from stillhouse.report.assemble import make_report
@@ -57,7 +57,8 @@ def _report(work: Work) -> EvaluationReportFacts:
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
     planned = edge_cases(work, tasks, max(c.max_tokens for c in compared))
-    found = side_by_side(work.dataset, tasks, compared, partial(ask_edges, planned))
+    asks = partial(ask_edges, planned), partial(edges_ahead, planned)
+    found = side_by_side(work.dataset, tasks, compared, *asks)
     proof = proof_of(work, {c.name: c.parameters for c in compared}, found, planned)
     facts = make_report(
         folder=work.folder,
