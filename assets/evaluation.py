@@ -48,7 +48,7 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
 def _report(work: Work) -> EvaluationReportFacts:
     from stillhouse.assets.production import against_production
-    from stillhouse.assets.proof import ask_edges, edge_cases, people, proof_of
+    from stillhouse.assets.proof import ask_edges, edge_cases, edges_ahead, people, proof_of
     from stillhouse.evaluate.edge_cases import samples
     from stillhouse.evaluate.recorded import recorded
     from stillhouse.evaluate.side_by_side import side_by_side, speeds
@@ -62,7 +62,8 @@ def _report(work: Work) -> EvaluationReportFacts:
     tasks = [work.project.task(name) for name in student.tasks]
     compared = candidates(work, student)
     planned = edge_cases(work, tasks, max(c.max_tokens for c in compared))
-    found = side_by_side(work.dataset, tasks, compared, partial(ask_edges, planned))
+    asks = partial(ask_edges, planned), partial(edges_ahead, planned)
+    found = side_by_side(work.dataset, tasks, compared, *asks)
     proof = proof_of(work, {c.name: c.parameters for c in compared}, found, planned)
     proof |= {
         "slices": sliced(

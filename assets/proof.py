@@ -1,17 +1,19 @@
 """What else a student is put to the proof by: calibration, the cascade, edge cases."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from stillhouse.assets.common import Work
 from stillhouse.config.dataset import Task
 from stillhouse.dataset.review.masked import CorrectionMasker
-from stillhouse.evaluate.asking import CALIBRATION
+from stillhouse.evaluate.asking import CALIBRATION, SERVED
 from stillhouse.evaluate.cascade import cascade
 from stillhouse.evaluate.edge_cases import (
     ASKED_MODELS,
     TaskCases,
     ask_cases,
+    cases_lacking,
     plan,
     results,
     too_many,
@@ -20,6 +22,7 @@ from stillhouse.evaluate.edge_file import read_cases
 from stillhouse.evaluate.graded import SPLIT, TEACHER, said_of_outputs
 from stillhouse.evaluate.predictions import Answers
 from stillhouse.evaluate.side_by_side import Candidate, SideBySide
+from stillhouse.evaluate.together import Lack
 from stillhouse.evaluate.trust import all_worth, served
 from stillhouse.storage.files import write_json
 from stillhouse.tasks.kinds import open_tasks
@@ -45,11 +48,23 @@ def ask_edges(
 ) -> None:
     """Ask one of the models; its answers are kept beside those to the test split."""
     if candidate.name in ASKED_MODELS and planned:
-        store = candidate.store.with_stem(f"{candidate.store.stem}.edge_cases")
         ask_cases(
-            planned, store, candidate.name, runner, answers, calibrations,
+            planned, _store(candidate), candidate.name, runner, answers, calibrations,
             model_digest=candidate.digest,
         )  # fmt: skip
+
+
+def edges_ahead(
+    planned: Mapping[str, TaskCases], candidate: Candidate, runner: Runner
+) -> list[Lack]:
+    """What `ask_edges` will ask."""
+    if candidate.name not in ASKED_MODELS:
+        return []
+    return cases_lacking(planned, _store(candidate), runner, model_digest=candidate.digest)
+
+
+def _store(candidate: Candidate) -> Path:
+    return candidate.store.with_stem(f"{candidate.store.stem}.edge_cases")
 
 
 def proof_of(
@@ -95,18 +110,16 @@ def _trust(work: Work, found: SideBySide) -> dict[str, dict[str, Any]]:
 
 
 def _keep_calibrations(work: Work, worth: Mapping[str, Mapping[str, Any]]) -> None:
-    """Of all models beside the report, with the thresholds of the one that is served, by task; and
-    of each student beside its weights, where they go when these are made anew."""
+    """Of all models by task, and by task the thresholds of the one that is served: beside the
+    report, from where they go into a release."""
     models = dict.fromkeys(model for of in worth.values() for model in of)
     of_models = {
         model: {task: of[model]["fitted"] for task, of in worth.items() if model in of}
         for model in models
     }
-    quantized = of_models.get("student_quantized", {})
+    quantized = of_models.get(SERVED, {})
     thresholds = {task: {"threshold": known["threshold"]} for task, known in quantized.items()}
     write_json(work.folder / CALIBRATION, thresholds | of_models)
-    for model, part in (("student", "checkpoint"), ("student_quantized", "quantized")):
-        write_json(work.folder / part / CALIBRATION, of_models.get(model, {}))
 
 
 def _cascades(

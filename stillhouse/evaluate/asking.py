@@ -18,6 +18,7 @@ from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.running import Runner
 
 CALIBRATION = "calibration.json"
+SERVED, WEIGHTS = "student_quantized", "quantized"
 BATCH = 64
 # The fields of an object that a model is shown; the others come back as they are.
 ASKED = ("text", "question", "passage")
@@ -33,10 +34,24 @@ class Model:
     calibration: Mapping[str, Any] | None = None
 
 
+def read_calibrations(folder: Path) -> dict[str, Any]:
+    """What the report in `folder` (a student's, or a release) found of models' confidence: by model
+    and task, and by task what is served.
+
+    Of earlier releases it may lie beside the weights that are served, by task.
+    """
+    if (file := folder / CALIBRATION).exists():
+        return dict(read_json(file))
+    if not (file := folder / WEIGHTS / CALIBRATION).exists():
+        return {}
+    fitted = read_json(file)
+    served = {task: {"threshold": known.get("threshold")} for task, known in fitted.items()}
+    return {**served, SERVED: fitted}
+
+
 def read_calibration(folder: Path, model: str) -> dict[str, Any] | None:
-    """What a report in `folder` found of a model's confidence, by task."""
-    file = folder / CALIBRATION
-    return read_json(file).get(model) if file.exists() else None
+    """What is known of one model's confidence, by task."""
+    return read_calibrations(folder).get(model)
 
 
 def ask(

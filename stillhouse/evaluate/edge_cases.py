@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.proof import EdgeCases
 from stillhouse.evaluate.kept import Known, read_kept, write_kept
 from stillhouse.evaluate.predictions import Answers
+from stillhouse.evaluate.together import Lack, fill
 from stillhouse.metrics.classification import wilson_interval
 from stillhouse.metrics.paired import mcnemar_exact
 from stillhouse.metrics.selective import MISTAKEN, lower_bound, separation
 from stillhouse.storage.files import digest
-from stillhouse.tasks.common import Answered, Kind, Predictions, Row, rows_of
+from stillhouse.tasks.common import Answered, Kind, Row, rows_of
 from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase, Edges, failed, generated
 from stillhouse.tasks.kinds import edges_of, open_tasks
 from stillhouse.tasks.results import shipped
 from stillhouse.tasks.running import Runner
 from stillhouse.tasks.sections import Answer, Sample, SampleGroup
 from stillhouse.wording import plain_lines, shortened
-
-if TYPE_CHECKING:
-    pass
 
 # An answer that is written out costs as much as many that are chosen: so many fewer are asked for.
 WRITTEN_SHARE = 3
@@ -89,29 +88,16 @@ def ask_cases(
     `store`, a Parquet file, keeps what was answered by content of model and input: another student
     of the same teacher asks it nothing again.
     """
+    own = {name: task for name, task in planned.items() if name in answers}
+    fill(runner, cases_lacking(own, store, runner, model_digest=model_digest))
     known = read_kept(store, "key")
     kept: Known = {}
-    for name, task in planned.items():
-        if name not in answers:
-            continue
-        inputs = [row["input"] for row in _rows(runner.dataset, name, "test")]
+    for name, task in own.items():
+        inputs = _inputs(runner, task)
         predicted = dict(zip(inputs, answers[name].predictions, strict=True))
-        wanted: dict[str, str] = {}
-        for case in task.cases:
-            for text in filter(None, (case.of, case.text)):
-                if text not in predicted:
-                    wanted.setdefault(text, case.pair_id)
-        what = [model_digest, runner.asks(task.kind), task.kind.task.kind, task.kind.meaning]
-        keys = {text: digest(*what, name, task.kind.task.instruction, text) for text in wanted}
-        missing = [text for text in wanted if (name, keys[text]) not in known]
-        rows = [_row(task.kind, text, wanted[text]) for text in missing]
-        new = _plain(runner.predict(task.kind, rows)) if rows else []
-        known |= {
-            (name, keys[text]): (wanted[text], json.dumps(said))
-            for text, said in zip(missing, new, strict=True)
-        }
+        keys = _keys(runner, task, inputs, model_digest)
         kept |= {(name, key): known[name, key] for key in keys.values()}
-        predicted |= {text: json.loads(known[name, keys[text]][1]) for text in wanted}
+        predicted |= {text: json.loads(known[name, key][1]) for text, key in keys.items()}
         texts = list(predicted)
         answered = task.kind.answers(
             texts, [predicted[text] for text in texts], calibrations.get(name)
@@ -122,13 +108,61 @@ def ask_cases(
     write_kept(store, others | kept, "key")
 
 
+def cases_lacking(
+    planned: Mapping[str, TaskCases], store: Path, runner: Runner, *, model_digest: str
+) -> list[Lack]:
+    """What `ask_cases` would ask; of an input that a test pair has, the answer is there."""
+    known, found = read_kept(store, "key"), []
+    for name, task in planned.items():
+        keys = _keys(runner, task, _inputs(runner, task), model_digest)
+        pairs = _texts(task)
+        missing = {text: key for text, key in keys.items() if (name, key) not in known}
+        rows = [_row(task.kind, text, pairs[text]) for text in missing]
+        found.append(Lack(task.kind, rows, partial(_keep, store, name, rows, missing)))
+    return found
+
+
+def _inputs(runner: Runner, task: TaskCases) -> list[str]:
+    return [row["input"] for row in _rows(runner.dataset, task.kind.task.name, "test")]
+
+
+def _texts(task: TaskCases) -> dict[str, str]:
+    """What the cases ask, each text once, with the test pair that it comes from."""
+    found: dict[str, str] = {}
+    for case in task.cases:
+        for text in filter(None, (case.of, case.text)):
+            found.setdefault(text, case.pair_id)
+    return found
+
+
+def _keys(
+    runner: Runner, task: TaskCases, inputs: Iterable[str], model_digest: str
+) -> dict[str, str]:
+    """By text what an answer hangs on, of those that no test pair asks."""
+    settings, asked = task.kind.task, set(inputs)
+    what = [model_digest, runner.asks(task.kind), settings.kind, task.kind.meaning]
+    what += [settings.name, settings.instruction]
+    return {text: digest(*what, text) for text in _texts(task) if text not in asked}
+
+
+def _keep(
+    store: Path,
+    task: str,
+    rows: Sequence[Row],
+    keys: Mapping[str, str],
+    answers: Sequence[Any],
+    seconds: float,  # noqa: ARG001 - how fast a model is, is measured on test pairs
+) -> None:
+    new = {
+        (task, keys[row["input"]]): (row["pair_id"], json.dumps(answer))
+        for row, answer in zip(rows, answers, strict=True)
+    }
+    write_kept(store, read_kept(store, "key") | new, "key")
+
+
 def _row(kind: Kind, text: str, pair_id: str) -> Row:
     asked = {"instruction": kind.task.instruction, "input": text, "response": "", "label": None}
     return {"pair_id": pair_id, **asked}
-
-
-def _plain(predictions: Predictions) -> list[Any]:
-    return [row.tolist() if hasattr(row, "tolist") else row for row in predictions]
 
 
 def results(task: TaskCases) -> dict[str, Any]:

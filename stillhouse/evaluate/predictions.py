@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.errors import UserError
 from stillhouse.evaluate.kept import Known, read_kept, write_kept
+from stillhouse.evaluate.together import Lack, fill
 from stillhouse.storage.files import digest, read_json, write_json
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, require_splits, rows_of
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.running import Runner
-
-if TYPE_CHECKING:
-    pass
 
 # Beside a store: how fast its answers came.
 SPEED = ".speed.json"
@@ -53,6 +51,17 @@ def predict(
     Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers;
     and as `Prompter` does.
     """
+    fill(runner, lacking(runner, tasks, split, store, model_digest=model_digest))
+    known = read_kept(store, "pair_id")
+    kinds = open_tasks(runner.dataset, tasks)
+    return {k.task.name: _answers(k, runner.dataset, split, known) for k in kinds}
+
+
+def lacking(
+    runner: Runner, tasks: Sequence[Task], split: str, store: Path, *, model_digest: str
+) -> list[Lack]:
+    """What `predict` would ask, by task; what no longer counts leaves the store. Raises `UserError`
+    as `predict` does."""
     dataset = runner.dataset
     require_splits(dataset, tasks, (split,))
     kinds = open_tasks(dataset, tasks)
@@ -67,21 +76,30 @@ def predict(
         for pair, found in stored.items()
         if pair in present and keys.get(pair[0], found[0]) == found[0]
     }
-    wanted = {pair for pair in present if pair[0] in keys}
-    if wanted - known.keys():
-        for kind in kinds:
-            missing = [
-                row
-                for rows in rows_of(dataset, kind.task.name, split)
-                for row in rows
-                if (kind.task.name, row["pair_id"]) not in known
-            ]
-            if missing:
-                known |= _ask(runner, kind, missing, keys[kind.task.name], store)
-                write_kept(store, known, "pair_id")
-    elif known != stored:
+    if known != stored:
         write_kept(store, known, "pair_id")
-    return {k.task.name: _answers(k, dataset, split, known) for k in kinds}
+    found = []
+    for kind in kinds:
+        task = kind.task.name
+        missing = [
+            row
+            for rows in rows_of(dataset, task, split)
+            for row in rows
+            if (task, row["pair_id"]) not in known
+        ]
+        found.append(Lack(kind, missing, partial(_keep, store, task, missing, keys[task])))
+    return found
+
+
+def _keep(
+    store: Path, task: str, rows: Sequence[Row], key: str, answers: Sequence[Any], seconds: float
+) -> None:
+    _remember_speed(store, task, len(rows), seconds)
+    new = {
+        (task, row["pair_id"]): (key, json.dumps(answer))
+        for row, answer in zip(rows, answers, strict=True)
+    }
+    write_kept(store, read_kept(store, "pair_id") | new, "pair_id")
 
 
 def kept(dataset: Path, tasks: Sequence[Task], split: str, store: Path) -> dict[str, Answers]:
@@ -115,17 +133,6 @@ def _pairs_in(dataset: Path, split: str) -> set[tuple[str, str]]:
     }
 
 
-def _ask(runner: Runner, kind: Kind, rows: Sequence[Row], key: str, store: Path) -> Known:
-    _ = runner.model  # read before the clock starts
-    started = time.monotonic()
-    predictions = runner.predict(kind, rows)
-    _remember_speed(store, kind.task.name, len(rows), time.monotonic() - started)
-    return {
-        (kind.task.name, row["pair_id"]): (key, json.dumps(_plain(prediction)))
-        for row, prediction in zip(rows, predictions, strict=True)
-    }
-
-
 def _remember_speed(store: Path, task: str, texts: int, seconds: float) -> None:
     """Of a task's texts; a few that came to many tell little, and change nothing."""
     file = store.with_suffix(SPEED)
@@ -144,10 +151,6 @@ def texts_per_second(store: Path, tasks: Sequence[str]) -> float | None:
     if len(found) < len(tasks) or not seconds:
         return None
     return float(sum(one["texts"] for one in found) / seconds)
-
-
-def _plain(row: Any) -> Any:
-    return row.tolist() if hasattr(row, "tolist") else row
 
 
 def _answers(kind: Kind, dataset: Path, split: str, known: Known) -> Answers:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from stillhouse.config.dataset import Task
 from stillhouse.config.teacher import TeacherPrompt
 from stillhouse.endpoint.client import Access
-from stillhouse.evaluate.predictions import Answers, predict, texts_per_second
+from stillhouse.evaluate.predictions import Answers, lacking, predict, texts_per_second
+from stillhouse.evaluate.together import Lack, fill
 from stillhouse.storage.query import rows_in_batches
 from stillhouse.tasks.common import Kind, Row, gold_of, quoted, rows_of, texts_of
 from stillhouse.tasks.kinds import kind_of, open_tasks
@@ -79,13 +80,18 @@ class Also(Protocol):
     ) -> None: ...
 
 
+Ahead = Callable[[Candidate, Runner], Sequence[Lack]]
+
+
 def side_by_side(
     dataset: Path,
     tasks: Sequence[Task],
     candidates: Sequence[Candidate],
     also: Also | None = None,
+    ahead: Ahead | None = None,
 ) -> SideBySide:
     """Let each candidate answer the test split of `dataset`; what it answered before is kept.
+    `ahead` says what `also` will ask of it, so that all of it is asked together.
 
     How sure a written answer is, is calibrated on the validation split. The baselines have no
     weights, and answer anew each time. Raises `UserError` as `predict` does.
@@ -104,6 +110,8 @@ def side_by_side(
             if kind_of(task).calibrates and not (c.prompt and kind_of(task).countable)
         ]
         runner = Runner(c.folder, dataset, c.max_tokens, c.prompt, c.access)
+        lacks = [*_lacks(c, runner, held_out, "validation"), *_lacks(c, runner, asked, SPLIT)]
+        fill(runner, [*lacks, *(ahead(c, runner) if ahead else ())])
         known = _answers(c, runner, held_out, "validation")
         learned = {task: x.kind.calibrate(x.gold, x.predictions) for task, x in known.items()}
         calibrations[c.name] = learned
@@ -141,6 +149,12 @@ def _answers(
     if not tasks:
         return {}
     return predict(runner, tasks, split, _store(c, split), model_digest=c.digest)
+
+
+def _lacks(c: Candidate, runner: Runner, tasks: Sequence[Task], split: str) -> list[Lack]:
+    if not tasks:
+        return []
+    return lacking(runner, tasks, split, _store(c, split), model_digest=c.digest)
 
 
 def _store(c: Candidate, split: str) -> Path:

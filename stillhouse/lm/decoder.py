@@ -101,6 +101,13 @@ class Decoder:
         slots = _Slots(self.kept[:, :, : len(tokens), :, :longest], at[:, 0])
         return self._logits(self._hidden(torch.tensor(tokens)[:, None], slots, at, seen)[:, 0])
 
+    def fork(self, row: int) -> None:
+        """A new row after the others, which goes on from what stood in `row` before the token that
+        comes next."""
+        length, last = self.lengths[row], len(self.lengths)
+        self.lengths.append(length)
+        self.kept[:, :, last, :, :length] = self.kept[:, :, row, :, :length]
+
     def leave(self, row: int) -> None:
         """Take a row out; the last one moves to its place."""
         length, last = self.lengths.pop(), len(self.lengths)

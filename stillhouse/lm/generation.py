@@ -63,49 +63,43 @@ def generate(
 
     Raises `ValueError` for a prompt without tokens.
     """
+    limits = _limits(prompts, max_new_tokens)
     answers = [
         _Answer(i, list(prompt), limit, draw=random.Random(f"{seed} {i}") if temperature else None)
-        for i, (prompt, limit) in enumerate(
-            zip(prompts, _limits(prompts, max_new_tokens), strict=True)
-        )
+        for i, (prompt, limit) in enumerate(zip(prompts, limits, strict=True))
     ]
     writer = _Writer(model, end_ids, vocabulary, batch_size, temperature, constraints)
     return writer.write(answers, description)
 
 
-def generate_guided(
+def generate_each(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
-    free: Sequence[Generated],
-    constraints: Callable[[int], Constraint | None],
+    constraints: Sequence[Callable[[int], Constraint | None]],
     *,
     end_ids: Collection[int],
     max_new_tokens: int | Sequence[int],
     vocabulary: int,
     batch_size: int | None = None,
-    description: str = "Generating by grammar",
-) -> list[Generated]:
-    """What `generate` writes under `constraints`, given what it wrote freely with the same
-    settings, both greedily.
+    description: str = "Generating",
+) -> list[list[Generated]]:
+    """What `generate` writes greedily with nothing barred, and under each of `constraints`: lists
+    in order of the prompts.
 
-    The likeliest of the tokens allowed is the likeliest of all up to the first that is not. So a
-    free answer that its grammar accepts stays as it is, and another one is written on from where
-    it broke the grammar.
+    The likeliest of the tokens allowed is the likeliest of all up to the first that is not. So an
+    answer is written once for all ways that agree on it; where a grammar bars its next token, a
+    second one goes on from there beside it, with the keys and values that it has.
     """
-    found, again = list(free), list[_Answer]()
-    rows = zip(prompts, _limits(prompts, max_new_tokens), free, strict=True)
-    for i, (prompt, limit, answer) in enumerate(
-        track(rows, f"{description}, checking", total=len(prompts))
-    ):
-        constraint = constraints(i)
-        if constraint is None or (answer.ended and constraint.accepts(answer.ids)):
-            continue
-        kept = constraint.valid(answer.ids)
-        again.append(_Answer(i, list(prompt), limit, answer.ids[:kept], answer.log_probs[:kept]))
-    writer = _Writer(model, end_ids, vocabulary, batch_size, 0.0, constraints)
-    for begun, guided in zip(again, writer.write(again, description), strict=True):
-        found[begun.index] = guided
-    return found
+    ways = range(len(constraints) + 1)
+    limits = _limits(prompts, max_new_tokens)
+    answers = [
+        _Answer(i, list(prompt), limit, others=dict.fromkeys(ways[1:]))
+        for i, (prompt, limit) in enumerate(zip(prompts, limits, strict=True))
+    ]
+    writer = _Writer(model, end_ids, vocabulary, batch_size, 0.0, None, constraints)
+    writer.write(answers, description)
+    found = [answer.by_way() for answer in answers]
+    return [[by_way[way] for by_way in found] for way in ways]
 
 
 def _limits(prompts: Sequence[Sequence[int]], most: int | Sequence[int]) -> Sequence[int]:
@@ -124,6 +118,44 @@ class _Answer:
     ended: bool = False
     draw: random.Random | None = None
     constraint: Constraint | None = None
+    # Of several ways to write an answer, this one's own, those that agree so far, the answers of
+    # those that don't; and about how many tokens they were asked.
+    known: int = 0
+    way: int = 0
+    others: dict[int, Constraint | None] = field(default_factory=dict)
+    forks: list[_Answer] = field(default_factory=list)
+
+    @property
+    def generated(self) -> Generated:
+        return Generated(self.ids, self.log_probs, self.ended)
+
+    def by_way(self) -> dict[int, Generated]:
+        found = dict.fromkeys((self.way, *self.others), self.generated)
+        for fork in self.forks:
+            found |= fork.by_way()
+        return found
+
+    def fork(self) -> _Answer | None:
+        """For ways that bar the token that was just written, as far as there are any: the answer as
+        it was before."""
+        wrote = len(self.log_probs) > self.known
+        self.known = len(self.log_probs)
+        token = None if not wrote or self.ended else self.ids[-1]
+        barred = {
+            way: constraint
+            for way, constraint in self.others.items()
+            if constraint is not None and not (wrote and constraint.takes(token))
+        }
+        if not barred:
+            return None
+        self.others = {way: c for way, c in self.others.items() if way not in barred}
+        (way, constraint), *rest = barred.items()
+        before = len(self.log_probs) - wrote
+        so_far = self.ids[:before], self.log_probs[:before]
+        fork = _Answer(self.index, self.prompt, self.limit, *so_far, constraint=constraint)
+        fork.way, fork.others, fork.known = way, dict(rest), before
+        self.forks.append(fork)
+        return fork
 
 
 @dataclass(frozen=True)
@@ -134,6 +166,7 @@ class _Writer:
     batch_size: int | None
     temperature: float
     constraints: Callable[[int], Constraint | None] | None
+    each: Sequence[Callable[[int], Constraint | None]] = ()
 
     def write(self, answers: Sequence[_Answer], description: str) -> list[Generated]:
         """Go on with `answers` until each has ended or is as long as it may be."""
@@ -146,7 +179,7 @@ class _Writer:
         with torch.inference_mode(), attending_to_slots(self.model), FewRows():
             for _ in track(self._done(answers), description, unit="answers", total=len(answers)):
                 pass
-        return [Generated(a.ids, a.log_probs, a.ended) for a in answers]
+        return [answer.generated for answer in answers]
 
     def _done(self, answers: Sequence[_Answer]) -> Iterator[_Answer]:
         """The answers in the order in which they are done."""
@@ -159,7 +192,7 @@ class _Writer:
         most = self.batch_size or rows_at_once(self.model, longest)
         planned = plan_batches(lengths, most)  # rows of like length beside each other
         waiting = deque(begun[i] for batch in planned for i in batch)
-        size = min(most, len(begun))
+        size = min(most, len(begun) * (1 + len(self.each)))
         refill = max(1, int(size * REFILL))
         decoder = Decoder(
             self.model,
@@ -179,23 +212,41 @@ class _Writer:
             else:
                 logits = decoder.step([a.ids[-1] for a in rows])
             goes_on = self._extend(rows[first:], logits)
+            for place, forked in enumerate(map(self._forked, rows[first:], logits)):
+                for fork in forked:
+                    if len(rows) < size:
+                        decoder.fork(first + place)
+                        rows.append(fork)
+                        goes_on.append(True)
+                    else:  # read again as soon as there is room
+                        waiting.appendleft(fork)
             # From the end, so that the row that moves to the place of another was seen before it.
             for row in reversed(range(first, len(rows))):
                 if not goes_on[row - first]:
                     decoder.leave(row)
                     done, rows[row] = rows[row], rows[-1]
                     rows.pop()
-                    done.constraint = None
-                    yield done
+                    done.constraint, done.others = None, dict.fromkeys(done.others)
+                    if not done.way:
+                        yield done
 
     def _so_far(self, answer: _Answer) -> list[int]:
-        """Prompt and answer up to here, which its grammar is told."""
+        """Prompt and answer up to here; one that begins gets its grammars."""
         if self.constraints is not None:
             answer.constraint = self.constraints(answer.index)
-        if answer.constraint is not None:
-            for token in answer.ids:
-                answer.constraint.advance(token)
+        if not answer.way:
+            answer.others = {way: make(answer.index) for way, make in enumerate(self.each, 1)}
         return answer.prompt + answer.ids
+
+    def _forked(self, answer: _Answer, logits: torch.Tensor) -> list[_Answer]:
+        """Answers that go on beside this one, by logits [vocabulary]: each has its next token."""
+        found = []
+        fork = answer.fork() if answer.others else None
+        if fork is not None:
+            if self._extend([fork], logits[None]) == [True]:
+                found.append(fork)
+            found += self._forked(fork, logits)
+        return found
 
     def _extend(self, rows: Sequence[_Answer], logits: torch.Tensor) -> list[bool]:
         """Add to each row its next token, by logits [rows, vocabulary]; which ones go on."""

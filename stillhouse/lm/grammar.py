@@ -81,6 +81,13 @@ class Constraint:
         if not self._matcher.consume_token(token):
             raise ValueError(f"token {token} is not allowed here")
 
+    def takes(self, token: int | None) -> bool:
+        """Whether a token, or the end of the answer (None), is allowed; a token is taken in then.
+        It costs much less than to ask what else is."""
+        if token is None:
+            return self.may_end
+        return bool(self._matcher.try_consume_tokens([token]) == 1)
+
     @property
     def may_end(self) -> bool:
         return not self._matcher.is_error() and self._matcher.is_accepting()

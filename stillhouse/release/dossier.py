@@ -165,6 +165,8 @@ def files_of(state: State, version: str, student: str) -> dict[str, Path]:
     model = folder / MODEL
     found = {f"{MODEL}/{f.relative_to(model).as_posix()}": f for f in model.rglob("[!.]*")}
     found |= {name: folder / name for name in (EVALUATION, CALIBRATION)}
+    if found[CALIBRATION].exists():  # then what a report once left beside the weights is older
+        found.pop(f"{MODEL}/{CALIBRATION}", None)
     return {name: file for name, file in sorted(found.items()) if file.is_file()}
 
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from stillhouse.config.dataset import AnyTask, Task
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
+from stillhouse.evaluate.asking import SERVED, WEIGHTS, read_calibrations
 from stillhouse.lm.continuous import Continuous
 from stillhouse.lm.grammar import Grammars
 from stillhouse.lm.prompts import Encoder
@@ -26,7 +27,6 @@ from stillhouse.models.loading import (
 )
 from stillhouse.release.channels import pointed
 from stillhouse.release.published import read_manifest
-from stillhouse.storage.files import read_json
 from stillhouse.storage.layout import Layout
 from stillhouse.tasks.common import Kind
 from stillhouse.tasks.serving import learned
@@ -34,7 +34,7 @@ from stillhouse.tasks.serving import learned
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-MODEL, CALIBRATION, SCORED_AS = "quantized", "calibration.json", "student_quantized"
+MODEL = WEIGHTS
 # Tokens of a prompt with its answer, where a model says nothing of it or takes more; and answers
 # that are written at once.
 CONTEXT = 8192
@@ -148,11 +148,10 @@ def _task(project: Project, name: str, settings: Any) -> Task:
 def _calibration(folder: Path, tasks: list[str]) -> dict[str, Calibration]:
     """By task: `{task: {temperature, threshold}}` beside the checkpoint, and what the report
     learned of written answers."""
-    file = folder / CALIBRATION
-    said = read_json(file) if file.exists() else {}
+    said = read_calibrations(folder)
     found = {}
     for task in tasks:
-        fitted, own = said.get(SCORED_AS, {}).get(task), said.get(task)
+        fitted, own = said.get(SERVED, {}).get(task), said.get(task)
         own = own if isinstance(own, dict) else {}
         temperature = own.get("temperature") or 1.0
         if isinstance(fitted, dict) and "temperature" in fitted:

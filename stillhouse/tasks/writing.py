@@ -1,9 +1,9 @@
 """What kinds of task share whose answers are written out, token by token.
 
-An answer is decoded freely, and again under each of the kind's constraints: a grammar must not hide
-what was not learned. Greedy decoding under a constraint gives the free answer wherever that already
-meets it, so only the others are written again, and a model that has learned its task pays next to
-nothing for it.
+An answer is decoded freely, and under each of the kind's constraints: a grammar must not hide what
+was not learned. Greedy decoding under a constraint gives the free answer wherever that already
+meets it, so a second one goes on only from where a free answer breaks it, and a model that has
+learned its task pays next to nothing for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stillhouse.config.dataset import GenerativeTask, Task
 from stillhouse.lm.chat import Asked
 from stillhouse.lm.elsewhere import Elsewhere
-from stillhouse.lm.generation import Generated, generate, generate_guided
+from stillhouse.lm.generation import Generated, generate, generate_each
 from stillhouse.lm.grammar import Constraint, Grammars
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.lm.scoring import Embeddings
@@ -136,20 +136,21 @@ class Writing(OfOneText):
             "max_new_tokens": self.task.max_answer_tokens,
             "vocabulary": vocabulary,
         }
-        found = generate(model, prompts, **how, description=f"Answering {self.task.name}")
-        texts: list[dict[str, str]] = [{} for _ in found]
-        decoding = FREE
-        if thorough and self.decodings:
+        how["description"] = f"Answering {self.task.name}"
+        decodings = self.decodings if thorough else ()
+        if decodings:
             grammars = Grammars(encoder.tokenizer, vocabulary, [end_id])
-            for following in self.decodings:
-                for text, generated in zip(texts, found, strict=True):
-                    text[decoding] = encoder.text_of(generated.ids)
-                constraints = partial(self._constraint, grammars, inputs, following)
-                found = generate_guided(
-                    model, prompts, found, constraints, **how,
-                    description=f"{self.task.name} under constraints ({following})",
-                )  # fmt: skip
-                decoding = following
+            constraints = [partial(self._constraint, grammars, inputs, d) for d in decodings]
+            *others, found = generate_each(model, prompts, constraints, **how)
+        else:
+            others, found = [], generate(model, prompts, **how)
+        texts = [
+            {
+                decoding: encoder.text_of(generated.ids)
+                for decoding, generated in zip((FREE, *decodings), of_input, strict=False)
+            }
+            for of_input in (zip(*others, strict=True) if others else [()] * len(found))
+        ]
         return [
             asdict(self._written(encoder, generated, before))
             for generated, before in zip(found, texts, strict=True)

@@ -11,7 +11,7 @@ from stillhouse.assets.proof import _keep_calibrations
 from stillhouse.evaluate.asking import read_calibration
 
 
-def test_calibration_lies_beside_the_report_and_beside_each_students_weights(
+def test_calibration_lies_beside_the_report_and_in_no_other_steps_folder(
     tmp_path: Path,
 ) -> None:
     fitted = {"temperature": 1.5, "threshold": 0.7}
@@ -23,10 +23,9 @@ def test_calibration_lies_beside_the_report_and_beside_each_students_weights(
     }
     work: Any = SimpleNamespace(folder=tmp_path)
     _keep_calibrations(work, worth)
-    beside = json.loads((tmp_path / "quantized" / "calibration.json").read_text())
-    assert beside == {"routing": fitted, "order": written["fitted"]}
-    assert json.loads((tmp_path / "checkpoint" / "calibration.json").read_text()) == {}
-    assert read_calibration(tmp_path, "student_quantized") == beside
+    assert [file.name for file in tmp_path.rglob("*")] == ["calibration.json"]
+    served = read_calibration(tmp_path, "student_quantized")
+    assert served == {"routing": fitted, "order": written["fitted"]}
     assert read_calibration(tmp_path, "teacher") == {
         "routing": teachers["fitted"],
         "order": written["fitted"],

@@ -26,7 +26,7 @@ from transformers import (
 
 from stillhouse.lm import decoder, generation
 from stillhouse.lm.decoder import Decoder, rows_at_once
-from stillhouse.lm.generation import Generated, generate, generate_guided
+from stillhouse.lm.generation import Generated, generate, generate_each
 from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.quantize.gptq import quantize_gptq
 
@@ -283,6 +283,12 @@ class EvenFirst:
         assert self.allowed()[token]
         self.seen += 1
 
+    def takes(self, token: int | None) -> bool:
+        taken = bool(self.allowed()[END if token is None else token])
+        if taken and token is not None:
+            self.advance(token)
+        return taken
+
     def accepts(self, ids: Sequence[int]) -> bool:
         return self.valid(ids) == len(ids) == self.tokens
 
@@ -319,42 +325,49 @@ def test_an_answer_stops_where_its_grammar_leaves_no_token(model: PreTrainedMode
     assert all(len(g.log_probs) == 4 + g.ended for g in found)
 
 
-def test_guided_answers_are_those_written_under_the_grammar_from_the_start(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch_size", [8, 200])
+def test_each_way_writes_what_it_writes_alone(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
+    """Whether there is room for a second answer beside the first, or it has to wait."""
     prompts = [[n, n + 1, n + 2] for n in range(40)]
     how: dict[str, Any] = {
-        "end_ids": {END}, "max_new_tokens": 6, "vocabulary": VOCABULARY, "batch_size": 8,
+        "end_ids": {END}, "max_new_tokens": 6, "vocabulary": VOCABULARY, "batch_size": batch_size,
     }  # fmt: skip
     free = generate(model, prompts, **how)
     # Some free answers are accepted as they are, some broken in the middle, some too long.
     accepted = {i for i, g in enumerate(free) if g.ended}
     broken = {i for i in range(40) if i % 3 == 0} | (set(range(40)) - accepted)
 
-    def constraint(i: int) -> Any:
+    def looser(i: int) -> Any:
         if i not in broken:
             return None if i % 2 else _Fixed(free[i].ids)
         return EvenFirst(4 + i % 4)
 
-    straight = generate(model, prompts, **how, constraints=constraint)
-    begun: list[int] = []
+    def stricter(i: int) -> Any:
+        return EvenFirst(1 + i % 3, stuck=i % 5 == 0)
+
+    alone = [free, *(generate(model, prompts, **how, constraints=c) for c in (looser, stricter))]
+    read: list[int] = []
     admit = Decoder.admit
 
     def counted(self: Decoder, given: Sequence[Sequence[int]]) -> torch.Tensor:
-        begun.extend(len(p) for p in given)
+        read.extend(len(p) for p in given)
         return admit(self, given)
 
     monkeypatch.setattr(Decoder, "admit", counted)
-    guided = generate_guided(model, prompts, free, constraint, **how)
-    assert [(g.ids, g.ended) for g in guided] == [(g.ids, g.ended) for g in straight]
-    for one, other in zip(guided, straight, strict=True):
-        assert one.log_probs == pytest.approx(other.log_probs, abs=1e-4)
-    rewritten = [i for i in broken if not (free[i].ended and constraint(i).accepts(free[i].ids))]
-    assert 0 < len(begun) <= len(rewritten) < len(prompts)
-    assert max(begun) > max(map(len, prompts))  # what fits the grammar is not written again
-    assert all(guided[i] is free[i] for i in set(range(40)) - set(rewritten))
+    each = generate_each(model, prompts, [looser, stricter], **how)
+    for found, wanted in zip(each, alone, strict=True):
+        assert [(g.ids, g.ended) for g in found] == [(g.ids, g.ended) for g in wanted]
+        for one, other in zip(found, wanted, strict=True):
+            assert one.log_probs == pytest.approx(other.log_probs, abs=1e-4)
+    assert all(each[1][i] == each[0][i] for i in set(range(40)) - broken)
+    if batch_size > 3 * len(prompts):
+        assert read == [3] * len(prompts)  # no prompt twice
+    else:
+        assert len(read) > len(prompts) and max(read) > 3
     # Those whose grammar wants more tokens than there may be are cut off.
-    assert {len(g.ids) for g in guided if not g.ended} == {6}
+    assert {len(g.ids) for g in each[1] if not g.ended} == {6}
 
 
 class _Fixed(EvenFirst):

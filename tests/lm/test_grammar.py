@@ -133,6 +133,20 @@ def test_a_token_that_is_not_allowed_is_refused(smollm2_folder: Path) -> None:
         constraint.advance(number)
 
 
+@WHICH
+def test_a_token_is_taken_where_it_is_allowed_and_another_changes_nothing(
+    smollm2_folder: Path, which: str
+) -> None:
+    compiled, encoder, _ = grammars(smollm2_folder, which)
+    constraint = compiled.compile("start: /[a-z ]+/\n")
+    ids, numbers = encoder.texts(["the keyboard was", "7"])
+    assert not constraint.takes(None)
+    for token in ids:
+        assert not constraint.takes(numbers[-1])
+        assert constraint.allowed()[token] and constraint.takes(token)
+    assert constraint.takes(None)
+
+
 def test_any_spelling_of_a_text_is_accepted(smollm2_folder: Path) -> None:
     """Also where there is but one text to write: what is forced is the text, not its tokens."""
     compiled, encoder, _ = grammars(smollm2_folder, "whole")

@@ -16,10 +16,11 @@ from stillhouse.config.student import Measurable
 from stillhouse.errors import UserError
 from stillhouse.moved import version_in_use
 from stillhouse.release.channels import history, note, pointed, previous
-from stillhouse.release.dossier import dossier, facts_of, held_by
+from stillhouse.release.dossier import dossier, facts_of, files_of, held_by
 from stillhouse.release.promote import Asked, propose, release, remove, rollback
 from stillhouse.release.published import read_manifest, releases_of
 from stillhouse.state import State
+from stillhouse.storage.files import write_json
 from tests.release.conftest import PROJECT, change, measured, train
 
 WHY = Asked("wanted in the shop")
@@ -171,6 +172,16 @@ def test_the_candidate_goes_to_production_and_the_manifest_says_what_it_is(state
     assert not [text for text in said if "what documents say" in text]
     (entry,) = [m for m in history(state.layout) if m.channel == "production"]
     assert (entry.after, entry.before, entry.reason) == (name, None, WHY.reason)
+
+
+def test_an_older_calibration_beside_the_weights_is_released_only_where_there_is_no_other(
+    state: State,
+) -> None:
+    folder = state.layout.student("router", "t-2")
+    write_json(folder / "quantized" / "calibration.json", {"older": {}})
+    assert "quantized/calibration.json" not in files_of(state, "t-2", "router")
+    (folder / "calibration.json").unlink()
+    assert "quantized/calibration.json" in files_of(state, "t-2", "router")
 
 
 def test_the_version_in_use_is_that_of_production_and_is_not_taken_out(state: State) -> None:

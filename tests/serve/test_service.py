@@ -159,6 +159,17 @@ def test_confidence_is_worth_what_the_file_beside_the_model_says(tmp_path: Path)
     }
 
 
+def test_calibration_that_lies_beside_the_weights_still_counts(tmp_path: Path) -> None:
+    """Reports once left it there."""
+    known = {"routing": {"temperature": 1.4, "threshold": 0.8}}
+    (tmp_path / "quantized").mkdir()
+    (tmp_path / "quantized" / "calibration.json").write_text(json.dumps(known))
+    found = {"routing": Calibration(1.0, 0.8, known["routing"])}
+    assert _calibration(tmp_path, ["routing"]) == found
+    (tmp_path / "calibration.json").write_text(json.dumps({"routing": {"threshold": 0.7}}))
+    assert _calibration(tmp_path, ["routing"]) == {"routing": Calibration(1.0, 0.7)}
+
+
 def test_nothing_is_served_that_was_not_released(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     with pytest.raises(UserError, match="nothing was released to production"):
