@@ -71,7 +71,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "quantization": (1, ("quantize",)),
     "evaluation": (5, ("evaluate", "metrics")),
     "report": (4, ("report",)),
-    "auditing": (1, ("audit", "student/canaries.py")),
+    "auditing": (2, ("audit", "student/canaries.py")),
     "release": (2, ("release",)),
     "history": (1, ("history",)),
     "economics": (1, ("economics",)),
