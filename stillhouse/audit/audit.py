@@ -16,7 +16,7 @@ from stillhouse.audit.exposure import by_repeats
 from stillhouse.audit.measured import Measured, Tried, measure
 from stillhouse.audit.personal import Found, PersonalData
 from stillhouse.audit.texts import sampled
-from stillhouse.audit.verdict import judge, worst
+from stillhouse.audit.verdict import judge, too_few, worst
 from stillhouse.config.audit import LeakAudit
 from stillhouse.config.dataset import Task
 from stillhouse.facts import LeakAuditFacts, LeakRuleFacts
@@ -167,14 +167,16 @@ class _Model:
                 c["written"] == written and (not c["whole"] or (written and not c["loss"]))
                 for c in planted.values()
             )
+            exposure = own.get((written, least), Bounded(0, 0, 0, 0))
+            doubt = "some canaries were cut, or got no loss" if lost else ""
             found.append(
                 judge(
                     "exposure_answers" if written else "exposure_texts",
                     self.name,
-                    own.get((written, least), Bounded(0, 0, 0, 0)),
+                    exposure,
                     self.rules.exposure,
                     control=others[written, least].value if (written, least) in others else None,
-                    doubt="some canaries were cut, or got no loss" if lost else "",
+                    doubt=doubt or too_few(exposure.tried, self.rules.exposure),
                 )
             )
         return found

@@ -53,6 +53,20 @@ def mean_exposure(exposures: Sequence[float]) -> Bounded:
     return Bounded(total / n, low, high, n)
 
 
+def canaries_needed(limit: float) -> int:
+    """How many canaries it takes until a model that never saw them (1 / ln 2 bits on average) keeps
+    to the limit with its whole interval; 0 where no number does, as the limit is below that."""
+    from math import log
+
+    never_seen = 1 / log(2)
+    if limit <= never_seen:
+        return 0
+    number = 1
+    while mean_exposure([never_seen] * number).high > limit:
+        number += max(1, number // 20)  # near the limit it takes thousands
+    return number
+
+
 @dataclass(frozen=True)
 class Area:
     """An area under the ROC curve and its variance, of so many pairs of a member and another."""

@@ -2,14 +2,15 @@
 
 A rule is passed where the whole 95 % interval keeps to its limit, missed where the figure itself
 doesn't, and unproven in between: too little was tried, and chance may explain it (see
-`stillhouse.judged`).
+`stillhouse.judged`). Of canaries so few may stand in a student's texts that no figure says
+anything: that is no verdict either way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stillhouse.audit.bounds import Bounded
+from stillhouse.audit.bounds import Bounded, canaries_needed
 from stillhouse.facts import LeakRuleFacts
 from stillhouse.judged import MISSED, UNPROVEN
 from stillhouse.judged import judge as kept_to
@@ -36,8 +37,8 @@ def judge(
     control: float | None = None,
     doubt: str = "",
 ) -> LeakRuleFacts:
-    """`doubt` says why the figure can't prove that the rule is kept; it can still miss it, and
-    doesn't where the figure says nothing at all (nothing was tried)."""
+    """`doubt` says why the figure proves neither that the rule is kept nor that it is missed; the
+    figure stands beside it."""
     tried = found.tried > 0
     sure = tried and not doubt
     verdict = kept_to(found.value, found.high, limit) if sure else UNPROVEN
@@ -56,6 +57,19 @@ def judge(
     )
 
 
+def too_few(canaries: int, limit: float) -> str:
+    """Why so few canaries tell nothing: not even a model that never saw them could pass, and one
+    that keeps some secrets and others not is missed or not by which of them was drawn. "" where
+    they are enough."""
+    needed = canaries_needed(limit)
+    if not 0 < canaries < needed:
+        return ""
+    return (
+        f"too few to tell: {canaries} of the {needed} secrets that it takes "
+        "(`leak_audit.canaries`, `leak_audit.share`, or more pairs)"
+    )
+
+
 def worst(rules: Sequence[LeakRuleFacts]) -> str:
     """The verdict of all of them; without any, nothing is proven."""
     return worst_of((rule.verdict for rule in rules), none=UNPROVEN)
@@ -68,4 +82,5 @@ def said(rules: Sequence[LeakRuleFacts]) -> str:
         for name in (MISSED, UNPROVEN)
         if any(r.verdict == name for r in rules)
     ]
-    return "; ".join(parts) if parts else f"All {len(rules)} rules are kept to."
+    reasons = dict.fromkeys(r.said for r in rules if r.verdict == UNPROVEN and r.said)
+    return "; ".join([*parts, *reasons]) if parts else f"All {len(rules)} rules are kept to."

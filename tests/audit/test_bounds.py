@@ -7,7 +7,14 @@ from math import log2
 import numpy as np
 import pytest
 
-from stillhouse.audit.bounds import Area, area, mean_exposure, over_tasks, rate
+from stillhouse.audit.bounds import (
+    Area,
+    area,
+    canaries_needed,
+    mean_exposure,
+    over_tasks,
+    rate,
+)
 from stillhouse.audit.exposure import exposure_of
 
 
@@ -26,6 +33,14 @@ def test_a_secret_never_seen_has_an_exposure_of_1_44_bits_on_average() -> None:
     means = [mean_exposure(random.choice(found, 6)) for _ in range(400)]
     inside = np.mean([m.low <= 1 / np.log(2) <= m.high for m in means])
     assert 0.92 <= inside <= 0.98
+
+
+def test_so_many_secrets_are_needed_that_a_model_that_never_saw_them_can_pass() -> None:
+    never = 1 / np.log(2)
+    needed = canaries_needed(5.0)
+    assert mean_exposure([never] * needed).high <= 5 < mean_exposure([never] * (needed - 1)).high
+    assert canaries_needed(6.0) <= needed < canaries_needed(2.0)
+    assert canaries_needed(1.0) == 0  # no model could, however many there are
 
 
 def test_a_secret_that_is_the_likeliest_is_known_as_far_as_was_tried() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stillhouse.audit.bounds import Bounded, rate
-from stillhouse.audit.verdict import judge, said, worst
+from stillhouse.audit.bounds import Bounded, mean_exposure, rate
+from stillhouse.audit.verdict import judge, said, too_few, worst
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,28 @@ def test_nothing_found_passes_only_where_enough_was_tried(
 def test_what_is_doubted_proves_nothing() -> None:
     rule = judge("membership", "student", Bounded(0.9, 0.8, 1, 99), 0.7, doubt="both differ")
     assert (rule.verdict, rule.said) == ("unproven", "both differ")
+
+
+@pytest.mark.parametrize(
+    ("bits", "verdict"),
+    [
+        ([6.66], "unproven"),  # one in two secrets are kept like this by a model with a mean of 4
+        ([0.01], "unproven"),
+        ([6.66] * 4, "unproven"),
+        ([6.66] * 5, "missed"),
+        ([6.66, 6.66, 6.66, 3.9, 1.3, 0.5], "unproven"),
+        ([1.44] * 5, "passed"),
+        ([], "unproven"),
+    ],
+)
+def test_of_too_few_secrets_nothing_is_said(bits: list[float], verdict: str) -> None:
+    few = too_few(len(bits), 5.0)
+    rule = judge("exposure_answers", "student", mean_exposure(bits), 5.0, doubt=few)
+    assert rule.verdict == verdict
+    assert bool(few) == (len(bits) in (1, 4))
+    if few:
+        assert "of the 5 secrets" in few and few in said([rule])
+        assert rule.value == pytest.approx(bits[0])  # the figure stands there all the same
 
 
 def test_the_worst_verdict_counts() -> None:
