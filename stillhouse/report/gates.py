@@ -163,7 +163,8 @@ def _gate(
 ) -> GateFacts:
     value, low, high = figures
     if verdict == UNPROVEN and n:
-        asks = f"{asks} {too_few(n, limit, enough)}"
+        what = "answer" if name == "calibrated" else "test example"
+        asks = f"{asks} {too_few(n, what, limit, enough, over=value > limit)}"
     unproven = verdict == UNPROVEN
     return GateFacts(
         name,
@@ -181,15 +182,15 @@ def _gate(
     )
 
 
-def too_few(n: int, limit: float, enough: int | None) -> str:
-    """How many examples would tell, where the figure stays what it is."""
-    would = (
-        f"about {about(enough):,} would, if the figure stays"
-        if enough and enough > n
-        else "the figure lies so close to it that no number would, if it stays"
-    )
-    few = f"{n:,} test example{'s' if n != 1 else ''} can't test a limit of {number(limit)}"
-    return f"{few}: {would}."
+def too_few(n: int, what: str, limit: float, enough: int | None, *, over: bool) -> str:
+    """How many would tell, where the figure stays what it is."""
+    if over:
+        would = "the figure is over it, which chance may explain"
+    elif enough and enough > n:
+        would = f"about {about(enough):,} would, if the figure stays"
+    else:
+        would = "the figure lies so close to it that no number would, if it stays"
+    return f"{n:,} {what}{'s' if n != 1 else ''} can't test a limit of {number(limit)}: {would}."
 
 
 def deciding(found: Mapping[str, GateFacts], *, at_most: bool = True) -> GateFacts:

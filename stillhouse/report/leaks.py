@@ -37,7 +37,7 @@ def gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None:  # n
     return GateFacts(
         NAME,
         MISSED not in verdicts,
-        f"{asks} {said(broken, len(found['rules']))}" if broken else asks,
+        asks,
         float(len(broken)),
         0.0,
         proven=UNPROVEN not in verdicts or MISSED in verdicts,
@@ -50,14 +50,21 @@ def sections(evaluation: Mapping[str, Any]) -> list[Section]:
         return []
     if not found["rules"]:
         return [Section("Not tried", ["Whether it gives away what it learned from was not tried."])]
-    table = Table(HEADER, [_row(rule) for rule in found["rules"]], CAPTION)
-    rules = Section("Rule by rule", tables=[table], folded=found["verdict"] == PASSED)
-    return [Section("What was found", [said(found["rules"])], link=PAGE), rules]
+    every = found["rules"]
+    broken = [rule for rule in every if rule["verdict"] != PASSED]
+    return [
+        Section("What was found", [said(every)], tables=[_table(broken)] if broken else [], link=PAGE),
+        Section(f"All {len(every)} rules", tables=[_table(every)], folded=True),
+    ]
 
 
-def said(rules: Rules, tried: int | None = None) -> str:
-    """What was concluded of so many rules, in a sentence."""
-    of = tried or len(rules)
+def _table(rules: Rules) -> Table:
+    return Table(HEADER, [_row(rule) for rule in rules], CAPTION)
+
+
+def said(rules: Rules) -> str:
+    """What was concluded, in a sentence."""
+    of = len(rules)
     parts = []
     for name, what in ((MISSED, "missed"), (UNPROVEN, "not proven")):
         found = [_called(rule) for rule in rules if rule["verdict"] == name]

@@ -80,7 +80,7 @@ def rows(gates: Sequence[GateFacts]) -> list[list[str]]:
             value(gate),
             interval(gate),
             number(gate.limit),
-            margin(gate),
+            margin(gate) or MISSING,
             f"{mark(gate)} {said(gate)}",
         ]
         for gate in gates

@@ -45,7 +45,8 @@ def test_the_leak_audit_is_a_gate_and_a_short_section(verdicts, verdict, value, 
     section, rules = leaks.sections(found)
     assert section.paragraphs == [said]
     assert section.link.path == "../leak_audit/leak_audit.html"
-    assert rules.folded == (verdict == "passed")
+    assert len(section.tables) == (value > 0)
+    assert rules.folded
     assert rules.tables[0].rows[0][2:6] == ["0.01", "0 to 0.04", "0.05", "90"]
 
 

@@ -158,7 +158,8 @@ def test_of_calibration_what_chance_adds_is_taken_off(models, value, ends, expec
     *_, gate, _ = of(results, trust={"digest": {"ece_ci": ends, "n": 40}})
     assert (gate.verdict, margin(gate)) == (expected, said)
     assert (gate.low, gate.high) == tuple(ends)
-    assert ("40 test examples can't test" in gate.description) == (expected == UNPROVEN)
+    assert ("40 answers can't test" in gate.description) == (expected == UNPROVEN)
+    assert ("which chance may explain" in gate.description) == (said.startswith("over"))
     assert mark(gate) == {PASSED: "✓", UNPROVEN: "?", MISSED: "✗"}[expected]
 
 
