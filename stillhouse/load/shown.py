@@ -17,7 +17,8 @@ from stillhouse.wording import MISSING, human_bytes, number
 
 LEVELS = (
     *("load", "answered", "errors", "requests/s", "tokens/s"),
-    *("p50", "p95", "p95, bounds", "p99", "first token p50", "p95", "between tokens p50", "p95"),
+    *("p50", "p95", "p95 bounds", "p99", "first token p50", "first token p95"),
+    *("between tokens p50", "between tokens p95"),
 )
 TIMES = 5  # of them, from here on
 LIMITS = ("limit", "verdict", "found", "bounds", "at most", "requests")
