@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stillhouse.config.monitor import FeedbackOf
+from stillhouse.monitor.requests import Request
 
 ABOUT = "about"
 GOOD = ("correct", "right", "true", "yes", "pass", "passed", "good", "up")
 BAD = ("incorrect", "wrong", "false", "no", "fail", "failed", "bad", "down")
 # Where answers of this project's server have their release, whoever logs them.
 RELEASES = ("release", "response.system_fingerprint", "response.stillhouse.release")
+OURS = ("chatcmpl-", "cmpl-")
 _NAME = re.compile(r"[\w.-]{1,100}")
 
 
@@ -73,6 +75,12 @@ def given_by(line: Mapping[str, Any]) -> Given:
         _name(shadow.get("release")),
         _share(shadow.get("confidence")),
     )
+
+
+def answer_id(request: Request) -> str | None:
+    """The id that feedback is given by: a proxy may log one of its own beside the answer's."""
+    own = at(request.of, "response.id")
+    return own if isinstance(own, str) and own.startswith(OURS) else request.id
 
 
 def at(line: Any, path: str) -> Any:

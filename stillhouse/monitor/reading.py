@@ -16,7 +16,7 @@ from stillhouse.corpus.pii.keyed import Keyed
 from stillhouse.monitor.assigned import assigned
 from stillhouse.monitor.clock import Clock
 from stillhouse.monitor.logs import EMPTY, WAITING, Cursor, Line, lines_of, places, read_to
-from stillhouse.monitor.outcomes import Outcome, feedback_in, given_by, outcome_of
+from stillhouse.monitor.outcomes import Outcome, answer_id, feedback_in, given_by, outcome_of
 from stillhouse.monitor.refused import Refused
 from stillhouse.monitor.requests import Request, UnusableError, requests_in
 from stillhouse.storage.files import read_json
@@ -142,7 +142,7 @@ class Reader:
             "time": time,
             "confidence": request.confidence,
             "liked": request.liked,
-            "answer_id": request.id and self._answer_id(request.id),
+            "answer_id": (named := answer_id(request)) and self._answer_id(named),
             **vars(given_by(request.of)),
             **vars(outcome_of(request.of, self.project.traffic.feedback)),
         }
@@ -153,7 +153,7 @@ class Reader:
             yield {"answer_id": self._answer_id(about), "time": time, **vars(said)}
 
     def _answer_id(self, named: str) -> str:
-        """By which feedback finds its request; other logs have our ids as clients saw them."""
+        """By which feedback finds its request."""
         own = named.removeprefix("chatcmpl-").removeprefix("cmpl-")
         return self._keyed.digest("answer", own).hex()[:32]
 

@@ -11,7 +11,16 @@ import pytest
 
 from stillhouse.config.monitor import FeedbackOf
 from stillhouse.monitor.forgetting import forget_requests, remember_requests, requests_of
-from stillhouse.monitor.outcomes import Given, Outcome, at, feedback_in, given_by, outcome_of
+from stillhouse.monitor.outcomes import (
+    Given,
+    Outcome,
+    answer_id,
+    at,
+    feedback_in,
+    given_by,
+    outcome_of,
+)
+from stillhouse.monitor.requests import Request, requests_in
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.tables import read_table
 from tests.monitor.test_traffic import NAME, NOW, line, read, root, write_project
@@ -109,3 +118,7 @@ def test_places_that_a_log_names() -> None:
     answered = {"response": {"system_fingerprint": "p-1"}, "shadow": "no object"}
     assert given_by(answered) == Given(release="p-1")
     assert given_by({"release": "two words"}) == Given()
+    of = {"id": "proxy-7", "response": {"id": "chatcmpl-0a", "choices": []}, "input": "text"}
+    (request,) = requests_in(of)
+    assert answer_id(request) == "chatcmpl-0a"
+    assert answer_id(Request("text", id="r-1", of={"response": {"id": "other"}})) == "r-1"

@@ -24,7 +24,7 @@ def looks_over_requests(looks: Sequence[AbLookFacts], terms: AbTest) -> Figure:
         ax = figure.add_subplot()
         ax.axhline(0, color=GREY, linewidth=1)
         ax.axhline(-terms.margin, color=ORANGE, linestyle="--", linewidth=1.4, label="margin")
-        bounds = [one.z * one.error - terms.margin for one in looks]
+        bounds = [one.difference - one.low - terms.margin for one in looks]
         ax.plot(at, bounds, color=ORANGE, marker="_", markersize=12, linestyle=":",
                 label="boundary: not inferior above")  # fmt: skip
         low = [one.difference - one.low for one in looks]
