@@ -28,6 +28,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$prefix" ] || fail 'no PREFIX' 'usage: ./install.sh PREFIX [--demo] [--key FILE]'
+[ -z "$key" ] || [ -r "$key" ] || fail "--key $key: it can't be read" 'name a file with a public key.'
+[ -z "$demo" ] || [ -d "$here/example" ] || fail '--demo: there is no sample in this bundle'
 mkdir -p -- "$prefix" || fail "$prefix can't be made" 'name a folder that you may write to.'
 prefix=$(CDPATH='' cd -- "$prefix" && pwd)
 case $prefix in
@@ -75,8 +77,10 @@ echo 'Checking files'
     'take another copy of it.'
 
 # 3. The environment, in a folder of its own for each bundle.
+before=yes
 environment=$prefix/env-$(sha256sum <"$here/manifest.json" | cut -c 1-12)
 if [ ! -e "$environment/.whole" ]; then
+    before=''
     rm -rf -- "$environment"
     echo "Installing into $environment"
     "$python" -I -m venv "$environment"
@@ -88,7 +92,8 @@ fi
 
 # 4. The signature, and every file once more against what is signed.
 fingerprint=$("$environment/bin/python" -I -m stillhouse.bundle.check "$here" ${key:+"$key"}) || {
-    rm -rf -- "$environment"
+    # One that was whole before may be what serves now.
+    [ -n "$before" ] || rm -rf -- "$environment"
     exit 1
 }
 if [ -n "$key" ]; then
@@ -125,6 +130,10 @@ done
 
 # 6. The sample.
 if [ -n "$demo" ]; then
-    [ -d "$prefix/demo" ] || cp -R -- "$here/example" "$prefix/demo"
+    if [ ! -d "$prefix/demo" ]; then
+        rm -rf -- "$prefix/.demo.new"
+        cp -R -- "$here/example" "$prefix/.demo.new"
+        mv -- "$prefix/.demo.new" "$prefix/demo"
+    fi
     exec "$prefix/bin/stillhouse" run --project "$prefix/demo"
 fi

@@ -150,6 +150,45 @@ def test_it_installs_without_a_network_in_an_empty_home(made: Made, tmp_path: Pa
     (environment_,) = prefix.glob("env-*")
     assert not any(environment_.rglob("torch"))
 
+    other = tmp_path / "other.pub"
+    other.write_text(public_pem(load_or_create_key(tmp_path / "other.key")))
+    code, said = install(made.unpacked, prefix, home, "--key", str(other))
+    assert code == 1 and "its signature is not that of the key" in said
+    assert (environment_ / ".whole").exists()  # what is installed goes on
+
+    program = environment_ / "bin" / "stillhouse"
+    program.write_text('#!/bin/sh\necho "$STILLHOUSE_CACHE runs $*"\n')
+    for _ in range(2):
+        code, said = install(made.unpacked, prefix, home, "--demo")
+        assert code == 0, said
+        wanted = f"{prefix}/models/cache runs run --project {prefix}/demo"
+        assert said.splitlines()[-1] == wanted
+        sample = prefix / "demo" / "stillhouse.yaml"
+        assert sample.read_text().startswith(
+            (made.unpacked / "example/stillhouse.yaml").read_text()
+        )
+        sample.write_text(sample.read_text() + "# mine\n")  # it is the user's from then on
+    assert sample.read_text().endswith("# mine\n# mine\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no PREFIX"),
+        (["p", "q"], "more than one PREFIX"),
+        (["p", "--demo", "--other"], "unknown option --other"),
+        (["p", "--key"], "--key names no file"),
+        (["p", "--key", "none.pub"], "--key none.pub: it can't be read"),
+    ],
+)
+def test_what_the_installer_is_told_wrongly(
+    made: Made, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    command = [str(made.unpacked / "install.sh"), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
 
 @isolated
 @pytest.mark.parametrize(
