@@ -53,7 +53,9 @@ def sections(evaluation: Mapping[str, Any]) -> list[Section]:
     every = found["rules"]
     broken = [rule for rule in every if rule["verdict"] != PASSED]
     return [
-        Section("What was found", [said(every)], tables=[_table(broken)] if broken else [], link=PAGE),
+        Section(
+            "What was found", [said(every)], tables=[_table(broken)] if broken else [], link=PAGE
+        ),
         Section(f"All {len(every)} rules", tables=[_table(every)], folded=True),
     ]
 
