@@ -21,7 +21,7 @@ from stillhouse.facts import LatencyProfileFacts
 from stillhouse.load import profile, served
 from stillhouse.load.page import PAGE, render, write_page
 from stillhouse.load.profile import FINDINGS, profile_student
-from stillhouse.report.latency import latency_json, latency_section
+from stillhouse.report.latency import latency_json, sections
 from tests.made import MINIMAL
 
 LIMITS = LatencyLimits(max_p95_seconds=60, max_errors=0.5, max_gigabytes=0.001)
@@ -82,11 +82,11 @@ def test_page_and_report_say_what_was_found(
     page = (root / PAGE).read_text()
     assert page.count("<img") == 4 and "3 at once" in page and "30 a second" in page
     assert "<script" not in render(root, facts, "<script>", "a<script>", "<script>")
-    section = latency_section(json.loads(json.dumps(latency_json(facts))))
-    assert section and len(section.figures) == 4
-    rows = section.tables[0].rows
+    found, loads = sections(json.loads(json.dumps(latency_json(facts))))
+    assert len(found.figures) == 4
+    rows = loads.tables[0].rows
     assert [row[0] for row in rows] == ["1 at once", "3 at once", "30 a second"]
-    assert latency_section({}) is None and latency_json(replace(facts, levels=[])) == {}
+    assert sections({}) == [] and latency_json(replace(facts, levels=[])) == {}
 
 
 def test_nothing_is_started_where_nothing_is_to_be_measured(tmp_path: Path) -> None:
