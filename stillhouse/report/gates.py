@@ -163,8 +163,9 @@ def _gate(
 ) -> GateFacts:
     value, low, high = figures
     if verdict == UNPROVEN and n:
-        what = "answer" if name == "calibrated" else "test example"
-        asks = f"{asks} {too_few(n, what, limit, enough, over=value > limit)}"
+        errs = name == "calibrated"
+        what, over = "answer" if errs else "test example", errs and value > limit
+        asks = f"{asks} {too_few(n, what, limit, enough, over=over)}"
     unproven = verdict == UNPROVEN
     return GateFacts(
         name,
