@@ -105,7 +105,7 @@ def served(released: State) -> Iterator[tuple[str, Any]]:
         process.wait()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_candidate_that_answers_otherwise_is_told_from_its_shadow_and_feedback(
     released: State, served: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_candidate_that_answers_otherwise_is_told_from_its_shadow_and_feedback
         answer = httpx.post(f"{url}/v1/feedback", json={"id": found.id, "correct": True})
         assert answer.status_code == 202
     process.send_signal(signal.SIGTERM)
-    process.wait(120)
+    process.wait(300)
     assert b"Traceback" not in process.stdout.read()
 
     state, layout = released, Layout(released.project.data_path)
