@@ -129,7 +129,7 @@ def test_what_a_run_prints_fits_the_terminal_and_counts_the_quarantine(ingested:
 def test_two_runs_at_once_lose_and_double_nothing(small_project: SmallProject) -> None:
     file = small_project(tickets=20)
     command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(file)]
-    command += ["--until", "masked_documents"]
+    command += ["--until", "unique_documents"]
     runs = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(2)
