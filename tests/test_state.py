@@ -230,6 +230,11 @@ def test_models_of_different_datasets_are_never_mixed(state: State) -> None:
     report = Artefact(STEPS["evaluation_report"], "v1", "small")
     snapshot_of(state.layout, "one", train="digest of train", validation="digest of validation")
     same = state_of(state.project, {})
+    # Other test pairs: the audit looks at them, too, and comes first.
+    with pytest.raises(UserError, match="small/leak_audit"):
+        same.make(report, lambda *_: facts_of(report.step.facts))
+    audit = report.beside("leak_audit")
+    same.make(audit, lambda *_: facts_of(audit.step.facts))
     assert same.make(report, lambda *_: facts_of(report.step.facts))[1] is False
     snapshot_of(state.layout, "two", train="more", validation="digest of validation")
     moved = write(state.project.root, ("gates.max_ece", 0.5))
