@@ -111,19 +111,6 @@ def _weights(shape: Shape, each: int, name: str = "weights") -> Term:
     return Term(name, f"{human_count(total)} x {each} B", total * each)
 
 
-def _held(shape: Shape, load: Load, *, classes: bool) -> Term:
-    """Weights of the type that is computed in stay in their file, which is mapped: a page of it is
-    held once it is read (mmap(2); measured). Where no logits of the whole vocabulary are made,
-    these are the layers' and few rows of the embeddings."""
-    if not classes or load.gpu or shape.stored != load.compute:
-        return _weights(shape, load.compute)
-    total = shape.parameters - shape.embeddings
-    text = (
-        f"{human_count(total)} x {load.compute} B, without embeddings, of which few rows are read"
-    )
-    return Term("weights", text, total * load.compute)
-
-
 def _read(shape: Shape, load: Load) -> list[Term]:
     """While weights become another type, the pages of their file are there too."""
     if shape.stored == load.compute or load.gpu:
@@ -183,7 +170,7 @@ def _block(shape: Shape, load: Load) -> int:
 def labelling(shape: Shape, load: Load, *, classes: bool = False) -> Need:
     """A teacher that labels a batch; `classes` where answers are so few that no logits of the
     whole vocabulary are made."""
-    weights, passing = _held(shape, load, classes=classes), _passing(shape, load)
+    weights, passing = _weights(shape, load.compute), _passing(shape, load)
     work = [weights, passing, *_gaps(load, (passing, _block(shape, load)))]
     if not classes:
         work.append(_logits(load.answers, shape.vocabulary, LABELLED_AT_ONCE))
@@ -256,10 +243,9 @@ def adapter_training(
 
 def serving(
     shape: Shape, bits: Bits, load: Load, *, sequences: int, tokens: int,
-    group: int | None = 64, classes: bool = False,
+    group: int | None = 64,
 ) -> Need:  # fmt: skip
-    """A student that answers `sequences` at once, each of `tokens` with its answer; `classes` where
-    it answers nothing else, which takes neither keys and values nor logits of the whole vocabulary.
+    """A student that answers `sequences` at once, each of `tokens` with its answer.
 
     On a processor, weights of any file become numbers of the machine's own type; a server with
     kernels for packed integers on a GPU leaves them packed.
@@ -286,13 +272,11 @@ def serving(
         "logits", _times(sequences, shape.vocabulary, "4 B"), sequences * shape.vocabulary * FLOAT
     )
     work = [held, passing, logits, *_gaps(load, (passing, block))]
-    if classes:
-        work = work[1:2] + work[3:]
     if load.gpu:
         return Need(purpose, "the student", ([file, *work],), FORMULA)
     if bits == 16 and shape.stored == load.compute:
-        weights = _held(shape, load, classes=classes)
-        return Need(purpose, "the student", ([weights, *work],), load.grounds)
+        # Nothing is unpacked: weights stay in their file, which is mapped (mmap(2)), not copied.
+        return Need(purpose, "the student", ([_weights(shape, load.compute), *work],), load.grounds)
     weights = _weights(shape, load.compute, "weights, unpacked")
     packed_too = [file] if bits < 16 else []
     moments = (

@@ -230,7 +230,4 @@ def serving_need(plan: Plan, machine: Machine, bits: Bits) -> Need:
     most = plan.student.distillation.max_tokens
     load = Load(SERVED_AT_ONCE * most, SERVED_AT_ONCE, machine.compute, machine.gpu)
     group = plan.student.quantization.group_size or 64
-    return serving(
-        plan.cut, bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group,
-        classes=_classes(plan),
-    )  # fmt: skip
+    return serving(plan.cut, bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group)

@@ -171,25 +171,6 @@ def test_it_installs_without_a_network_in_an_empty_home(made: Made, tmp_path: Pa
     assert sample.read_text().endswith("# mine\n# mine\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ([], "no PREFIX"),
-        (["p", "q"], "more than one PREFIX"),
-        (["p", "--demo", "--other"], "unknown option --other"),
-        (["p", "--key"], "--key names no file"),
-        (["p", "--key", "none.pub"], "--key none.pub: it can't be read"),
-    ],
-)
-def test_what_the_installer_is_told_wrongly(
-    made: Made, tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    command = [str(made.unpacked / "install.sh"), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and said in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 @isolated
 @pytest.mark.parametrize(
     ("edit", "said"),

@@ -82,37 +82,29 @@ def steps(weights: Path, dataset: Path, folder: Path) -> dict[str, Callable[[], 
             [task], student, scratch=folder / "scratch2", fingerprint="x",
         )  # fmt: skip
 
+    def serve() -> None:
+        (kind,) = open_tasks(dataset, [task])
+        rows = [row for batch in rows_of(dataset, "routing", "train") for row in batch]
+        Runner(folder / "checkpoint", dataset, MAX_TOKENS).predict(kind, rows)
+
     return {
         "training, LoRA": adapt,
         "labelling": label,
         "training, full": distil,
-        "serving, fp16": answering(folder / "checkpoint", dataset),
+        "serving, fp16": serve,
     }
-
-
-def answering(weights: Path, dataset: Path) -> Callable[[], Any]:
-    """Of a model that knows the task's tokens."""
-    task = ClassificationTask(name="routing", kind="classification", sources=["t"], min_examples=1)
-
-    def work() -> None:
-        (kind,) = open_tasks(dataset, [task])
-        rows = [row for batch in rows_of(dataset, "routing", "train") for row in batch]
-        Runner(weights, dataset, MAX_TOKENS).predict(kind, rows)
-
-    return work
 
 
 def layers_of(weights: Path) -> int:
     return int(json.loads((weights / "config.json").read_text())["num_hidden_layers"])
 
 
-def main(tiny: Path, real: Path, dataset: Path, folder: Path, *others: Path) -> None:
+def main(tiny: Path, real: Path, dataset: Path, folder: Path) -> None:
     torch.set_num_threads(1)
     precision.fast_dtype = lambda _: torch.float32  # type: ignore[assignment]
     for work in steps(tiny, dataset, folder / "tiny").values():
         work()
     found = {name: peak_of(work) for name, work in steps(real, dataset, folder / "real").items()}
-    found |= {other.stem: peak_of(answering(other, dataset)) for other in others}
     sys.stdout.write(f"PEAKS {json.dumps(found)}")
 
 
