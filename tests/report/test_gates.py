@@ -209,7 +209,7 @@ def test_verdict(gates, outcome, said):
 def test_margin():
     assert margin(GateFacts("g", False, "", 0.051, 0.03)) == "missed by 0.021"
     assert margin(GateFacts("g", True, "at least", 0.9, 0.8)) == "0.1 to spare"
-    assert margin(GateFacts("latency", False, "ms", 1234.5, 200)) == "missed by 1,034"
+    assert margin(GateFacts("g", False, "ms", 1234.5, 200)) == "missed by 1,034"
     assert margin(GateFacts("g", False, "not measured", None, 0.8)) == ""
     assert margin(GateFacts("beats_baseline", False, "a tie", 0.0, 0.0)) == "no higher"
 
