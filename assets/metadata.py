@@ -13,9 +13,8 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.assets.latency_shown import latency
+from stillhouse.assets import measured
 from stillhouse.assets.origin import origin
-from stillhouse.pages import manifest_url, report_url
 from stillhouse.state import Artefact, State
 from stillhouse.storage.provenance import Provenance
 from stillhouse.storage.query import query
@@ -48,7 +47,7 @@ def describe(
     }
     shown |= {
         "digest": str(facts.digest),
-        "path": dg.MetadataValue.path(_relative(state.folder(artefact), state)),
+        "path": dg.MetadataValue.path(measured.relative(state.folder(artefact), state)),
         "made_at": record.created_at,
         "reused": dg.MetadataValue.bool(reused),
     }
@@ -59,11 +58,6 @@ def _value(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 4)
     return dg.MetadataValue.json(value) if isinstance(value, dict | list) else value
-
-
-def _relative(path: Path, state: State) -> str:
-    root = state.project.root
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _preview(sql: str, table: Path, **others: Path) -> Any:
@@ -196,117 +190,10 @@ def _trained(facts: Any, _: State, __: Artefact) -> Shown:
     return shown | {"epochs": len(facts.history)}
 
 
-def _report(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.report.assemble import PAGE
-    from stillhouse.report.summary import markdown_of, said_of
-
-    folder = state.folder(artefact)
-    return {
-        "verdict": said_of(folder),
-        "summary": dg.MetadataValue.md(markdown_of(folder)),
-        "report": dg.MetadataValue.url(report_url(str(artefact.student), str(artefact.version))),
-        "report_file": dg.MetadataValue.path(_relative(folder / PAGE, state)),
-        # Numbers that the UI plots over time and over versions.
-        **{name: round(value, 4) for name, value in facts.figures.items()},
-    }
-
-
-def _comparison(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.history.shown import leaderboard, plot_of, said, slices_of, table_of
-    from stillhouse.storage.tables import read_table
-
-    rows = read_table(state.layout.table(artefact.step.name)).to_pylist()
-    gates = {}
-    for report, record in state.gathered("evaluation_report"):
-        missed = [gate["name"] for gate in record.facts["gates"] if not gate["passed"]]
-        kept = len(record.facts["gates"]) - len(missed)
-        gates[str(report.student), str(report.version)] = (kept, missed)
-    found = {
-        "grown_gaps": said(facts.remedies) or "none",
-        "plot": plot_of(rows),
-        "versions_compared": table_of(rows),
-        "leaderboard": leaderboard(rows, gates),
-        "fallen_most": slices_of(rows),
-    }
-    return {name: dg.MetadataValue.md(text) for name, text in found.items() if text}
-
-
-def _tco(_: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.economics.page import markdown
-    from stillhouse.economics.plots import drawn
-    from stillhouse.economics.reckoned import reckon
-    from stillhouse.economics.tco import PAGE
-    from stillhouse.moved import version_in_use
-    from stillhouse.tasks.figures import png_uri
-
-    found = reckon(state, version_in_use(state))
-    pictures = [f"![{title}]({png_uri(figure)})" for one in found for title, figure in drawn(one)]
-    return {
-        "costs": dg.MetadataValue.md(markdown(found)),
-        "plots": dg.MetadataValue.md("\n\n".join(pictures)) if pictures else None,
-        "report": dg.MetadataValue.path(_relative(state.folder(artefact) / PAGE, state)),
-    }
-
-
-def _candidates(_: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.selection.rows import read_candidates
-    from stillhouse.selection.shown import plot_of, refused_table, table_of
-
-    found = read_candidates(state.layout.table(artefact.step.name))
-    shown = {
-        "candidates_compared": table_of(found),
-        "not_asked": refused_table(found),
-        "plot": plot_of(found),
-    }
-    return {name: dg.MetadataValue.md(text) for name, text in shown.items() if text}
-
-
-def _release(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.release.card import gates_table
-
-    held = facts.held_by
-    shown: Shown = {
-        "verdict": f"released as {facts.release}" if facts.release else f"held: {', '.join(held)}"
-    }
-    if facts.release:
-        url = manifest_url(str(artefact.student), facts.release)
-        shown["manifest"] = dg.MetadataValue.url(url)
-        file = _relative(state.layout.root / facts.manifest, state)
-        shown["manifest_file"] = dg.MetadataValue.path(file)
-    return shown | {"gates": dg.MetadataValue.md(gates_table(facts.gates))}
-
-
-def _leaks(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.audit.page import PAGE
-    from stillhouse.audit.shown import shown
-
-    folder = state.folder(artefact)
-    found = {name: dg.MetadataValue.md(text) for name, text in shown(facts, folder).items()}
-    page = dg.MetadataValue.path(_relative(folder / PAGE, state))
-    return {**found, "page": page, **{n: round(v, 4) for n, v in facts.figures.items()}}
-
-
 def _traffic(facts: Any, _: State, __: Artefact) -> Shown:
     if not facts.logs:
         return {"traffic": "no log is named in `traffic.logs`, or none is there"}
     return {"traffic": _counts(("task", "requests"), facts.by_task)}
-
-
-def _drift(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.monitor.shown import shown
-
-    folder, traffic = state.folder(artefact), state.layout.table("production_traffic")
-    found = shown(facts, state.project.drift, folder, traffic)
-    return {name: dg.MetadataValue.md(text) for name, text in found.items()}
-
-
-def _ab_test(facts: Any, state: State, artefact: Artefact) -> Shown:
-    from stillhouse.monitor.ab.page import PAGE
-    from stillhouse.monitor.ab.said import shown
-
-    found = shown(facts, state.project.ab_test)
-    page = dg.MetadataValue.path(_relative(state.folder(artefact) / PAGE, state))
-    return {**{name: dg.MetadataValue.md(text) for name, text in found.items()}, "page": page}
 
 
 PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
@@ -327,14 +214,14 @@ PREVIEWS: dict[str, Callable[[Any, State, Artefact], Shown]] = {
     "quantized_model": _quantized,
     "adapted_teacher": _trained,
     "checkpoint": _trained,
-    "evaluation_report": _report,
-    "latency_profile": latency,
-    "leak_audit": _leaks,
-    "release": _release,
-    "version_comparison": _comparison,
-    "tco_report": _tco,
-    "teacher_comparison": _candidates,
+    "evaluation_report": measured.report,
+    "latency_profile": measured.latency,
+    "leak_audit": measured.leaks,
+    "release": measured.release,
+    "version_comparison": measured.comparison,
+    "tco_report": measured.tco,
+    "teacher_comparison": measured.candidates,
     "production_traffic": _traffic,
-    "drift_report": _drift,
-    "ab_test": _ab_test,
+    "drift_report": measured.drift,
+    "ab_test": measured.ab_test,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 from starlette.applications import Starlette
@@ -14,7 +14,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from stillhouse.cli import services, webserver
-from stillhouse.pages import manifest_url, page_of, report_url
+from stillhouse.pages import manifest_url, page_of, page_url, report_url
+from stillhouse.report import latency, leaks
 from stillhouse.storage.layout import Layout
 
 HOSTILE = "<h1>A report</h1><script>fetch('/graphql')</script>"
@@ -26,7 +27,9 @@ def layout(tmp_path: Path) -> Layout:
     found = Layout(tmp_path / "var")
     written = {
         found.student("router", "t-1") / "report.html": HOSTILE,
-        found.student("router", "t-1") / "provenance.json": "{}",
+        found.student("router", "t-1") / "provenance.json": "secret",
+        found.leak_audit("router", "t-1") / "leak_audit.html": "An audit",
+        found.economics / "tco.html": "Costs",
         found.release("router", "t-1-abc") / "manifest.json": '{"release": "t-1-abc"}',
         found.root / "keys" / "release.key": "secret",
         tmp_path / "outside" / "report.html": "secret",
@@ -76,7 +79,12 @@ def test_a_manifest_is_shown_as_it_was_signed(client: TestClient) -> None:
         report_url("..", "router"),
         report_url("Router", "t-1"),
         manifest_url("router", "t-1"),
-        "/stillhouse/keys/router/t-1",
+        "/stillhouse/keys/release.key",
+        "/stillhouse/students/router/t-1/current/provenance.json",
+        "/stillhouse/students/router/t-1/current//report.html",
+        "/stillhouse/economics/../keys/release.key",
+        "/stillhouse/economics/%2e%2e/keys/release.key",
+        "/stillhouse/",
     ],
 )
 def test_nothing_else_has_an_address(client: TestClient, address: str) -> None:
@@ -88,8 +96,23 @@ def test_nothing_else_has_an_address(client: TestClient, address: str) -> None:
 
 def test_names_that_lead_elsewhere_are_no_pages(layout: Layout) -> None:
     for student, of in (("..", ".."), ("router", "../t-1"), ("", ""), ("router/t-1", "current")):
-        assert page_of(layout, "reports", student, of) is None
-    assert page_of(layout, "reports", "router", "t-1") is not None
+        assert page_of(layout, f"students/{student}/{of}/current/report.html") is None
+    assert page_of(layout, "students/router/t-1/current/report.html") is not None
+
+
+def test_a_reports_links_hold_where_the_ui_serves_it(client: TestClient, layout: Layout) -> None:
+    for page in (leaks.PAGE, latency.PAGE):
+        address = urljoin(report_url("router", "t-1"), page.path)
+        file = layout.root / address.removeprefix("/stillhouse/")
+        assert address == page_url(layout, file)
+        assert client.get(address).status_code == (200 if file.exists() else 404)
+    assert client.get(urljoin(report_url("router", "t-1"), leaks.PAGE.path)).text == "An audit"
+    assert client.get(page_url(layout, layout.economics / "tco.html")).text == "Costs"
+
+
+def test_addresses_that_earlier_runs_recorded_lead_there(client: TestClient) -> None:
+    assert client.get("/stillhouse/reports/router/t-1").text == HOSTILE
+    assert client.get("/stillhouse/releases/router/t-1-abc").json() == {"release": "t-1-abc"}
 
 
 def test_dagster_is_as_we_extend_it() -> None:

@@ -7,10 +7,11 @@ as the UI, which can start runs. So each page is served as one that belongs to n
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.project import load_project
-from stillhouse.pages import ROOT, page_of
+from stillhouse.pages import FORMER, ROOT, page_of
 from stillhouse.storage.layout import Layout
 
 if TYPE_CHECKING:
@@ -37,12 +38,19 @@ def answer(layout: Layout, request: Request) -> Response:
     """The page that was asked for, or that there is none."""
     from starlette.responses import FileResponse, PlainTextResponse
 
-    names = request.path_params
-    found = page_of(layout, names["kind"], names["student"], names["of"])
+    found = page_of(layout, request.path_params["page"])
     if found is None:
         return PlainTextResponse(MISSING, status_code=404, headers=HEADERS)
-    path, media = found
-    return FileResponse(path, media_type=media, headers=HEADERS)
+    return FileResponse(found, headers=HEADERS)
+
+
+def moved(kind: str, request: Request) -> Response:
+    """Where a page lies that was asked for by its former address."""
+    from starlette.responses import RedirectResponse
+
+    names = request.path_params
+    page = FORMER[kind].format(student=names["student"], of=names["of"])
+    return RedirectResponse(f"{ROOT}/{page}", status_code=308, headers=HEADERS)
 
 
 def with_pages(server: type, layout: Layout) -> type:
@@ -52,9 +60,12 @@ def with_pages(server: type, layout: Layout) -> type:
     class ServerWithPages(server):  # type: ignore[misc, valid-type]
         def build_routes(self) -> list[Any]:
             # Before Dagster's own: its last one takes every address.
-            address = f"{ROOT}/{{kind}}/{{student}}/{{of}}"
+            former = [
+                Route(f"{ROOT}/{kind}/{{student}}/{{of}}", partial(moved, kind)) for kind in FORMER
+            ]
             return [
-                Route(address, lambda request: answer(layout, request)),
+                *former,
+                Route(f"{ROOT}/{{page:path}}", lambda request: answer(layout, request)),
                 *super().build_routes(),
             ]
 

@@ -96,7 +96,9 @@ def test_links_lead_from_a_student_to_its_report_and_from_a_release_to_its_manif
 ) -> None:
     checkpoint = Artefact(STEPS["checkpoint"], "t-1", "router")
     found = shown(state, checkpoint)
-    assert found["report"] == dg.MetadataValue.url("/stillhouse/reports/router/t-1")
+    assert found["report"] == dg.MetadataValue.url(
+        "/stillhouse/students/router/t-1/current/report.html"
+    )
     assert found["dataset_page"] == dg.MetadataValue.asset(dg.AssetKey(["dataset_splits"]))
     release = Artefact(STEPS["release"], "t-1", "router")
     record = state.record(release)
@@ -104,7 +106,9 @@ def test_links_lead_from_a_student_to_its_report_and_from_a_release_to_its_manif
     replace(record, facts=facts).write(state.folder(release))
     found = shown(state, release)
     assert next(iter(found)) == "verdict"
-    assert found["manifest"] == dg.MetadataValue.url("/stillhouse/releases/router/t-1-abc")
+    assert found["manifest"] == dg.MetadataValue.url(
+        "/stillhouse/releases/router/t-1-abc/manifest.json"
+    )
 
 
 def test_a_report_that_was_made_by_an_older_release_still_says_where_it_came_from(

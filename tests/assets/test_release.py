@@ -45,9 +45,9 @@ def test_a_student_that_passed_becomes_the_candidate(state: State, materialized:
     shown, check = materialized()
     name = pointed(state.layout, "router", "candidate")
     assert check.passed and shown["verdict"] == f"released as {name}"
-    assert shown["manifest"] == f"/stillhouse/releases/router/{name}"
+    assert shown["manifest"] == f"/stillhouse/releases/router/{name}/manifest.json"
     assert shown["manifest_file"] == f"var/releases/router/{name}/manifest.json"
-    assert shown["report"] == "/stillhouse/reports/router/t-2"
+    assert shown["report"] == "/stillhouse/students/router/t-2/current/report.html"
     assert "| leak_audit" in shown["gates"] and "not measured" in shown["gates"]
     assert shown["teacher_version"] == "t-2" and shown["license"] == "MIT"
     assert pointed(state.layout, "router", "production") is None

@@ -200,7 +200,8 @@ def test_the_instance_shows_every_asset_with_its_checks(chain: Chain) -> None:
         metadata = event.asset_materialization.metadata
         assert isinstance(metadata["student_routing_accuracy"].value, float)
         assert "Student, quantized" in str(metadata["summary"].value)
-        assert metadata["report"].value == f"/stillhouse/reports/router/{VERSION}"
+        page = f"/stillhouse/students/router/{VERSION}/current/report.html"
+        assert metadata["report"].value == page
         page = chain.file.parent / str(metadata["report_file"].value)
         assert page == chain.data / "students" / "router" / VERSION / "current" / "report.html"
         assert metadata["teacher_version"].value == VERSION
