@@ -96,7 +96,8 @@ def test_links_lead_from_a_student_to_its_report_and_from_a_release_to_its_manif
 ) -> None:
     checkpoint = Artefact(STEPS["checkpoint"], "t-1", "router")
     found = shown(state, checkpoint)
-    assert found["report"] == dg.MetadataValue.url(
+    page = "/stillhouse/students/router/t-1/current/report.html"
+    assert found["report"] == dg.MetadataValue.url(page)
         "/stillhouse/students/router/t-1/current/report.html"
     )
     assert found["dataset_page"] == dg.MetadataValue.asset(dg.AssetKey(["dataset_splits"]))
