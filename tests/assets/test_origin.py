@@ -98,8 +98,6 @@ def test_links_lead_from_a_student_to_its_report_and_from_a_release_to_its_manif
     found = shown(state, checkpoint)
     page = "/stillhouse/students/router/t-1/current/report.html"
     assert found["report"] == dg.MetadataValue.url(page)
-        "/stillhouse/students/router/t-1/current/report.html"
-    )
     assert found["dataset_page"] == dg.MetadataValue.asset(dg.AssetKey(["dataset_splits"]))
     release = Artefact(STEPS["release"], "t-1", "router")
     record = state.record(release)
