@@ -21,6 +21,7 @@ SIGNIFICANCE = 0.05
 INTERVAL_REPEATS = 2_000
 # Draws in memory at a time.
 CHUNK = 2_000_000
+TIE = 12  # decimals
 
 Metric = Callable[["NDArray[Any]"], "NDArray[Any]"]
 """From sums over examples [..., k] to scores [...]."""
@@ -51,9 +52,13 @@ def draw(sums: NDArray[Any], metric: Metric, repeats: int, seed: int) -> NDArray
 
     random, found, n = np.random.default_rng(seed), [], len(sums)
     for start in range(0, repeats, rows := max(1, CHUNK // n)):
-        chosen = random.integers(0, n, (min(rows, repeats - start), n))
-        found.append(metric(sums[chosen].sum(axis=1)))
-    return np.concatenate(found)
+        size = min(rows, repeats - start)
+        chosen = random.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        # How often each group was drawn, times its sums: several times as fast as to gather them.
+        often = np.bincount(chosen.ravel(), minlength=size * n).reshape(size, n)
+        found.append(metric(often.astype(np.float64) @ sums))
+    # However sums are added up, a tie is one.
+    return np.round(np.concatenate(found), TIE)
 
 
 def by_group(columns: NDArray[Any], groups: Sequence[Any] | None) -> NDArray[Any]:

@@ -89,7 +89,7 @@ def _words(folder: Path, task: str) -> list[Word]:
 
 def _requests(folder: Path, traffic: Path, task: str) -> str:
     """The requests that are least like anything learned from."""
-    sql = f"""SELECT round(likeness, 2) AS likeness, round(score, 2) AS score,
+    sql = f"""SELECT round(compared.likeness, 2) AS likeness, round(compared.score, 2) AS score,
                      round(compared.confidence, 2) AS confidence, input AS request
               FROM compared JOIN traffic USING (request, task) WHERE task = '{task}'
               ORDER BY likeness, score DESC LIMIT {FOREIGN}"""  # noqa: S608 - a name of ours

@@ -28,6 +28,6 @@ def test_the_asset_shows_the_costs_of_the_version_in_use(
     (event,) = result.get_asset_materialization_events()
     shown = {name: value.value for name, value in event.materialization.metadata.items()}
     assert "Student, own hardware" in shown["costs"] and "data:image/png" in shown["plots"]
-    assert shown["report"] == "var/economics/tco.html" and shown["version"] == "t-1"
+    assert shown["page"] == "/stillhouse/economics/tco.html" and shown["version"] == "t-1"
     assert state.why_stale(artefact) is None
     assert (state.folder(artefact) / "tco.html").exists()

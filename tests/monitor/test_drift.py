@@ -15,13 +15,13 @@ from scipy.stats import binom
 
 from stillhouse.config.monitor import Drift
 from stillhouse.facts import DriftReportFacts, DriftTestFacts
+from stillhouse.metrics.holm import holm
 from stillhouse.monitor import chance
 from stillhouse.monitor.answers import answer_tests
 from stillhouse.monitor.chance import (
     areas,
     benjamini_hochberg,
     higher_mean,
-    holm,
     more_in_tail,
     other_mix,
     psi,
