@@ -41,7 +41,8 @@ GOOD: list[dict[str, Any]] = [
     {"model": "router", "stop": None, **HELLO},
     {"model": "router:order", "response_format": None, "top_logprobs": 2, **HELLO},
 ]
-TOLD: list[dict[str, Any]] = [{}, {"id": "0" * 24, "correct": True, "score": None, "metric": None}]
+SAID = {"id": "0" * 24, "index": 0, "correct": True, "score": None, "answer": None, "metric": None}
+TOLD: list[dict[str, Any]] = [{}, SAID]
 
 
 def of(schema: dict[str, Any], every: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
@@ -126,9 +127,8 @@ def fuzz(service: Service, talk: Callable[..., Any], count: int) -> dict[int, in
         for path, data in drawn:
             found = await sent(client, path, data)
             counted[found.status_code] = counted.get(found.status_code, 0) + 1
-            done = (200, 202)
-            assert found.status_code in done or 400 <= found.status_code < 500, (path, data)
-            if found.status_code not in done:
+            assert found.status_code == 200 or 400 <= found.status_code < 500, (path, data)
+            if found.status_code != 200:
                 error = found.json()["error"]
                 assert error["message"] and error["type"], (path, data)
             else:
@@ -141,8 +141,9 @@ def fuzz(service: Service, talk: Callable[..., Any], count: int) -> dict[int, in
 def test_whatever_is_sent_is_answered_or_refused_with_a_reason(
     service: Service, talk: Callable[..., Any]
 ) -> None:
-    counted = fuzz(service, talk, int(os.environ.get("STILLHOUSE_FUZZ", "80")))
-    assert counted[200] >= 3 and counted[400] >= 15
+    counted = fuzz(service, talk, int(os.environ.get("STILLHOUSE_FUZZ", "120")))
+    assert counted[200] >= 2 and counted[400] >= 15
+    assert counted[404] >= 1  # feedback that is well said: this server keeps no log
 
 
 def test_other_methods_and_paths_are_refused(service: Service, talk: Callable[..., Any]) -> None:
