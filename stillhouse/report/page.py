@@ -114,9 +114,9 @@ def text(value: Any) -> str:
 
 
 def breakable(value: str) -> Markup:
-    """Escaped HTML, its lines kept, in which a long label may break after its _ - / and dots, and
-    before a capital within it."""
+    """Escaped HTML, its lines kept, in which a long label may break after its _ - / and dots (but
+    those of numbers), and before a capital within it."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"(?<=[-_/.])(?=\S)|(?<=[a-z])(?=[A-Z])", plain_lines(value))
+    parts = re.split(r"(?<=[-_/])(?=\S)|(?<=\.)(?=[^\s\d])|(?<=[a-z])(?=[A-Z])", plain_lines(value))
     return Markup("<wbr>").join(escape(part) for part in parts)

@@ -149,6 +149,7 @@ def adapt_teacher(
         parts, training, validated, settings, encoder, scratch=scratch, fingerprint=fingerprint
     )
     scored = validated.of_best(result.epochs_since_best)
+    computed_in = str(parts.whole.dtype)  # before it is cast to what is stored
     model.to(stored_dtype(weights)).save_pretrained(target)
     tokenizer.save_pretrained(target)
     info = describe(target)
@@ -165,7 +166,7 @@ def adapt_teacher(
         stopped_early=result.stopped_early,
         history=result.history,
         tokens_per_epoch=sum(len(e.ids) for split in training for e in split.examples),
-        computed_in=str(parts.whole.dtype).removeprefix("torch."),
+        computed_in=computed_in.removeprefix("torch."),
     )
 
 

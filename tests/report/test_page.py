@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from stillhouse.report.page import columns, flatten
+from stillhouse.report.page import breakable, columns, flatten
 from stillhouse.tasks.sections import Answer, Sample, SampleGroup, Section, Table
 from stillhouse.wording import plain
 
@@ -178,6 +178,11 @@ def test_hostile_text_stays_text_everywhere(made, tmp_path, models, section):
         assert plain(payload) in text
     assert "\u202e" not in html
     assert "\x1b" not in html
+
+
+def test_a_number_stays_whole_where_a_long_label_may_break():
+    assert breakable("a_label.of-many/parts") == "a_<wbr>label.<wbr>of-<wbr>many/<wbr>parts"
+    assert breakable("2.67 to 14.1") == "2.67 to 14.1"
 
 
 def test_columns_of_numbers_stand_at_the_right():

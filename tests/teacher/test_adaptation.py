@@ -156,6 +156,7 @@ def test_in_bfloat16_a_teacher_learns_as_in_float32(
     folder, rounded = adapt(**settings)
     assert kept == {"torch.bfloat16", "torch.float32"}  # in training, and when all is done
     assert rounded.score == exact.score == 1.0
+    assert (exact.computed_in, rounded.computed_in) == ("float32", "bfloat16")
     for ours, theirs in zip(rounded.history, exact.history, strict=True):
         assert ours["ce"] == pytest.approx(theirs["ce"], rel=0.05, abs=0.02)
     stored = {w.dtype for w in load_file(folder / "model.safetensors").values()}
