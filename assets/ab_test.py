@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.assets.evaluation import candidates
 from stillhouse.config.monitor import AbTest
 from stillhouse.config.student import Student
@@ -29,10 +29,8 @@ def build_ab_asset(student: Student) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """The student beside the release in production (the teacher, where there is none) on a
         sample of traffic: asked again, or as its shadow answered. Without traffic nothing is."""
-        result = materialize(context, project, _test)
-        facts = project.state(context.run_id).facts(artefact_of(context))
-        check = _check(facts, project.project.ab_test)
-        return result._replace(check_results=[*result.check_results, check])
+        terms = project.project.ab_test
+        return materialize(context, project, _test, checks=lambda facts: [_check(facts, terms)])
 
     return [ab_test]
 

@@ -180,10 +180,12 @@ def materialize(
     *,
     license_name: str | None = None,
     before: Callable[[], None] | None = None,
+    checks: Callable[[Any], Sequence[dg.AssetCheckResult]] = lambda _: (),
 ) -> dg.MaterializeResult:
     """Reuse the artefact or make it, and report it; `make` returns its facts.
 
-    `before` is called where it has to be made, before its recipe is written down.
+    `before` is called where it has to be made, before its recipe is written down; `checks` says of
+    its facts, made now or before, how its checks came out.
     """
     import shutil
 
@@ -212,6 +214,7 @@ def materialize(
                 passed=True,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=FRESH,
-            )
+            ),
+            *checks(state.facts(artefact)),
         ],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.facts import EvaluationReportFacts, GateFacts
@@ -38,10 +38,12 @@ def build_report_asset(student: Student) -> list[dg.AssetsDefinition]:
 
         It says what was recorded when the models were made, not how the project is now.
         """
-        result = materialize(context, project, _report)
-        facts = project.state(context.run_id).facts(artefact_of(context))
-        checks = [*result.check_results, *_gate_results(facts), _edge_result(facts)]
-        return result._replace(check_results=checks)
+        return materialize(
+            context,
+            project,
+            _report,
+            checks=lambda facts: [*_gate_results(facts), _edge_result(facts)],
+        )
 
     return [evaluation_report]
 

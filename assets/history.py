@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.facts import VersionComparisonFacts
 from stillhouse.resources.project import ProjectResource
@@ -22,9 +22,7 @@ def build_comparison_asset(students: Sequence[Student]) -> list[dg.AssetsDefinit
     ) -> dg.MaterializeResult:
         """Teacher, student and quantized student of every teacher version, by task, class and
         field, and how the gap between them moves."""
-        result = materialize(context, project, _compare)
-        facts = project.state(context.run_id).facts(artefact_of(context))
-        return result._replace(check_results=[*result.check_results, _result(facts)])
+        return materialize(context, project, _compare, checks=lambda facts: [_result(facts)])
 
     return [version_comparison]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.facts import LatencyProfileFacts
 from stillhouse.resources.project import ProjectResource
@@ -22,9 +22,7 @@ def build_latency_asset(student: Student) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """The quantized student behind `stillhouse serve`, under loads of the project file: time to
         the first token and to the last, throughput, errors, memory. Figures of this machine."""
-        result = materialize(context, project, _profile)
-        facts = project.state(context.run_id).facts(artefact_of(context))
-        return result._replace(check_results=[*result.check_results, _check(facts)])
+        return materialize(context, project, _profile, checks=lambda facts: [_check(facts)])
 
     return [latency_profile]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.audit.verdict import said
 from stillhouse.config.student import Student
 from stillhouse.facts import LeakAuditFacts
@@ -24,9 +24,7 @@ def build_leak_audit_asset(student: Student) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """The student and its quantized form, tried against an untrained control: canaries,
         prefixes, membership, personal data in what they write, attack prompts."""
-        result = materialize(context, project, _audit)
-        facts = project.state(context.run_id).facts(artefact_of(context))
-        return result._replace(check_results=[*result.check_results, _check(facts)])
+        return materialize(context, project, _audit, checks=lambda facts: [_check(facts)])
 
     return [leak_audit]
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stillhouse.assets.common import Work, artefact_of, asset_of, materialize
+from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.assets.evaluation import candidates
 from stillhouse.config.monitor import Drift
 from stillhouse.config.student import Student
@@ -44,10 +44,8 @@ def build_drift_asset(student: Student) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """Traffic of this student against what it learned from: texts, answers, confidence, and
         whether student and teacher still agree. Nothing is compared where no log is named."""
-        result = materialize(context, project, _report)
-        facts = project.state(context.run_id).facts(artefact_of(context))
-        check = _check(facts, project.project.drift)
-        return result._replace(check_results=[*result.check_results, check])
+        limits = project.project.drift
+        return materialize(context, project, _report, checks=lambda facts: [_check(facts, limits)])
 
     return [drift_report]
 

@@ -19,6 +19,7 @@ from stillhouse.evaluate.telling import tell_apart
 from stillhouse.release.channels import PRODUCTION, pointed
 from stillhouse.release.published import read_manifest
 from stillhouse.report.results import Comparison
+from stillhouse.storage.files import atomic_file
 from stillhouse.tasks.results import Scored
 from stillhouse.tasks.running import Runner
 
@@ -98,4 +99,5 @@ def _kept_of(work: Work, student: str, version: str) -> Path:
 def _begin_with(kept: Path, store: Path) -> None:
     """What was answered by other weights, or to other pairs, `predict` leaves out."""
     if kept.exists() and not store.exists():
-        shutil.copyfile(kept, store)
+        with atomic_file(store) as temporary:
+            shutil.copyfile(kept, temporary)

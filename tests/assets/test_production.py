@@ -1,6 +1,7 @@
 """A student beside its release that is in production."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,6 +66,24 @@ def test_a_release_is_compared_once_the_student_is_another(
     assert of["low"] < -0.15 < of["high"] < 0
     monkeypatch.setattr(production, "_differs", lambda *_: "it was another task then")
     assert compared()["not_compared"] == {"routing": "it was another task then"}
+
+
+def test_answers_that_are_taken_over_are_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, store = tmp_path / "kept.parquet", tmp_path / "production.parquet"
+    kept.write_bytes(b"answers")
+
+    def killed(_: Path, target: Path) -> None:
+        target.write_bytes(b"ans")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(production.shutil, "copyfile", killed)
+        production._begin_with(kept, store)
+    assert not store.exists()
+    production._begin_with(kept, store)
+    assert store.read_bytes() == b"answers"
 
 
 def test_a_damaged_release_breaks_no_report(state: State, compared: Any) -> None:  # noqa: F811
