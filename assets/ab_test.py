@@ -78,17 +78,19 @@ def _released(work: Work, manifest: dict, candidate: "Candidate", own: str) -> "
     from dataclasses import replace
 
     from stillhouse.monitor.ab.asked import Side
+    from stillhouse.release.published import released_model
     from stillhouse.storage.files import digest
 
-    student, release, of = manifest["student"], manifest["release"], manifest["model"]["digest"]
+    of = manifest["model"]["digest"]
+    folder, max_tokens = released_model(work.layout, manifest)
     model = replace(
         candidate,
-        folder=work.layout.release(student, release) / "quantized",
+        folder=folder,
         # The same weights are the same model, whatever else was released with them.
         digest=candidate.digest if of == own else digest(of, candidate.digest, "released"),
-        max_tokens=manifest["settings"]["checkpoint"]["max_tokens"],
+        max_tokens=max_tokens,
     )
-    return Side(model, _releases_of(work, student, of), manifest.get("task_settings"))
+    return Side(model, _releases_of(work, manifest["student"], of), manifest.get("task_settings"))
 
 
 def _releases_of(work: Work, student: str, model: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ from stillhouse.evaluate.predictions import predict
 from stillhouse.evaluate.side_by_side import SPLIT
 from stillhouse.evaluate.telling import tell_apart
 from stillhouse.release.channels import PRODUCTION, pointed
-from stillhouse.release.published import read_manifest
+from stillhouse.release.published import read_manifest, released_model
 from stillhouse.report.results import Comparison
 from stillhouse.storage.files import atomic_file
 from stillhouse.tasks.results import Scored
@@ -81,9 +81,8 @@ def _differs(task: Task, manifest: Mapping[str, Any]) -> str:
 
 
 def _answers(work: Work, task: Task, manifest: Mapping[str, Any]) -> Scored:
-    student, release = manifest["student"], manifest["release"]
-    folder = work.layout.release(student, release) / "quantized"
-    max_tokens = manifest["settings"]["quantized_model"]["max_tokens"]
+    student = manifest["student"]
+    folder, max_tokens = released_model(work.layout, manifest)
     store = work.layout.student_predictions(student, work.version) / f"production.{SPLIT}.parquet"
     _begin_with(_kept_of(work, student, manifest["teacher"]["version"]), store)
     runner = Runner(folder, work.dataset, max_tokens)

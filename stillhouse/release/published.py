@@ -12,7 +12,7 @@ from typing import Any
 from stillhouse.errors import UserError
 from stillhouse.release.bill import BILL, bill
 from stillhouse.release.card import README, card
-from stillhouse.release.dossier import release_id
+from stillhouse.release.dossier import MODEL, release_id
 from stillhouse.release.libraries import used
 from stillhouse.release.measured import measured
 from stillhouse.release.signing import (
@@ -154,6 +154,13 @@ def _differing(folder: Path, listed: Mapping[str, Any]) -> Iterator[tuple[str, s
             yield name, "its size is not what the manifest says"
         elif sha256_of(folder / name) != listed[name]["sha256"]:
             yield name, "its content is not what the manifest says"
+
+
+def released_model(layout: Layout, manifest: Mapping[str, Any]) -> tuple[Path, int]:
+    """The folder of a release's weights, and how many tokens of a prompt and its answer they
+    learned from at most: what it takes to ask it as it was asked then."""
+    folder = layout.release(manifest["student"], manifest["release"])
+    return folder / MODEL, manifest["settings"]["checkpoint"]["max_tokens"]
 
 
 def releases_of(layout: Layout, student: str) -> list[str]:

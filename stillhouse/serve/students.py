@@ -26,7 +26,7 @@ from stillhouse.models.loading import (
     pick_dtype,
 )
 from stillhouse.release.channels import pointed
-from stillhouse.release.published import read_manifest
+from stillhouse.release.published import read_manifest, released_model
 from stillhouse.storage.layout import Layout
 from stillhouse.tasks.common import Kind
 from stillhouse.tasks.serving import learned
@@ -104,7 +104,7 @@ def load_released(project: Project, layout: Layout, name: str, channel: str) -> 
     manifest = read_manifest(layout, name, release, files=True)
     known = manifest.get("task_settings", {})
     tasks = [_task(project, task, known.get(task)) for task in manifest["tasks"]]
-    tokens = manifest["settings"]["checkpoint"]["max_tokens"]
+    _, tokens = released_model(layout, manifest)
     return load(name, layout.release(name, release), tasks, tokens, release=release)
 
 
