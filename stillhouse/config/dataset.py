@@ -6,9 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from stillhouse.config.base import AssetName, FieldError, Fraction, Section, Slug
+from stillhouse.errors import UserError
 
 Encoding = Literal["labels", "top_k", "sampled", "hidden"]
 Role = Literal["answer", "question", "passage", "group"]
@@ -218,6 +219,28 @@ AnyTask = Annotated[
     ClassificationTask | ExtractionTask | QuestionAnsweringTask | SummarizationTask,
     Field(discriminator="kind"),
 ]
+
+
+def task_of(settings: Any, now: Task | None = None) -> Task:
+    """A task from what `settings_of` gave of it when a student was released; `now` is the task of
+    that name as it is now, where there is one.
+
+    An answer has its fields in the order in which they were learned. Manifests of earlier releases
+    sorted them by name: such fields stand in the order of `now`, where that has the same. Raises
+    `UserError` where there are settings that this release does not know.
+    """
+    try:
+        found: Task = TypeAdapter(AnyTask).validate_python(settings)
+    except ValidationError:
+        named = settings.get("name") if isinstance(settings, dict) else None
+        raise UserError(
+            f"task {named}: its settings of then are none of this version of Stillhouse",
+            remedy="release the student again.",
+        ) from None
+    fields, known = (getattr(task, "fields", {}) for task in (found, now))
+    if list(fields) == sorted(fields) and fields.keys() == known.keys():
+        return found.model_copy(update={"fields": {name: fields[name] for name in known}})
+    return found
 
 
 class Review(Section):

@@ -74,7 +74,8 @@ def publish(
         for name in (README, BILL):
             listed[name] = _listed(target / name, (target / name).stat().st_size)
         manifest["files"] = listed
-        data = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+        # Not sorted: an answer has its fields in the order of the task's settings.
+        data = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
         (target / MANIFEST).write_bytes(data)
         (target / SIGNATURE).write_text(signature(key, data), encoding="ascii")
         (target / PUBLIC_KEY).write_text(public_pem(key), encoding="ascii")

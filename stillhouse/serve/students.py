@@ -9,9 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
-from stillhouse.config.dataset import AnyTask, Task
+from stillhouse.config.dataset import Task, task_of
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import SERVED, WEIGHTS, read_calibrations
@@ -141,8 +139,7 @@ def _task(project: Project, name: str, settings: Any) -> Task:
     """As it was when the student was released; of older releases, as it is now."""
     if settings is None:
         return project.task(name)
-    found: Task = TypeAdapter(AnyTask).validate_python(settings)
-    return found
+    return task_of(settings, next((task for task in project.tasks if task.name == name), None))
 
 
 def _calibration(folder: Path, tasks: list[str]) -> dict[str, Calibration]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stillhouse.config.base import settings_of
 from stillhouse.errors import UserError
 from stillhouse.release.channels import channels_of, history, pointed
 from stillhouse.release.dossier import dossier
@@ -19,6 +20,13 @@ from stillhouse.release.signing import load_key, load_or_create_key, signature
 from stillhouse.state import State
 
 WHY = Asked("wanted in the shop")
+
+
+def test_settings_of_tasks_keep_their_order(state: State) -> None:
+    """That of an extraction's fields is part of what was learned."""
+    name, _ = propose(state, dossier(state, "t-2", "router"))
+    said = read_manifest(state.layout, "router", name)["task_settings"]["routing"]
+    assert list(said) == list(settings_of(state.project.task("routing"))) != sorted(said)
 
 
 def overridden(folder: Path) -> None:

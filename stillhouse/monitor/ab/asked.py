@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from stillhouse.config.dataset import AnyTask, Task
+from stillhouse.config.dataset import Task, task_of
 from stillhouse.evaluate.kept import Known, read_kept, write_kept
 from stillhouse.evaluate.side_by_side import Candidate
 from stillhouse.monitor.ab.sample import Sampled
@@ -32,10 +30,7 @@ class Side:
 
     def task(self, task: Task) -> Task:
         settings = (self.tasks or {}).get(task.name)
-        if settings is None:
-            return task
-        found: Task = TypeAdapter(AnyTask).validate_python(settings)
-        return found
+        return task if settings is None else task_of(settings, task)
 
     def answer(self, row: Sampled) -> str | None:
         """What it answered to this request when it came, as masked; None where it did not."""
