@@ -67,12 +67,13 @@ def _report(work: Work) -> EvaluationReportFacts:
     asks = partial(ask_edges, planned), partial(edges_ahead, planned)
     found = side_by_side(work.dataset, tasks, compared, *asks)
     proof = proof_of(work, {c.name: c.parameters for c in compared}, found, planned)
+    beside, won_and_lost = against_production(work, tasks, found)
     proof |= {
         "slices": sliced(
             open_tasks(work.dataset, tasks), work.dataset, found.scored, found.families
         ),
         "leak_audit": _leaks(work),
-        "production": against_production(work, tasks, found),
+        "production": beside,
         "people": people(work, tasks, compared),
     }
     answered = speeds(tasks, compared)
@@ -95,6 +96,7 @@ def _report(work: Work) -> EvaluationReportFacts:
             name: samples(task, {c.name: display_name(c.name, c.display) for c in compared})
             for name, task in planned.items()
         },
+        won_and_lost=won_and_lost,
     )
     return replace(facts, texts_per_second=answered)
 

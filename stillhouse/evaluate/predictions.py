@@ -39,32 +39,45 @@ class Answers:
 
 
 def predict(
-    runner: Runner, tasks: Sequence[Task], split: str, store: Path, *, model_digest: str
+    runner: Runner,
+    tasks: Sequence[Task],
+    split: str,
+    store: Path,
+    *,
+    model_digest: str,
+    kinds: Sequence[Kind] | None = None,
 ) -> dict[str, Answers]:
     """One model's answers to the pairs of a split of its dataset, by task.
 
     `store`, a Parquet file of this model and split, keeps them: only pairs that it lacks are
     predicted, and those that are gone leave it. What was predicted by other weights
     (`model_digest`), for other answers or from other prompts does not count. What a killed run had
-    finished, task by task, is kept.
+    finished, task by task, is kept. `kinds` are the tasks as the model has learned them, where that
+    may not be as the dataset has them.
 
     Raises `UserError` when a task has no pair in the split, or the model lacks a task's answers;
     and as `Prompter` does.
     """
-    fill(runner, lacking(runner, tasks, split, store, model_digest=model_digest))
+    kinds = open_tasks(runner.dataset, tasks) if kinds is None else kinds
+    fill(runner, lacking(runner, tasks, split, store, model_digest=model_digest, kinds=kinds))
     known = read_kept(store, "pair_id")
-    kinds = open_tasks(runner.dataset, tasks)
     return {k.task.name: _answers(k, runner.dataset, split, known) for k in kinds}
 
 
 def lacking(
-    runner: Runner, tasks: Sequence[Task], split: str, store: Path, *, model_digest: str
+    runner: Runner,
+    tasks: Sequence[Task],
+    split: str,
+    store: Path,
+    *,
+    model_digest: str,
+    kinds: Sequence[Kind] | None = None,
 ) -> list[Lack]:
     """What `predict` would ask, by task; what no longer counts leaves the store. Raises `UserError`
     as `predict` does."""
     dataset = runner.dataset
     require_splits(dataset, tasks, (split,))
-    kinds = open_tasks(dataset, tasks)
+    kinds = open_tasks(dataset, tasks) if kinds is None else kinds
     keys = {
         k.task.name: digest(model_digest, runner.asks(k), k.task.kind, k.meaning) for k in kinds
     }

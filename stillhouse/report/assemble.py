@@ -16,6 +16,7 @@ from stillhouse.report.limits import limit_sections
 from stillhouse.report.page import render_html
 from stillhouse.report.people import people_sections
 from stillhouse.report.production import production_gate
+from stillhouse.report.released import released_sections
 from stillhouse.report.results import (
     ModelResult,
     check_comparable,
@@ -48,6 +49,7 @@ def make_report(
     families: Mapping[str, Sequence[str]] | None = None,
     proof: Mapping[str, Any] | None = None,
     more: Mapping[str, Sequence[SampleGroup]] | None = None,
+    won_and_lost: Mapping[str, Sequence[SampleGroup]] | None = None,
     recorded: Mapping[str, Any] | None = None,
 ) -> EvaluationReportFacts:
     """Write `report.html` and `evaluation.json` into `folder`; the facts have the report's own
@@ -59,9 +61,10 @@ def make_report(
     settings that they were made by, as they are to be shown (may be nested). By task, `baselines`
     says what the model "baseline" of `results` is, and `families` which examples belong together.
     `proof` has what else was measured (see `proof_sections` and `report.beside`), JSON values that
-    evaluation.json says too; `more` examples of edge cases, by task; `recorded` what is known of
-    how the models came about (see `evaluate.recorded`), which evaluation.json says and the digest
-    leaves out: the same report is the same on whichever machine and in whichever run it was made.
+    evaluation.json says too; `more` examples of edge cases, by task, and `won_and_lost` those where
+    student and release in production differ; `recorded` what is known of how the models came about
+    (see `evaluate.recorded`), which evaluation.json says and the digest leaves out: the same report
+    is the same on whichever machine and in whichever run it was made.
 
     Raises UserError when the models were tested on different examples.
     """
@@ -87,7 +90,11 @@ def make_report(
     values |= proof
     edges = proof.get("edge_cases", {})
     sections = {
-        task: [*sections.get(task, ()), *proof_sections(values, task, (more or {}).get(task, ()))]
+        task: [
+            *sections.get(task, ()),
+            *released_sections(values, task, (won_and_lost or {}).get(task, ())),
+            *proof_sections(values, task, (more or {}).get(task, ())),
+        ]
         for task in kinds
     }
     found = digest(values)

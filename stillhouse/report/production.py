@@ -7,9 +7,11 @@ the released one learned from must be forgotten. A person decides.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from stillhouse.config.student import Gates
+from stillhouse.evaluate.telling import Test
 from stillhouse.facts import GateFacts
 from stillhouse.judged import MISSED, PASSED, UNPROVEN
 from stillhouse.report.gates import deciding, loss_gate
@@ -20,13 +22,17 @@ NAME = "production"
 ASKS = "It loses no more against the release in production than it may against its teacher."
 
 
+def test_of(of: Mapping[str, Any]) -> Test:
+    """The paired test of a task, its p-value corrected for all tasks that were compared."""
+    found = Comparison.of_json(of).test
+    return replace(found, p_value=of.get("p_holm", found.p_value))
+
+
 def production_gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None:
     """The task that loses most decides; its margin is that of the gate on the student."""
     tasks = (evaluation.get(NAME) or {}).get("tasks") or {}
     found = {
-        task: loss_gate(
-            NAME, ASKS, Comparison.of_json(of).test, limits.limit("max_score_drop", task), task
-        )
+        task: loss_gate(NAME, ASKS, test_of(of), limits.limit("max_score_drop", task), task)
         for task, of in tasks.items()
     }
     return deciding(found) if found else None
@@ -43,29 +49,29 @@ def production_said(evaluation: Mapping[str, Any], gate: GateFacts | None) -> st
     if found.get("same"):
         return f"This student is {which}."
     said = _against(found["tasks"], which, gate) if found["tasks"] and gate else ""
-    left = [f"{task}: {why}" for task, why in found["not_compared"].items()]
+    left: dict[str, list[str]] = {}
+    for task, why in found["not_compared"].items():
+        left.setdefault(why, []).append(task)
     if left:
-        start = "" if said else f"It was not compared with {which}. "
-        said = f"{said} {start}Not compared: {'; '.join(left)}."
+        reasons = "; ".join(f"{', '.join(tasks)} ({why})" for why, tasks in left.items())
+        said = f"{said} Not compared with {'it' if said else which}: {reasons}."
     return said.strip()
 
 
 def _against(tasks: Mapping[str, Any], which: str, gate: GateFacts) -> str:
+    student = prose_name(next(iter(tasks.values()))["first"])
+    margin = f"by more than the margin of {gate.limit:g}"
     verdict = {
-        PASSED: "is not worse",
-        MISSED: "is worse",
-        UNPROVEN: "can't be told from it on so few examples",
+        PASSED: f"the {student} is not worse {margin}",
+        MISSED: f"the {student} scores lower {margin}",
+        UNPROVEN: f"so few examples can't tell whether the {student} is worse {margin}",
     }[gate.verdict]
     parts = [_figures(task, of) for task, of in tasks.items()]
-    student = prose_name(next(iter(tasks.values()))["first"])
-    if gate.verdict == UNPROVEN:
-        return f"Against {which}, the {student} {verdict}: {'; '.join(parts)}."
-    limit = f"by the margin of {gate.limit:g}"
-    return f"Against {which}, the {student} {verdict} {limit}: {'; '.join(parts)}."
+    return f"Against {which}, {verdict}: {'; '.join(parts)}."
 
 
 def _figures(task: str, of: Mapping[str, Any]) -> str:
-    test = Comparison.of_json(of).test
+    test = test_of(of)
     low, high = test.low or 0.0, test.high or 0.0
     chance = "" if test.significant else "; chance may explain the difference"
     return (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stillhouse.report import edge_cases, findings, leaks, limits, people, slices, trust
+from stillhouse.report import edge_cases, findings, leaks, limits, people, released, slices, trust
 from stillhouse.report.assemble import EVALUATION
 from stillhouse.report.markdown import literal, markdown_table
 from stillhouse.report.verdict import HEADER, verdict
@@ -70,6 +70,11 @@ def _proof(evaluation: Mapping[str, Any], task: str) -> list[str]:
             edge_cases.TITLE,
             edge_cases.edge_table(evaluation, task),
             edge_cases.edge_readings(evaluation, task),
+        ),
+        (
+            released.TITLE,
+            released.table(evaluation, task),
+            released.released_readings(evaluation, task),
         ),
         (people.TITLE, people.table(evaluation, task), people.people_readings(evaluation, task)),
     )

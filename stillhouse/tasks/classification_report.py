@@ -45,6 +45,13 @@ class Predictions:
         found: NDArray[Any] = self.predicted == self.gold
         return found
 
+    def named(self, classes: NDArray[Any]) -> list[str]:
+        return [self.labels[i] for i in classes]
+
+    def said(self) -> tuple[list[str], list[str]]:
+        """Gold and given classes."""
+        return self.named(self.gold), self.named(self.predicted)
+
     def confusion(self) -> NDArray[Any]:
         """Counts, int [gold class, predicted class]."""
         from sklearn.metrics import confusion_matrix
@@ -172,9 +179,7 @@ def _samples(
 ) -> Section:
     first = next(iter(compared.values()))
     given = {
-        names[model]: Given(
-            [x.labels[i] for i in x.predicted], x.right, confidence=x.probabilities.max(axis=1)
-        )
+        names[model]: Given(x.named(x.predicted), x.right, confidence=x.probabilities.max(axis=1))
         for model, x in compared.items()
     }
     return Section(
@@ -183,5 +188,5 @@ def _samples(
             "Test examples, in the masked form that the models saw: ✓ right, ✗ wrong, with the "
             "model's confidence."
         ],
-        samples=sample_groups(texts, [first.labels[i] for i in first.gold], given),
+        samples=sample_groups(texts, first.named(first.gold), given),
     )

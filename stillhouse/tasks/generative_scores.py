@@ -69,6 +69,10 @@ class Written:
     values: NDArray[Any] | None = None
     per_field: dict[str, FieldScores] = field(default_factory=dict)
 
+    def said(self) -> tuple[list[str], list[str]]:
+        """Gold and given answers."""
+        return self.gold, self.given
+
 
 def score_extraction(
     gold: Sequence[Object],

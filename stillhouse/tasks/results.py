@@ -19,6 +19,7 @@ MODELS = {
     "teacher": ("Teacher", "teacher"),
     "student": ("Student", "student"),
     "student_quantized": ("Student, quantized", "quantized student"),
+    "production": ("Release in production", "release in production"),
 }
 
 
@@ -42,7 +43,7 @@ class Scored:
     was right, bool [m], and which example it is of, int [m].
 
     `display` is what the model is called in headings, if not as MODELS says. `detail` belongs to
-    the kind alone.
+    the kind; its `said()` gives gold and given answers as a person reads them side by side.
     """
 
     n: int

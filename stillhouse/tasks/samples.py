@@ -13,6 +13,8 @@ from stillhouse.wording import plain_lines, shortened
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from stillhouse.tasks.results import Scored
+
 SAMPLE_TEXT_LENGTH = 400
 # How many a report shows of each group, in this order: where answers are right or wrong ...
 RIGHT_OR_WRONG = {
@@ -26,6 +28,8 @@ BETTER_OR_WORSE = {
     "worst": ("Where all do worst", 8),
     "best": ("Where all do best", 4),
 }
+# ... and where one of two models does better than the other.
+WON_OR_LOST = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +68,55 @@ def sample_groups(
         SampleGroup(
             title,
             total,
-            [
-                Sample(
-                    shortened(plain_lines(texts[row]), text_length),
-                    shortened(plain_lines(gold[row]), text_length),
-                    [_answer(name, x, row, text_length) for name, x in given.items()],
-                )
-                for row in rows
-            ],
+            [_sample(texts[row], gold[row], given, row, text_length) for row in rows],
         )
         for title, total, rows in ranked
         if rows
     ]
+
+
+def won_and_lost(texts: Sequence[str], scored: Mapping[str, Scored]) -> list[SampleGroup]:
+    """Where the first of two models (by what each is called) does better, and where the second
+    does, those that are furthest apart first."""
+    import numpy as np
+
+    gold = next(iter(scored.values())).detail.said()[0]
+    given = {name: _judged(of.detail.said()[1], of) for name, of in scored.items()}
+    first, second = given.values()
+    ahead = _goodness(first) - _goodness(second)
+    found = []
+    for name, lead in zip(given, (ahead, -ahead), strict=True):
+        rows = [int(row) for row in np.argsort(-lead, kind="stable") if lead[row] > 0]
+        if rows:
+            samples = [
+                _sample(texts[row], gold[row], given, row, SAMPLE_TEXT_LENGTH)
+                for row in rows[:WON_OR_LOST]
+            ]
+            found.append(SampleGroup(f"{name} does better", len(rows), samples))
+    return found
+
+
+def _judged(said: Sequence[str], scored: Scored) -> Given:
+    """Right or wrong where the score is the share of what is right; else how good."""
+    if scored.counts is not None:
+        from stillhouse.metrics.extraction import micro_f1
+
+        return Given(said, None, values=micro_f1(scored.counts))
+    return Given(said, scored.right if scored.values is None else None, values=scored.values)
+
+
+def _goodness(given: Given) -> NDArray[Any]:
+    import numpy as np
+
+    return np.asarray(given.right if given.values is None else given.values, dtype=float)
+
+
+def _sample(text: str, gold: str, given: Mapping[str, Given], row: int, length: int) -> Sample:
+    return Sample(
+        shortened(plain_lines(text), length),
+        shortened(plain_lines(gold), length),
+        [_answer(name, x, row, length) for name, x in given.items()],
+    )
 
 
 def _by_right(given: Mapping[str, Given]) -> list[tuple[str, int, list[int]]]:

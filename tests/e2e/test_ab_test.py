@@ -29,28 +29,13 @@ from stillhouse.storage.layout import Layout
 from stillhouse.storage.snapshots import current_snapshot, write_snapshot
 from stillhouse.storage.tables import read_table
 from tests.monitor.test_traffic import ByName
-from tests.release.conftest import current, finished, measured, reopened, train
+from tests.release.conftest import current, finished, measured, opposite, reopened, train
 
 __all__ = ["finished"]
 pytestmark = pytest.mark.slow
 
 REQUESTS = 40
 WHY = Asked("wanted in the shop")
-
-
-def opposite(folder: Path) -> None:
-    """The model answers with the other class, whatever it is asked."""
-    from safetensors.torch import load_file, save_file
-    from transformers import AutoTokenizer
-
-    file = folder / "model.safetensors"
-    ids = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(
-        ["<|routing:billing|>", "<|routing:hardware|>"]
-    )
-    weights = load_file(file)
-    rows = weights["model.embed_tokens.weight"]
-    rows[ids] = rows[ids[::-1]].clone()
-    save_file(weights, file, metadata={"format": "pt"})
 
 
 @pytest.fixture

@@ -63,6 +63,21 @@ def train(state: State, version: str, weights: str) -> None:
     change(state, "quantized_model", version, digest=f"digest of {weights}")
 
 
+def opposite(folder: Path) -> None:
+    """The model answers with the other class, whatever it is asked."""
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
+
+    file = folder / "model.safetensors"
+    ids = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(
+        ["<|routing:billing|>", "<|routing:hardware|>"]
+    )
+    weights = load_file(file)
+    rows = weights["model.embed_tokens.weight"]
+    rows[ids] = rows[ids[::-1]].clone()
+    save_file(weights, file, metadata={"format": "pt"})
+
+
 def evaluation(weights: str) -> dict[str, Any]:
     """Of one task, as the report writes it; it tells one student from another."""
     table = [["Accuracy (95% CI)", "accuracy"], ["Macro-F1", "macro_f1"], ["ECE", "ece"]]

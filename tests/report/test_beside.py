@@ -11,6 +11,7 @@ from stillhouse.report.production import production_gate, production_said
 from stillhouse.report.results import Comparison
 from stillhouse.report.slices import slice_readings, slice_sections
 from stillhouse.report.summary import markdown_of
+from stillhouse.tasks.sections import Answer, Sample, SampleGroup
 
 
 def rule(name: str, verdict: str = "passed") -> dict:
@@ -84,9 +85,10 @@ def production(models, ours: int, theirs: int, n: int = 400, **values) -> dict:
 @pytest.mark.parametrize(
     ("ours", "theirs", "verdict", "said"),
     [
-        (360, 300, "passed", "is not worse by the margin of 0.05: digest 0.900 against 0.750 ("),
-        (300, 360, "missed", "is worse by the margin of 0.05: digest 0.750 against 0.900 ("),
-        (346, 360, "unproven", "can't be told from it on so few examples: digest 0.865"),
+        (360, 300, "passed", "is not worse by more than the margin of 0.05: digest 0.900 against"),
+        (300, 360, "missed", "lower by more than the margin of 0.05: digest 0.750 against 0.900 ("),
+        # The interval holds no 0, and does hold the margin.
+        (346, 360, "unproven", "whether the quantized student is worse by more than the margin"),
         (360, 360, "passed", "0.900 against 0.900 (+0.0 points"),
     ],
 )
@@ -102,19 +104,56 @@ def test_without_one_to_compare_with_it_is_said_in_a_line(models):
     assert "No release is in production yet" in production_said({"production": nothing}, None)
     same = {"production": nothing | {"release": "r1", "same": True}}
     assert production_said(same, None) == "This student is the release in production (r1)."
-    left = {"production": nothing | {"release": "r1", "not_compared": {"digest": "damaged"}}}
+    why = {"digest": "it is damaged", "gist": "it is damaged", "order": "it was another task"}
+    left = {"production": nothing | {"release": "r1", "not_compared": why}}
     assert production_gate(left, Gates()) is None
     assert production_said(left, None) == (
-        "It was not compared with the release in production (r1). Not compared: digest: damaged."
+        "Not compared with the release in production (r1): digest, gist (it is damaged); order (it "
+        "was another task)."
     )
     assert production_said({}, None) == ""
+
+
+def test_what_was_compared_and_what_was_not_are_told_beside_each_other(models):
+    found = production(models, 360, 360, not_compared={"order": "it was another task then"})
+    gate = production_gate(found, Gates(max_score_drop=0.05))
+    said = production_said(found, gate)
+    assert said.endswith(" Not compared with it: order (it was another task then).")
+
+
+def test_each_task_says_how_it_stands_to_the_release(made, tmp_path, models):
+    found = production(models, 300, 360)
+    of = found["production"]["tasks"]
+    of["digest"] |= {"p_holm": 0.04, "never_learned": 7}
+    sample = Sample("<b>text</b>", "gold", [Answer("Quantized student", "said", None, True)])
+    groups = {"digest": [SampleGroup("Quantized student does better", 1, [sample])]}
+    made(proof=found, sections={}, won_and_lost=groups)
+    page = (tmp_path / "report.html").read_text()
+    assert "<h3>Beside the release in production</h3>" in page
+    assert "The release is t-1-abc" in page
+    assert "the release in production, by 15.0 points: more than chance explains" in page
+    assert "Quantized student does better (1)" in page and "&lt;b&gt;text&lt;/b&gt;" in page
+    assert "The answers to 7 of 400 examples are classes that the released student never" in page
+    summary = markdown_of(tmp_path)
+    assert "-15.0 (-18." in summary and "| 0.04" in summary
+    said = (tmp_path / "evaluation.json").read_text()
+    assert "text</b>" not in said  # examples stand on the page alone
+    # Of two tasks, what was corrected is what counts.
+    of["gist"] = of["digest"]
+    of["digest"]["p_holm"] = 0.2
+    made(proof=found, sections={})
+    page = (tmp_path / "report.html").read_text()
+    assert "p is corrected for the 2 tasks" in page and "p = 0.2" in page
+    assert "chance may explain the difference" in production_said(
+        found, production_gate(found, Gates())
+    )
 
 
 def test_it_is_told_and_holds_nothing_back(made, tmp_path, models):
     made(proof=production(models, 300, 360), sections={})
     summary = markdown_of(tmp_path)
     assert summary.startswith("**Fit for release: passes all 4 gates.**")
-    assert "is worse by the margin of 0.05" in summary
+    assert "scores lower by more than the margin of 0.05" in summary
     assert "Release in production" in summary
     found = json.loads((tmp_path / "evaluation.json").read_text())
     assert found["production"]["gate"]["verdict"] == "missed"

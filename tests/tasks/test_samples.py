@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from stillhouse.tasks.samples import BETTER_OR_WORSE, Given, sample_groups
+from stillhouse.tasks.results import Scored
+from stillhouse.tasks.samples import BETTER_OR_WORSE, Given, sample_groups, won_and_lost
 
 
 def given(answers: str, right: str | None = None, **more) -> Given:
@@ -73,3 +76,36 @@ def test_texts_are_cut_and_keep_their_lines():
     (sample,) = only.samples
     assert sample.text == "one\nxxxxx…"
     assert sample.gold == "a\nb"
+
+
+def scored(answers: str, right: str, gold: str = "abcd", **more) -> Scored:
+    detail = SimpleNamespace(said=lambda: (list(gold), list(answers)))
+    marks = np.array([c == "x" for c in right])
+    return Scored(len(right), 0.5, marks, {}, {}, {}, None, detail, **more)
+
+
+def test_what_one_of_two_models_wins_and_loses():
+    answers = {"New": scored("abzz", "xx--"), "Old": scored("azcz", "x-x-")}
+    won, lost = won_and_lost(list("0123"), answers)
+    assert (won.title, won.total, rows(won)) == ("New does better", 1, ["1"])
+    assert (lost.title, lost.total, rows(lost)) == ("Old does better", 1, ["2"])
+    assert lost.samples[0].gold == "c"
+    assert [(a.model, a.given, a.right) for a in lost.samples[0].answers] == [
+        ("New", "z", False),
+        ("Old", "c", True),
+    ]
+    assert won_and_lost(list("0123"), {"New": answers["Old"], "Old": answers["Old"]}) == []
+
+
+def test_written_answers_win_by_how_good_they_are():
+    values = {"New": np.array([0.1, 0.9, 0.5]), "Old": np.array([0.2, 0.3, 0.1])}
+    answers = {name: scored("xyz", "---", values=of) for name, of in values.items()}
+    won, lost = won_and_lost(list("012"), answers)
+    assert (rows(won), rows(lost)) == (["1", "2"], ["0"])  # furthest apart first
+    assert [(a.right, a.score) for a in lost.samples[0].answers] == [(None, 0.1), (None, 0.2)]
+    # Of fields, of which an answer may have some right: found, too many, missed.
+    counts = {"New": [[1, 0, 1], [2, 0, 0]], "Old": [[2, 0, 0], [1, 1, 1]]}
+    answers = {name: scored("xy", "--", counts=np.array(of)) for name, of in counts.items()}
+    won, lost = won_and_lost(list("01"), answers)
+    assert (rows(won), rows(lost)) == (["1"], ["0"])
+    assert won.samples[0].answers[1].score == pytest.approx(0.5)
