@@ -25,6 +25,12 @@ NO_LIMIT = "no limit"
 VERDICTS = (MISSED, UNPROVEN, NOT_MEASURED, PASSED)
 IN_WORDS = {UNPROVEN: "too few to tell"}
 
+
+def in_words(verdict: str) -> str:
+    """A verdict as a person reads it."""
+    return IN_WORDS.get(verdict, verdict)
+
+
 # A figure of exactly the limit keeps to it, however a subtraction rounds.
 ROUNDING = 1e-9
 

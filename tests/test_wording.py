@@ -1,4 +1,12 @@
-from stillhouse.wording import human_bytes, human_count, number, plain, plain_lines, shortened
+from stillhouse.wording import (
+    human_bytes,
+    human_count,
+    number,
+    plain,
+    plain_lines,
+    setting,
+    shortened,
+)
 
 
 def test_numbers_for_people():
@@ -22,6 +30,13 @@ def test_numbers_for_people():
         "0.123",
         "12.3",
         "1,234",
+    ]
+
+
+def test_settings_are_no_python():
+    said = [None, [], [1, 8], {"1": 6, "16": 1}, 2000, 30.0, 0.05, True, "a.jsonl"]
+    assert [setting(one) for one in said] == [
+        *("–", "–", "1, 8", "1: 6, 16: 1", "2,000", "30", "0.05", "yes", "a.jsonl")
     ]
 
 

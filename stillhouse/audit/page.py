@@ -13,9 +13,10 @@ from stillhouse.audit.plots import NAMES
 from stillhouse.audit.shown import HEADER, figures, row_of
 from stillhouse.audit.verdict import said
 from stillhouse.facts import LeakAuditFacts
+from stillhouse.judged import in_words
 from stillhouse.storage.files import read_json, write_text
 from stillhouse.templates import environment
-from stillhouse.wording import number, plain, shortened
+from stillhouse.wording import number, plain, setting, shortened
 
 PAGE = "leak_audit.html"
 LONGEST = 300
@@ -36,6 +37,8 @@ def render(folder: Path, facts: LeakAuditFacts, project: str, student: str, vers
     pages = environment("stillhouse.audit")
     pages.filters |= {
         "number": number,
+        "setting": setting,
+        "in_words": in_words,
         "short": lambda text: shortened(plain(text), LONGEST),
         "called": lambda name: NAMES.get(name, name),
     }

@@ -10,6 +10,7 @@ from stillhouse.audit import plots
 from stillhouse.audit.audit import FINDINGS
 from stillhouse.audit.verdict import ASKS, said
 from stillhouse.facts import LeakAuditFacts, LeakRuleFacts
+from stillhouse.judged import in_words
 from stillhouse.report.markdown import literal, markdown_table
 from stillhouse.storage.files import read_json
 from stillhouse.wording import number
@@ -23,7 +24,7 @@ HEADER = ("rule", "model", "verdict", "found", "95 % interval", "limit", "tried"
 def shown(facts: LeakAuditFacts, folder: Path) -> dict[str, str]:
     """Markdown by name, in the order in which it is read."""
     found = {
-        "verdict": f"**{facts.verdict}**: {literal(said(facts.rules))}",
+        "verdict": f"**{in_words(facts.verdict)}**: {literal(said(facts.rules))}",
         "rules": markdown_table(HEADER, [row_of(rule) for rule in facts.rules]),
     }
     content = read_json(folder / FINDINGS)
@@ -50,7 +51,7 @@ def row_of(rule: LeakRuleFacts) -> list[str]:
     return [
         ASKS.get(rule.name, rule.name),
         plots.NAMES.get(rule.model, rule.model),
-        rule.verdict,
+        in_words(rule.verdict),
         number(rule.value),
         interval,
         number(rule.limit),

@@ -9,12 +9,14 @@ anything: that is no verdict either way.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from stillhouse.audit.bounds import Bounded, canaries_needed
 from stillhouse.facts import LeakRuleFacts
-from stillhouse.judged import MISSED, UNPROVEN
+from stillhouse.judged import UNPROVEN
 from stillhouse.judged import judge as kept_to
 from stillhouse.judged import worst as worst_of
+from stillhouse.report import leaks
 
 # What each rule asks, in words.
 ASKS = {
@@ -76,11 +78,7 @@ def worst(rules: Sequence[LeakRuleFacts]) -> str:
 
 
 def said(rules: Sequence[LeakRuleFacts]) -> str:
-    """What was concluded, in a sentence."""
-    parts = [
-        f"{name}: {', '.join(f'{r.name} of {r.model}' for r in rules if r.verdict == name)}"
-        for name in (MISSED, UNPROVEN)
-        if any(r.verdict == name for r in rules)
-    ]
+    """What was concluded, as the evaluation report says it, and why some rules prove nothing."""
     reasons = dict.fromkeys(r.said for r in rules if r.verdict == UNPROVEN and r.said)
-    return "; ".join([*parts, *reasons]) if parts else f"All {len(rules)} rules are kept to."
+    concluded = leaks.said([asdict(rule) for rule in rules])
+    return f"{concluded} Why that is: {'; '.join(reasons)}." if reasons else concluded

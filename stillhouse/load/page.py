@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stillhouse.facts import LatencyProfileFacts
+from stillhouse.judged import in_words
 from stillhouse.load.plots import drawn
 from stillhouse.load.profile import FINDINGS
 from stillhouse.load.shown import (
@@ -20,6 +21,7 @@ from stillhouse.load.shown import (
 )
 from stillhouse.storage.files import read_json, write_text
 from stillhouse.templates import environment
+from stillhouse.wording import setting
 
 PAGE = "latency.html"
 
@@ -37,25 +39,24 @@ def render(
     """The page: it loads nothing and runs nothing."""
     from stillhouse.tasks.figures import svg_uri
 
-    return (
-        environment("stillhouse.load")
-        .get_template("latency.html.j2")
-        .render(
-            facts=facts,
-            mark=MARKS.get(facts.verdict, facts.verdict),
-            said=said(facts),
-            limits=limit_rows(facts.limits),
-            limits_header=LIMITS,
-            levels=level_rows(facts.levels),
-            levels_header=LEVELS,
-            tasks=task_rows(facts.levels),
-            tasks_header=TASKS,
-            late=max((level.late for level in facts.levels if level.loop == "open"), default=0.0),
-            figures=[(alt, svg_uri(draw())) for alt, draw in drawn(facts.levels)],
-            about=about(facts),
-            settings=read_json(folder / FINDINGS)["settings"],
-            project=project,
-            student=student,
-            version=version,
-        )
+    pages = environment("stillhouse.load")
+    pages.filters |= {"setting": setting, "in_words": in_words}
+    open_ones = [level.late for level in facts.levels if level.loop == "open"]
+    return pages.get_template("latency.html.j2").render(
+        facts=facts,
+        mark=MARKS.get(facts.verdict, facts.verdict),
+        said=said(facts),
+        limits=limit_rows(facts.limits),
+        limits_header=LIMITS,
+        levels=level_rows(facts.levels),
+        levels_header=LEVELS,
+        tasks=task_rows(facts.levels),
+        tasks_header=TASKS,
+        late=max(open_ones, default=None),
+        figures=[(alt, svg_uri(draw())) for alt, draw in drawn(facts.levels)],
+        about=about(facts),
+        settings=read_json(folder / FINDINGS)["settings"],
+        project=project,
+        student=student,
+        version=version,
     )

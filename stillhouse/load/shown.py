@@ -11,7 +11,7 @@ from stillhouse.facts import (
     LatencyProfileFacts,
     SpreadFacts,
 )
-from stillhouse.judged import MISSED, NO_LIMIT, NOT_MEASURED, UNPROVEN
+from stillhouse.judged import MISSED, NO_LIMIT, NOT_MEASURED, UNPROVEN, in_words
 from stillhouse.load.limits import ASKS
 from stillhouse.wording import MISSING, human_bytes, number
 
@@ -60,7 +60,7 @@ def limit_rows(limits: Sequence[LatencyLimitFacts]) -> list[tuple[str, list[str]
             one.verdict,
             [
                 ASKS.get(one.name, one.name),
-                one.verdict,
+                in_words(one.verdict),
                 number(one.value),
                 f"{number(one.low)} to {number(one.high)}",
                 number(one.limit),
@@ -112,7 +112,9 @@ def _sentences(facts: LatencyProfileFacts) -> Iterator[str]:
         yield f"{errors:,} of {sent:,} requests were not answered."
     if any(level.given_up for level in facts.levels):
         yield "The server stopped answering; loads after that were not tried."
-    broken = [f"{one.name} ({one.verdict})" for one in facts.limits if one.verdict != "passed"]
+    broken = [
+        f"{one.name} ({in_words(one.verdict)})" for one in facts.limits if one.verdict != "passed"
+    ]
     if broken:
         yield f"Limits that are not kept to, or not proven to be: {', '.join(broken)}."
     elif facts.limits:

@@ -58,7 +58,8 @@ def test_the_worst_verdict_counts() -> None:
         *("unproven", "passed", "unproven", "missed")
     ]
     assert said([kept]) == "All 1 rules are kept to."
-    assert (
-        said([open_, broken])
-        == "missed: prefixes of student; unproven: prefixes of student_quantized"
+    assert said([open_, broken]) == (
+        "Of 2 rules 1 missed: prefixes (Student); 1 not proven: prefixes (Student, quantized)."
     )
+    doubted = judge("membership", "student", rate(0, 9), 0.05, doubt="both sides differ")
+    assert said([doubted]).endswith(": membership (Student). Why that is: both sides differ.")

@@ -15,7 +15,7 @@ from stillhouse.evaluate.side_by_side import Candidate
 from stillhouse.facts import AbTestFacts
 from stillhouse.monitor.ab.asked import Side
 from stillhouse.monitor.ab.looks import INFERIOR, NON_INFERIOR, OPEN
-from stillhouse.monitor.ab.page import JSON, PAGE, write_page
+from stillhouse.monitor.ab.page import JSON, PAGE, render, write_page
 from stillhouse.monitor.ab.run import SAME, Sides, run_test
 from stillhouse.monitor.ab.said import shown, summary
 from stillhouse.tasks.running import Runner
@@ -106,6 +106,9 @@ def test_a_worse_candidate_is_found_out(run: Run) -> None:
     facts = run(mirrored(range(160), wrong=lambda n: n % 2 == 0))
     (task,) = facts.tasks
     assert task.verdict == INFERIOR and summary(facts, TERMS).startswith("routing: inferior")
+    page = render(facts, TERMS, "demo", "router", "t-1")
+    # Once: the word stands before the colon, and in what the page begins with.
+    assert "Inferior:</strong> worse by" in page and "nferior: inferior" not in page
     assert (task.better, task.worse) == (0, 80)
     assert task.p_exact is not None and task.p_exact < 1e-6 and task.once[1] < -0.3
 

@@ -11,10 +11,10 @@ from stillhouse.monitor.ab.said import (
     LOOKS_HEADER,
     WORDS,
     figures_of,
-    of_task,
     picture,
     rows_of,
     summary,
+    why,
     worst,
 )
 from stillhouse.storage.files import write_json, write_text
@@ -39,7 +39,7 @@ def render(facts: AbTestFacts, terms: AbTest, project: str, student: str, versio
     tasks = [
         {
             "facts": task,
-            "said": of_task(task, terms),
+            "why": why(task, terms),
             "image": svg_uri(figure) if (figure := picture(task, terms)) else None,
             "looks": rows_of(task),
             "figures": figures_of(task),

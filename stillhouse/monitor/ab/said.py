@@ -8,7 +8,7 @@ from stillhouse.config.monitor import AbTest
 from stillhouse.facts import AbTaskFacts, AbTestFacts
 from stillhouse.monitor.ab.looks import INFERIOR, NON_INFERIOR, OPEN, SPENT
 from stillhouse.report.markdown import literal, markdown_table
-from stillhouse.wording import MISSING, number
+from stillhouse.wording import MISSING, about, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,16 @@ WORDS = {
     SPENT: "can't be told from what was planned",
 }
 NO_TRAFFIC = "no request of this student is in the logs"
-LOOKS_HEADER = ["look", "requests", "groups", "difference", "low", "high", "errors", "risk spent"]
+LOOKS_HEADER = [
+    "look",
+    "requests",
+    "groups",
+    "difference",
+    "low",
+    "high",
+    "standard errors",
+    "risk spent",
+]
 
 
 def worst(facts: AbTestFacts) -> str | None:
@@ -37,18 +46,24 @@ def summary(facts: AbTestFacts, terms: AbTest) -> str:
 
 
 def of_task(task: AbTaskFacts, terms: AbTest) -> str:
-    """One line. Limits are those of the project file, which a running test was begun with."""
+    """The verdict and why, in one line."""
+    return f"{WORDS[task.verdict]}: {why(task, terms)}"
+
+
+def why(task: AbTaskFacts, terms: AbTest) -> str:
+    """What speaks for the verdict. Limits are those of the project file, which a running test was
+    begun with."""
     margin = number(terms.margin)
     if not task.looks:
-        return f"{WORDS[OPEN]}: {task.sampled} requests, the first look is at {terms.look_every}"
+        return f"{task.sampled:,} requests, the first look is at {terms.look_every:,}"
     last = task.looks[-1]
-    seen = f"after {_times(len(task.looks))} at {last.requests} requests"
+    seen = f"after {_times(len(task.looks))} at {last.requests:,} requests"
     if task.verdict == NON_INFERIOR:
-        return f"not inferior: {_worse(last.low)} at most, margin {margin}, {seen}"
+        return f"{_worse(last.low)} at most, margin {margin}, {seen}"
     if task.verdict == INFERIOR:
-        return f"inferior: {_worse(last.high)} at least, margin {margin}, {seen}"
+        return f"{_worse(last.high)} at least, margin {margin}, {seen}"
     between = f"between {_signed(last.low)} and {_signed(last.high)}, margin {margin}, {seen}"
-    return f"{WORDS[task.verdict]}: {between}; {advice(task, terms)}"
+    return f"{between}; {advice(task, terms)}"
 
 
 def advice(task: AbTaskFacts, terms: AbTest) -> str:
@@ -57,8 +72,8 @@ def advice(task: AbTaskFacts, terms: AbTest) -> str:
         return "if it is as much worse as it was so far, no number of requests would show it"
     more = max(1, task.needed - task.looks[-1].requests)
     power = f"{100 * terms.power:.0f} %"
-    said = f"about {more:,} more requests to show a margin of {number(terms.margin)} with {power}"
-    said += " power"
+    margin = number(terms.margin)
+    said = f"about {about(more):,} more requests to show a margin of {margin} with {power} power"
     if task.needed > terms.requests or task.verdict == SPENT:
         said += f"; {terms.requests:,} are planned: a test of more is another one"
     return said
@@ -87,7 +102,7 @@ def rows_of(task: AbTaskFacts) -> list[list[str]]:
             _signed(one.low),
             _signed(one.high),
             number(one.z),
-            number(one.spent, digits=2),
+            "< 0.0001" if one.spent < 0.0001 else number(one.spent, digits=2),
         ]
         for place, one in enumerate(task.looks, start=1)
     ]
