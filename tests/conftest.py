@@ -24,6 +24,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread each, before torch is impo
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from tests.unsynced import never_wait_for_the_disk  # noqa: E402
+
+never_wait_for_the_disk()
+
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -93,4 +93,4 @@ def test_what_is_said_is_what_is_held(
         ),
     }
     off = {name: need.resident / found[name] - 1 for name, need in said.items()}
-    assert all(abs(share) < WITHIN for share in off.values()), (found, off)
+    assert all(abs(share) < WITHIN for share in off.values()), (json.dumps(found), json.dumps(off))
