@@ -228,6 +228,21 @@ def test_long_prompts_are_read_a_few_at_a_time(
     assert all(max(part) * len(part) <= 40 for part in read)
 
 
+def test_a_long_prompt_does_not_fill_short_ones_up(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [[5, 6, *range(7, 7 + n)] for n in (40, 3, 4, 35, 5, 3)]
+    how: dict[str, Any] = {"end_ids": [END], "max_new_tokens": 6, "vocabulary": VOCABULARY}
+    alone = [generate(model, [prompt], **how)[0].ids for prompt in prompts]
+    read = []
+    admit = Decoder.admit
+    monkeypatch.setattr(
+        Decoder, "admit", lambda s, p: (read.append([len(x) for x in p]), admit(s, p))[1]
+    )
+    assert [found.ids for found in generate(model, prompts, **how)] == alone
+    assert read == [[42, 37], [7, 6, 5, 5]]
+
+
 def test_a_drawn_answer_depends_on_seed_and_prompt_not_on_the_batch(model: PreTrainedModel) -> None:
     def drawn(seed: int, batch_size: int) -> list[Generated]:
         return generate(
