@@ -275,7 +275,7 @@ def helpdesk() -> Path:
 def write_project(helpdesk: Path) -> Callable[..., Path]:
     """Writes a project over a slice of the sample corpus that a real model learns in seconds."""
 
-    def write(folder: Path, tickets: int = 90, **replacements: str) -> Path:
+    def write(folder: Path, tickets: int = 60, **replacements: str) -> Path:
         lines = (helpdesk / "tickets.jsonl").read_text(encoding="utf-8").splitlines()
         chosen = [x for x in lines if json.loads(x)["queue"] in DEPARTMENTS][:tickets]
         (folder / "tickets.jsonl").write_text("\n".join(chosen) + "\n", encoding="utf-8")
