@@ -9,6 +9,7 @@ starts at all is seen by tests that start it themselves (test_whole_chain, test_
 from __future__ import annotations
 
 import atexit
+import importlib
 import multiprocessing
 import os
 import subprocess
@@ -97,6 +98,8 @@ def _become(argv: list[str], cwd: str, env: dict[str, str], stdout: str, stderr:
     os.environ.clear()
     os.environ.update(env)
     sys.argv[:] = argv
+    if "OFFLINE_GUARD_LOG" in env:  # else seen as a process starts
+        importlib.import_module("tests.offline_guard.sitecustomize")
     from stillhouse.cli.main import main as command
 
     code: object = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def never_wait_for_the_disk() -> None:
-    """In this process and its forks; tests of the order in which files are made put in their own."""
+    """In this process and its forks."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
