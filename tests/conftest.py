@@ -24,6 +24,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread each, before torch is impo
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from tests.unsynced import never_wait_for_the_disk  # noqa: E402
+
+never_wait_for_the_disk()
+
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -271,7 +275,7 @@ def helpdesk() -> Path:
 def write_project(helpdesk: Path) -> Callable[..., Path]:
     """Writes a project over a slice of the sample corpus that a real model learns in seconds."""
 
-    def write(folder: Path, tickets: int = 90, **replacements: str) -> Path:
+    def write(folder: Path, tickets: int = 60, **replacements: str) -> Path:
         lines = (helpdesk / "tickets.jsonl").read_text(encoding="utf-8").splitlines()
         chosen = [x for x in lines if json.loads(x)["queue"] in DEPARTMENTS][:tickets]
         (folder / "tickets.jsonl").write_text("\n".join(chosen) + "\n", encoding="utf-8")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from stillhouse.lm.batches import plan_batches
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # So many of a batch's places are free before the next prompts are read: read alone, a short one
 # costs almost as much as a few together.
 REFILL = 1 / 8
+SHORT = 16  # tokens: what is no longer may stand beside anything
 READ_TOKENS = 1 << 14  # of prompts at once, which hold more memory than the rows under way
 
 
@@ -206,8 +208,8 @@ class _Writer:
             first = 0
             if size - len(rows) >= min(refill, len(waiting)) > 0:
                 first = len(rows)
-                few = max(1, READ_TOKENS // (len(waiting[0].prompt) + len(waiting[0].ids)))
-                rows += [waiting.popleft() for _ in range(min(size - first, len(waiting), few))]
+                few = _read_at_once(waiting, size - first, decoder.prefix)
+                rows += [waiting.popleft() for _ in range(few)]
                 logits = decoder.admit([self._so_far(a) for a in rows[first:]])
             else:
                 logits = decoder.step([a.ids[-1] for a in rows])
@@ -292,6 +294,19 @@ class _Writer:
         sums = torch.softmax(scores.double() / self.temperature, -1).cumsum(-1)
         drawn = torch.tensor(draws, dtype=sums.dtype, device=sums.device)[:, None] * sums[:, -1:]
         return (sums <= drawn).sum(-1).clamp(max=scores.shape[-1] - 1)
+
+
+def _read_at_once(waiting: Collection[_Answer], room: int, prefix: int) -> int:
+    """How many of those that wait are read next, behind the `prefix` that is read already. Padding
+    costs as much as text: what is less than half as long as another comes with the next ones."""
+    shortest, longest = math.inf, 0
+    for count, answer in enumerate(islice(waiting, room)):
+        length = len(answer.prompt) + len(answer.ids) - prefix
+        shortest, longest = min(shortest, length), max(longest, length)
+        full = (count + 1) * (prefix + longest) > READ_TOKENS
+        if count and (full or longest > max(2 * shortest, SHORT)):
+            return count
+    return min(room, len(waiting))
 
 
 def _common(answers: Sequence[_Answer]) -> list[int]:

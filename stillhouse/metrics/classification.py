@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.metrics.calibration import confidence_metrics
+from stillhouse.metrics.spans import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,4 @@ def classification_metrics(
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """95 % score interval of a proportion."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    return wilson(successes / n, n)

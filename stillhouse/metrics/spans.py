@@ -30,7 +30,7 @@ COUNTS = (
 # Recall weighs twice as much as precision: what is missed has leaked, what is masked for nothing
 # only blurs (van Rijsbergen 1979, "Information Retrieval", chapter 7).
 BETA = 2.0
-NORMAL_QUANTILE = 1.959964
+NORMAL_QUANTILE = 1.959963984540054
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ everything else goes through `locate`, which looks at the disk alone.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import subprocess
@@ -190,7 +191,7 @@ def _digests(
     try:
         files = model_files(locate(model, cache, root, registry))
         for name, file in track(files.items(), "Hashing the teacher", unit="files"):
-            stat = [file.stat().st_size, file.stat().st_mtime_ns]
+            stat = [*_state_of(file)]
             same = known.get(name, [])[:2] == stat
             found[name] = [*stat, known[name][2] if same else sha256_of(file)]
     except OSError as error:
@@ -277,12 +278,23 @@ def _checked(folder: Path, model: str) -> Path:
         )
     for name, expected in read_json(folder / RECORD)["files"].items():
         file = folder / name
-        if not file.exists() or sha256_of(file) != expected:
+        if not file.exists() or _sha256_of(file, *_state_of(file)) != expected:
             raise UserError(
                 f"{file}: missing, or no longer as it was fetched for `{model}`",
                 remedy=f"remove {folder} and run `stillhouse teachers fetch`.",
             )
     return folder
+
+
+def _state_of(file: Path) -> tuple[int, int]:
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+@functools.cache
+def _sha256_of(file: Path, _size: int, _changed: int) -> str:
+    """A run asks for its teacher before each step that makes a model of it."""
+    return sha256_of(file)
 
 
 def _in_hugging_face_cache(source: ModelSource, model: str) -> Path:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 import logging
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
+from stillhouse.models.gguf_header import read_header
 
 if TYPE_CHECKING:
     import torch
@@ -69,15 +69,12 @@ def read_metadata(file: Path, *arrays: str) -> dict[str, Any]:
 
     Raises `UserError` when the header can't be read. No weights are read.
     """
-    from transformers.integrations.gguf import read_gguf_metadata
-
     try:
-        metadata, _ = read_gguf_metadata(str(file), arrays)
-    except (ValueError, OSError, struct.error) as error:
+        return read_header(file, arrays)
+    except (ValueError, OSError) as error:
         raise UserError(
             f"{file}: not a GGUF file, or cut short ({error})", remedy="bring the file again."
         ) from None
-    return metadata
 
 
 @contextmanager

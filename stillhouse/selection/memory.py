@@ -120,11 +120,14 @@ def _read(shape: Shape, load: Load) -> list[Term]:
     return [Term("weights' file, while it is read", text, size, mapped=True)]
 
 
-def _passing(shape: Shape, load: Load) -> Term:
+def _passing(shape: Shape, load: Load, *, adapted: bool = False) -> Term:
     """What a layer's forward pass holds at its widest: three of its inner width (gate, up, their
-    product), and five of its width (residuals, norms, attention)."""
-    widths = 3 * shape.inner + 5 * shape.hidden
-    text = _times(load.rows, f"(3 x {shape.inner:,} + 5 x {shape.hidden:,})", f"{load.compute} B")
+    product), and five of its width (residuals, norms, attention). Where LoRA's product is added to
+    that of the weights, it and the sum are there too."""
+    inner = 5 if adapted else 3
+    widths = inner * shape.inner + 5 * shape.hidden
+    widest = f"({inner} x {shape.inner:,} + 5 x {shape.hidden:,})"
+    text = _times(load.rows, widest, f"{load.compute} B")
     return Term("a layer's pass", text, load.rows * widths * load.compute)
 
 
@@ -229,7 +232,8 @@ def adapter_training(
     else:
         weights = _weights(shape, each)
     masters = Term("adapters, gradients, moments", f"{human_count(n)} x 16 B", 16 * n)
-    kept, passing = _kept(shape, layers, load, frozen=True), _passing(shape, load)
+    kept = _kept(shape, layers, load, frozen=True)
+    passing = _passing(shape, load, adapted=True)
     logits = _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_CACHED)
     block = _block(shape, load)
     work = [weights, masters, kept, passing, logits, *_gaps(load, (kept, block), (passing, block))]

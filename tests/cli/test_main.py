@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from stillhouse.cli.main import app
 from stillhouse.config.project import load_project
 from stillhouse.instance import open_instance
 from stillhouse.storage.tables import write_table
-from tests.forked import stillhouse
+from tests.forked import start, stillhouse
 
 SmallProject = Callable[..., Path]
 
@@ -128,14 +127,14 @@ def test_what_a_run_prints_fits_the_terminal_and_counts_the_quarantine(ingested:
 
 def test_two_runs_at_once_lose_and_double_nothing(small_project: SmallProject) -> None:
     file = small_project(tickets=20)
-    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(file)]
-    command += ["--until", "unique_documents"]
-    runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    outputs = [run.communicate(timeout=300)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], outputs
+    runs = []
+    for name in ("one", "other"):
+        output = file.parent / name
+        output.mkdir()
+        runs.append(start("run", "-p", file, "--until", "unique_documents", output=output))
+    codes = [run.wait(timeout=300) for run in runs]
+    outputs = [run.stdout.read_text() + run.stderr.read_text() for run in runs]
+    assert codes == [0, 0], outputs
     assert any("waiting for process" in " ".join(output.split()) for output in outputs)
     tables = file.parent / "var" / "tables"
     parsed = pq.read_table(tables / "parsed_documents" / "data.parquet")

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +26,7 @@ from stillhouse.storage.snapshots import current_snapshot, write_snapshot
 from stillhouse.storage.tables import read_table
 from tests.monitor.test_traffic import ByName
 from tests.release.conftest import current, finished, measured, opposite, reopened, train
+from tests.served import serving
 
 __all__ = ["finished"]
 pytestmark = pytest.mark.slow
@@ -69,25 +66,8 @@ def released(finished: Path, tiny_teacher: Path, routing_dataset: Path, tmp_path
 @pytest.fixture
 def served(released: State) -> Iterator[tuple[str, Any]]:
     root = released.project.root
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "stillhouse.cli", "serve", "--port", port]
-    command += ["--project", str(root), "--log", str(root / "log"), "--shadow", "candidate"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1800):
-            assert process.poll() is None, process.communicate()[0]
-            try:
-                if httpx.get(f"{url}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield url, process
-    finally:
-        process.kill()
-        process.wait()
+    with serving(root, "--log", root / "log", "--shadow", "candidate") as server:
+        yield server
 
 
 @pytest.mark.timeout(1800)
@@ -108,7 +88,7 @@ def test_a_candidate_that_answers_otherwise_is_told_from_its_shadow_and_feedback
         assert answer.status_code == 202
     process.send_signal(signal.SIGTERM)
     process.wait(300)
-    assert b"Traceback" not in process.stdout.read()
+    assert "Traceback" not in process.said()
 
     state, layout = released, Layout(released.project.data_path)
     outside = {**state.outside, "traffic_logs": lambda *_: "now", "production": lambda *_: "now"}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typer.testing import CliRunner
 
 from stillhouse.cli.main import app
 from stillhouse.storage.tables import read_table
+from tests.forked import stillhouse
 
 ITEMS = ["pump", "valve", "seal", "rotor"]
 PLACES = ["north", "south", "east"]
@@ -74,7 +73,7 @@ teachers:
     model: {tiny_base}
     license: MIT
     adapt:
-      {{epochs: 24, patience: 24, rank: 16, learning_rate: 0.015, batch_size: 8, max_tokens: 96}}
+      {{epochs: 10, patience: 10, rank: 16, learning_rate: 0.02, batch_size: 8, max_tokens: 96}}
 edge_cases: {{per_kind: 1}}
 students:
   - name: all
@@ -89,8 +88,7 @@ latency: {{concurrency: []}}
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("DAGSTER_HOME", None)
-    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = stillhouse("run", "--project", folder, env=environment)
     (folder / "output.txt").write_text(done.stdout + done.stderr)
     return folder
 
@@ -135,10 +133,9 @@ def ask(project: Path, *arguments: str, stdin: str | None = None) -> list[dict[s
 
 
 def ask_apart(project: Path, *arguments: str, stdin: str) -> list[dict[str, Any]]:
-    """As a user asks: in a process of its own, which takes seconds to start."""
-    command = [sys.executable, "-m", "stillhouse.cli", "ask", "all", *arguments, "-p", str(project)]
+    """As a user asks: in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, input=stdin)
+    done = stillhouse("ask", "all", *arguments, "-p", project, env=environment, stdin=stdin)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

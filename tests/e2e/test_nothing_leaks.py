@@ -12,8 +12,6 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tests.forked import stillhouse
 
 # Each secret stands in one kind of place; what is searched for is what gives it away.
 NAMES = ["Leila Hartwick", "Oskar Brandmeyer", "Priya Natarajan", "JOHN WETHERBY"]
@@ -123,8 +123,7 @@ latency: {{concurrency: []}}
 def run(folder: Path, *options: str) -> Path:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("DAGSTER_HOME", None)
-    command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(folder), *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = stillhouse("run", "--project", folder, *options, env=environment)
     (folder / "output.txt").write_text(done.stdout + done.stderr)
     return folder
 

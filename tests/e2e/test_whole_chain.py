@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -26,7 +27,7 @@ from stillhouse.config.project import load_project
 from stillhouse.outside import open_state
 from stillhouse.steps import STEPS
 from stillhouse.storage.query import query
-from tests.forked import stillhouse
+from tests.forked import start, stillhouse
 
 pytestmark = pytest.mark.slow
 
@@ -49,33 +50,28 @@ class Chain:
     def data(self) -> Path:
         return self.file.parent / "var"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def run(self) -> str:
+        """As somebody starts it, in a process that imports everything itself."""
         command = [sys.executable, "-m", "stillhouse.cli", "run", "--project", str(self.file)]
-        return subprocess.Popen(
-            [*command, *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=900
         )
-
-    def run(self, *arguments: str) -> str:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, output
-        return output
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def kill_when(self, condition: Callable[[], bool]) -> None:
-        process = self.start()
-        try:
-            deadline = time.monotonic() + 600
-            while not condition():
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < deadline, "never got to where it was to be killed"
-                time.sleep(0.005)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        with TemporaryDirectory() as folder:
+            output = Path(folder)
+            run = start("run", "--project", self.file, output=output, env=self.environment)
+            try:
+                deadline = time.monotonic() + 600
+                while not condition():
+                    assert run.process.is_alive(), run.said()
+                    assert time.monotonic() < deadline, "never got to where it was to be killed"
+                    time.sleep(0.005)
+            finally:
+                run.send_signal(signal.SIGKILL)
+                run.wait()
 
     def shards(self) -> dict[str, tuple[int, int]]:
         """Inode and modification time of each finished shard: a shard written anew has others."""
@@ -214,7 +210,9 @@ def test_a_second_run_makes_nothing_again(chain: Chain) -> None:
         if p.suffix in (".safetensors", ".html")
         or p.parent.name in ("parsed_documents", "masked_documents", "dataset_splits")
     }
-    output = chain.run()
+    done = stillhouse("run", "--project", chain.file, env=chain.environment)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
     assert {p: p.stat().st_mtime_ns for p in before} == before
     for asset in ("parsed_documents", "masked_documents", "soft_labels", "router/checkpoint"):
         assert f"{asset}: up to date" in output or f"{asset} [{VERSION}]: up to date" in output

@@ -111,10 +111,10 @@ def test_the_real_model_answers_as_with_transformers(smollm2_folder: Path) -> No
     ]
     prompts = tokenizer(texts)["input_ids"]
     found = generate(
-        model, prompts, end_ids={tokenizer.eos_token_id}, max_new_tokens=16,
+        model, prompts, end_ids={tokenizer.eos_token_id}, max_new_tokens=8,
         vocabulary=len(tokenizer), batch_size=3,
     )  # fmt: skip
-    assert [g.ids for g in found] == by_transformers(model, prompts, 16, tokenizer.eos_token_id)
+    assert [g.ids for g in found] == by_transformers(model, prompts, 8, tokenizer.eos_token_id)
     assert "Paris" in tokenizer.decode(found[0].ids)
 
 
@@ -226,6 +226,21 @@ def test_long_prompts_are_read_a_few_at_a_time(
     assert sorted(n for part in read for n in part) == sorted(map(len, PROMPTS))
     assert len(read) > 2
     assert all(max(part) * len(part) <= 40 for part in read)
+
+
+def test_a_long_prompt_does_not_fill_short_ones_up(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [[5, 6, *range(7, 7 + n)] for n in (40, 3, 4, 35, 5, 3)]
+    how: dict[str, Any] = {"end_ids": [END], "max_new_tokens": 6, "vocabulary": VOCABULARY}
+    alone = [generate(model, [prompt], **how)[0].ids for prompt in prompts]
+    read = []
+    admit = Decoder.admit
+    monkeypatch.setattr(
+        Decoder, "admit", lambda s, p: (read.append([len(x) for x in p]), admit(s, p))[1]
+    )
+    assert [found.ids for found in generate(model, prompts, **how)] == alone
+    assert read == [[42, 37], [7, 6, 5, 5]]
 
 
 def test_a_drawn_answer_depends_on_seed_and_prompt_not_on_the_batch(model: PreTrainedModel) -> None:

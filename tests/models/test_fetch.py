@@ -73,6 +73,14 @@ def test_locate_never_calls_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "stillhouse teachers fetch" in error.value.remedy
 
 
+def test_what_did_not_change_is_hashed_once(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fetch("pypi:tiny-model==1.2", tmp_path / "cache")
+    monkeypatch.setattr("stillhouse.models.fetch.sha256_of", _forbidden)
+    assert locate("pypi:tiny-model==1.2", tmp_path / "cache") == folder
+
+
 @pytest.mark.parametrize("damage", ["change", "remove"])
 def test_a_damaged_package_is_noticed(shelf: Path, tmp_path: Path, damage: str) -> None:
     folder = fetch("pypi:tiny-model==1.2", tmp_path / "cache")

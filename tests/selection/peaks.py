@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from stillhouse.teacher.adaptation import adapt_teacher  # noqa: E402
 from stillhouse.teacher.labelling import label_pairs  # noqa: E402
 
 BATCH, MAX_TOKENS = 8, 96
+FOUND = "peaks.json"
 
 
 def status(name: str) -> int:
@@ -102,11 +102,7 @@ def layers_of(weights: Path) -> int:
 def main(tiny: Path, real: Path, dataset: Path, folder: Path) -> None:
     torch.set_num_threads(1)
     precision.fast_dtype = lambda _: torch.float32  # type: ignore[assignment]
-    for work in steps(tiny, dataset, folder / "tiny").values():
+    for work in steps(tiny, dataset, folder / "light").values():
         work()
-    found = {name: peak_of(work) for name, work in steps(real, dataset, folder / "real").items()}
-    sys.stdout.write(f"PEAKS {json.dumps(found)}")
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    found = {name: peak_of(work) for name, work in steps(real, dataset, folder / "heavy").items()}
+    (folder / FOUND).write_text(json.dumps(found))

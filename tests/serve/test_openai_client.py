@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
 from tests.made import MINIMAL
+from tests.served import serving
 
 KEY = "a-key-of-the-tests-no-secret"
 HELLO: list[Any] = [{"role": "user", "content": "Where is my invoice?"}]
@@ -30,25 +26,8 @@ def server(tiny_teacher: Path, tmp_path_factory: Any) -> Iterator[tuple[str, Any
     shutil.copytree(tiny_teacher, root / "var/students/router/t-1/current/quantized")
     (root / "keys").write_text(f"ada {KEY}\n")
     (root / "keys").chmod(0o600)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "stillhouse.cli", "serve", "--unreleased", "--port", port]
-    command += ["--project", str(root), "--keys", str(root / "keys")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1200):
-            assert process.poll() is None, process.communicate()[0]
-            try:
-                if httpx.get(f"{url}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield url, process
-    finally:
-        process.kill()
-        process.wait()
+    with serving(root, "--unreleased", "--keys", root / "keys") as server:
+        yield server
 
 
 @pytest.mark.timeout(300)
@@ -115,4 +94,4 @@ def test_the_client_talks_to_it_unchanged(server: tuple[str, Any]) -> None:
     assert first.choices[0].finish_reason is None or not rest
     assert [c.choices[0].finish_reason for c in [first, *rest]][-1] in ("length", "stop")
     assert process.wait(60) in (0, -signal.SIGTERM)  # uvicorn passes the signal on at its end
-    assert b"Traceback" not in process.stdout.read()
+    assert "Traceback" not in process.said()
