@@ -53,7 +53,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "prompts": (3, ("lm", "endpoint")),
-    "adaptation": (3, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
+    "adaptation": (4, ("teacher/adaptation.py", "teacher/unadapted.py", "teacher/trunk.py")),
     "answers": (1, ("teacher/answers.py", "teacher/reviewed.py")),
     "labelling": (
         3,
@@ -64,7 +64,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
         ("student/initialise.py", "student/vocabulary.py", "student/base.py"),
     ),
     "distillation": (
-        3,
+        4,
         ("student/distil.py", "student/alignment.py", "student/canaries.py"),
     ),
     "training": (3, ("training",)),

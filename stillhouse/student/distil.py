@@ -42,9 +42,9 @@ from stillhouse.tasks.lengths import tell_what_is_cut
 from stillhouse.tasks.models import (
     Validation,
     answer_ids,
+    gold_of_written,
     mean_figures,
     mean_score,
-    score_all,
 )
 from stillhouse.training.loop import train
 from stillhouse.training.step import TrainingData
@@ -140,7 +140,8 @@ def distil_student(
             teacher_ids=None if vocabulary is None else vocabulary.student_to_teacher,
             pad_id=tokenizer.pad_token_id,
         )
-    validated = Validation(lambda: score_all(model, encoder, validation))
+    followed = gold_of_written(kinds, dataset, "validation", encoder)
+    validated = Validation(model, encoder, validation, followed)
     result = train(
         model,
         TrainingData(

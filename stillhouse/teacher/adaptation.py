@@ -33,12 +33,11 @@ from stillhouse.tasks.lengths import tell_what_is_cut
 from stillhouse.tasks.models import (
     Validation,
     answer_ids,
+    gold_of_written,
     mean_figures,
     mean_score,
-    score_all,
 )
 from stillhouse.tasks.prompting import Prompter
-from stillhouse.tasks.results import Scored
 from stillhouse.teacher.trunk import Trunk, fits_cache, upper_part
 from stillhouse.teacher.unadapted import leave_as_it_came
 from stillhouse.training.loop import TrainingResult, train
@@ -134,17 +133,23 @@ def adapt_teacher(
         add_tokens(model, tokenizer, kind.answer_tokens)
     encoder = Encoder(tokenizer, settings.max_tokens)  # knows the answer tokens now
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
+    followed = gold_of_written(kinds, dataset, "validation", encoder)
     training = [training_examples(k, dataset, encoder) for k in kinds]
     for split in training:
         tell_what_is_cut(split, settings.max_tokens, "teachers[].adapt.max_tokens")
+    # What is written out is written by the whole model: its prompts alone are fed to no part.
+    chosen = [split.examples for split in validation if split.kind.answer_tokens]
+    fed = [*(split.examples for split in training), *chosen, *followed.values()]
     parts = split_teacher(
         model,
-        [e for split in (*training, *validation) for e in split.examples],
+        [e for examples in fed for e in examples],
         top_layers=trained_layers(settings, tasks),
         cache=cache,
         pad_id=tokenizer.pad_token_id,
     )
-    validated = Validation(lambda: _score(parts, encoder, validation))
+    validated = Validation(
+        parts.trained, encoder, validation, followed, embeddings=parts.embeddings, whole=parts.whole
+    )
     result = _train_lora(
         parts, training, validated, settings, encoder, scratch=scratch, fingerprint=fingerprint
     )
@@ -167,12 +172,6 @@ def adapt_teacher(
         history=result.history,
         tokens_per_epoch=sum(len(e.ids) for split in training for e in split.examples),
         computed_in=computed_in.removeprefix("torch."),
-    )
-
-
-def _score(parts: TeacherParts, encoder: Encoder, validation: Sequence[Examples]) -> list[Scored]:
-    return score_all(
-        parts.trained, encoder, validation, embeddings=parts.embeddings, whole=parts.whole
     )
 
 

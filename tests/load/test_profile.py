@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import ssl
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -106,6 +108,19 @@ def test_a_server_that_does_not_start_is_told(
         served.serving(tmp_path, "router", "t-1"),
     ):
         raise AssertionError("it did not start")
+
+
+def test_whoever_waits_for_a_server_leaves_it_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, certificates = [], ssl.create_default_context
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda **how: (read.append(1), certificates(**how))[1]
+    )
+    process = SimpleNamespace(poll=iter([None, None, None, 1]).__next__)
+    with pytest.raises(UserError, match="did not start"):
+        served._wait(process, served._free_port(), "router")  # type: ignore[arg-type]
+    assert len(read) <= 1
 
 
 def test_the_command_asks_any_server(own_server: Any, tmp_path: Path) -> None:
