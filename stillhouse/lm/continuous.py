@@ -11,8 +11,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stillhouse.lm.decoder import Decoder, attending_to_slots, bytes_a_token
-from stillhouse.lm.few_rows import FewRows
+from stillhouse.lm.decoder import (
+    SERVED_SHARE,
+    Decoder,
+    attending_to_slots,
+    bytes_a_token,
+    roomy,
+)
+from stillhouse.lm.few_rows import few_rows
 from stillhouse.lm.generation import READ_TOKENS, Generated
 
 if TYPE_CHECKING:
@@ -21,8 +27,7 @@ if TYPE_CHECKING:
 
     from stillhouse.lm.grammar import Constraint
 
-# Tokens of prompt and answer that there is always room for; and bytes of all keys and values.
-SHORT, HELD = 512, 256 << 20
+HELD = 256 << 20  # bytes of all keys and values on a processor
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,23 @@ class Row:
 
 class Continuous:
     """The rows under way of one model, at most `rows`; fewer where they are so long that their keys
-    and values would take more than `HELD` bytes."""
+    and values would take more than `HELD` bytes, or on a GPU `SERVED_SHARE` of what was free."""
 
     def __init__(
         self, model: PreTrainedModel, *, end_ids: Collection[int], vocabulary: int, rows: int
     ) -> None:
         self.model, self.end_ids = model, frozenset(end_ids)
         self.rows: list[Row] = []
-        self._most = rows
-        self._decoder = Decoder(model, self._size(SHORT), SHORT, vocabulary=vocabulary)
+        self._most, self._held = rows, HELD
+        if model.device.type == "cuda":
+            import torch
+
+            self._held = int(SERVED_SHARE * torch.cuda.mem_get_info(model.device)[0])
+        least = roomy(0)
+        self._decoder = Decoder(model, self._size(least), least, vocabulary=vocabulary)
 
     def _size(self, length: int) -> int:
-        return max(1, min(self._most, HELD // (bytes_a_token(self.model) * length)))
+        return max(1, min(self._most, self._held // (bytes_a_token(self.model) * length)))
 
     def fitting(self, rows: Sequence[Row]) -> int:
         """How many of `rows`, the first ones, may join now: those that there is room for, and few
@@ -90,7 +100,7 @@ class Continuous:
         read = 0
         for taken, row in enumerate(rows):
             longest, read = max(longest, row.most), read + len(row.prompt)
-            room = len(self.rows) + taken < self._size(_rounded(longest))
+            room = len(self.rows) + taken < self._size(roomy(longest))
             if not room or (taken and read > READ_TOKENS):
                 return taken
         return len(rows)
@@ -100,11 +110,11 @@ class Continuous:
         import torch
 
         first = len(self.rows)
-        length = _rounded(max(row.most for row in (*self.rows, *rows)))
+        length = roomy(max(row.most for row in (*self.rows, *rows)))
         held = self._decoder.kept.shape[4]
         if length > held or (not first and length < held):  # what one long answer took is let go
             self._decoder.resize(self._size(length), length)
-        with torch.inference_mode(), attending_to_slots(self.model), FewRows():
+        with torch.inference_mode(), attending_to_slots(self.model), few_rows(self.model):
             logits = self._decoder.admit([row.prompt for row in rows])
             self.rows += rows
             return self._extended(first, logits)
@@ -114,7 +124,7 @@ class Continuous:
         are done have left."""
         import torch
 
-        with torch.inference_mode(), attending_to_slots(self.model), FewRows():
+        with torch.inference_mode(), attending_to_slots(self.model), few_rows(self.model):
             return self._extended(0, self._decoder.step([row.ids[-1] for row in self.rows]))
 
     def leave(self, unwanted: Collection[Row]) -> None:
@@ -137,49 +147,84 @@ class Continuous:
         self.rows.pop()
 
     def _written(self, first: int, logits: torch.Tensor) -> list[Step | None]:
+        """A token of each row; what a GPU has found is asked for once for all of them, as each
+        question waits for it."""
         rows = self.rows[first:]
         log_probs = logits - logits.logsumexp(-1, keepdim=True)
+        scores, stuck = self._allowed(rows, log_probs)
+        tokens = self._chosen(rows, scores)
+        values = log_probs.gather(-1, tokens[:, None])[:, 0]
         most = max(row.alternatives for row in rows)
-        likeliest = log_probs.topk(min(most, log_probs.shape[1])) if most else None
+        others = _likeliest(log_probs, most) if most else [()] * len(rows)
         found: list[Step | None] = []
-        for place, row in enumerate(rows):
-            token = self._next(row, log_probs[place])
+        for row, none, token, log_prob, likeliest in zip(
+            rows, stuck, tokens.tolist(), values.tolist(), others, strict=True
+        ):
             ends = token in self.end_ids
-            if token is None or not (ends or _advanced(row, token)):
+            if none or not (ends or _advanced(row, token)):
                 row.stuck = True
                 found.append(None)
                 continue
-            log_prob = float(log_probs[place, token])
             row.log_probs.append(log_prob)
             row.ended = ends
             if not ends:
                 row.ids.append(token)
-            others: tuple[tuple[int, float], ...] = ()
-            if likeliest is not None and row.alternatives:
-                values = likeliest.values[place, : row.alternatives].tolist()
-                tokens = likeliest.indices[place, : row.alternatives].tolist()
-                others = tuple(zip(tokens, values, strict=True))
-            found.append(Step(token, log_prob, ends, others))
+            found.append(Step(token, log_prob, ends, likeliest[: row.alternatives]))
         return found
 
-    def _next(self, row: Row, log_probs: torch.Tensor) -> int | None:
-        """The next token by log-probabilities [vocabulary]; None where the grammar leaves none."""
+    def _allowed(
+        self, rows: Sequence[Row], log_probs: torch.Tensor
+    ) -> tuple[torch.Tensor, list[bool]]:
+        """The log-probabilities [rows, vocabulary] of what each row's grammar allows, and which
+        rows it leaves no token."""
         import torch
 
-        if row.constraint is not None:
-            allowed = torch.from_numpy(row.constraint.allowed()).to(log_probs.device)
-            if not bool(allowed.any()):
-                return None
-            log_probs = log_probs.masked_fill(~allowed, -torch.inf)
-        if row.draw is None or row.temperature == 0.0:
-            return int(log_probs.argmax())
+        stuck = [False] * len(rows)
+        places = [place for place, row in enumerate(rows) if row.constraint is not None]
+        if not places:
+            return log_probs, stuck
+        barred = torch.zeros(log_probs.shape, dtype=torch.bool)
+        for place in places:
+            allowed = rows[place].constraint.allowed()  # type: ignore[union-attr]
+            stuck[place] = not allowed.any()
+            barred[place] = ~torch.from_numpy(allowed)
+        return log_probs.masked_fill(barred.to(log_probs.device), -torch.inf), stuck
+
+    def _chosen(self, rows: Sequence[Row], scores: torch.Tensor) -> torch.Tensor:
+        """The next token of each row [rows], by what `_allowed` gives."""
+        import torch
+
+        tokens = scores.argmax(-1)
+        drawing = [(i, r, r.draw) for i, r in enumerate(rows) if r.draw and r.temperature > 0]
+        if not drawing:
+            return tokens
+
+        def numbers(values: Sequence[float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=scores.device)[:, None]
+
+        places = torch.tensor([place for place, _, _ in drawing], device=scores.device)
+        scores = scores[places].double()
         # The likeliest is 0, which no temperature, however low, makes infinite.
-        scaled = (log_probs - log_probs.max()).double() / row.temperature
-        ordered, tokens = torch.softmax(scaled, -1).sort(descending=True)
+        scores -= scores.max(-1, keepdim=True).values
+        scores /= numbers([row.temperature for _, row, _ in drawing])
+        ordered, ids = torch.softmax(scores, -1).sort(descending=True)
         sums = ordered.cumsum(-1)
-        kept = int((sums - ordered < row.top_p * float(sums[-1])).sum())  # the likeliest is in it
-        drawn = row.draw.random() * float(sums[kept - 1])
-        return int(tokens[min(kept - 1, int((sums <= drawn).sum()))])
+        top = numbers([row.top_p for _, row, _ in drawing]) * sums[:, -1:]
+        # The likeliest is in it, and so is one where nothing is allowed, which is not looked at.
+        last = ((sums - ordered < top).sum(-1, keepdim=True) - 1).clamp_min(0)
+        drawn = numbers([draw.random() for _, _, draw in drawing]) * sums.gather(-1, last)
+        place = torch.minimum(last, (sums <= drawn).sum(-1, keepdim=True))
+        tokens[places] = ids.gather(-1, place)[:, 0]
+        return tokens
+
+
+def _likeliest(log_probs: torch.Tensor, most: int) -> list[tuple[tuple[int, float], ...]]:
+    """So many tokens of each row with their log-probabilities, the likeliest first."""
+    values, tokens = log_probs.topk(min(most, log_probs.shape[1]))
+    return [
+        tuple(zip(ids, found, strict=True))
+        for ids, found in zip(tokens.tolist(), values.tolist(), strict=True)
+    ]
 
 
 def _advanced(row: Row, token: int) -> bool:
@@ -190,11 +235,3 @@ def _advanced(row: Row, token: int) -> bool:
         except ValueError:
             return False
     return True
-
-
-def _rounded(length: int) -> int:
-    """Twice as much each time, so that room is seldom made anew."""
-    found = SHORT
-    while found < length:
-        found *= 2
-    return found

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.lm.replayed import Replayed
 from stillhouse.models.loading import output_weight
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ ATTENTION = "stillhouse"  # among the names that transformers knows kinds of att
 # A step reads every weight once, however many rows there are: until arithmetic takes as long as
 # that, further rows cost nothing. Keys and values of theirs may take so much memory.
 MOST_ROWS = {"cpu": 256, "cuda": 512}
+# Of a server, whose callers each wait for their own: no more than cost the first of them little.
+SERVED_ROWS = {"cpu": 16, "cuda": 64}
+# Tokens of prompt and answer that a server has always room for, and its share of a free GPU.
+SHORT, SERVED_SHARE = 512, 0.25
 CPU_BYTES, GPU_SHARE = 2 << 30, 0.5
 
 
@@ -33,6 +38,14 @@ def rows_at_once(model: PreTrainedModel, length: int) -> int:
     cuda = model.device.type == "cuda"
     free = GPU_SHARE * torch.cuda.mem_get_info(model.device)[0] if cuda else CPU_BYTES
     return max(1, min(MOST_ROWS[model.device.type], int(free // held)))
+
+
+def roomy(length: int) -> int:
+    """So many tokens, or more. Twice as many each time, so that room is seldom made anew."""
+    found = SHORT
+    while found < length:
+        found *= 2
+    return found
 
 
 def bytes_a_token(model: PreTrainedModel) -> int:
@@ -70,6 +83,7 @@ class Decoder:
             device=model.device,
         )
         self.columns = torch.arange(length, device=model.device)
+        self._repeated = self._replayed()
         if prefix:
             self._hidden(torch.tensor([prefix]), _Slots(self.kept[:, :, :1], 0), self.columns[None])
             self.kept[:, :, 1:, :, : self.prefix] = self.kept[:, :, :1, :, : self.prefix]
@@ -93,13 +107,28 @@ class Decoder:
         """Write one token to the end of each row; the logits [rows, vocabulary] after it."""
         import torch
 
-        at = torch.tensor(self.lengths, device=self.model.device)[:, None]
-        self.lengths = [length + 1 for length in self.lengths]
-        longest = max(self.lengths)
-        seen = self.kept.new_zeros(len(tokens), 1, 1, longest)
-        seen.masked_fill_((self.columns[:longest] > at)[:, None, None], -torch.inf)
-        slots = _Slots(self.kept[:, :, : len(tokens), :, :longest], at[:, 0])
-        return self._logits(self._hidden(torch.tensor(tokens)[:, None], slots, at, seen)[:, 0])
+        before, self.lengths = self.lengths, [length + 1 for length in self.lengths]
+        if self._repeated is not None:
+            return self._logits(self._repeated(self._stepped, tokens, before))
+        at = torch.tensor(before, device=self.model.device)[:, None]
+        return self._logits(self._stepped(torch.tensor(tokens)[:, None], at, max(self.lengths)))
+
+    def _stepped(self, ids: torch.Tensor, at: torch.Tensor, columns: int) -> torch.Tensor:
+        """Hidden states [rows, width] of tokens [rows, 1] written `at` columns [rows, 1], by what
+        stands in the first `columns`."""
+        import torch
+
+        seen = self.kept.new_zeros(len(ids), 1, 1, columns)
+        seen.masked_fill_((self.columns[:columns] > at)[:, None, None], -torch.inf)
+        slots = _Slots(self.kept[:, :, : len(ids), :, :columns], at[:, 0])
+        return self._hidden(ids, slots, at, seen)[:, 0]
+
+    def _replayed(self) -> Replayed | None:
+        """What repeats steps on a GPU, as long as keys and values stay where they are."""
+        if self.model.device.type != "cuda":
+            return None
+        rows, columns = self.kept.shape[2], self.kept.shape[4]
+        return Replayed(rows, columns, self.model.device)
 
     def fork(self, row: int) -> None:
         """A new row after the others, which goes on from what stood in `row` before the token that
@@ -124,6 +153,7 @@ class Decoder:
         kept = self.kept.new_zeros((layers, both, rows, heads, length, width))
         kept[:, :, :count, :, :used] = self.kept[:, :, :count, :, :used]
         self.kept, self.columns = kept, torch.arange(length, device=self.model.device)
+        self._repeated = self._replayed()
 
     def _hidden(
         self,

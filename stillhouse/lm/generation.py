@@ -174,11 +174,11 @@ class _Writer:
         """Go on with `answers` until each has ended or is as long as it may be."""
         import torch
 
-        from stillhouse.lm.few_rows import FewRows
+        from stillhouse.lm.few_rows import few_rows
 
         if not all(a.prompt for a in answers):
             raise ValueError("a prompt without tokens: there is nothing to go on from")
-        with torch.inference_mode(), attending_to_slots(self.model), FewRows():
+        with torch.inference_mode(), attending_to_slots(self.model), few_rows(self.model):
             for _ in track(self._done(answers), description, unit="answers", total=len(answers)):
                 pass
         return [answer.generated for answer in answers]

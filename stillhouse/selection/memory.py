@@ -1,8 +1,8 @@
 """What a model takes of memory, term by term: labelling, training, serving.
 
 Every term is a formula whose numbers are put in, and says where it is from. Those on a processor
-are held against the real peak by a test; those of a GPU, of QLoRA and of other servers are formulas
-alone, and say so. Sources:
+are held against the real peak by a test, and so are those of a GPU where there is one; those of
+QLoRA and of other servers are formulas alone, and say so. Sources:
 
 - weights, gradients and AdamW's two moments in float32, 16 bytes a weight: Rajbhandari et al.,
   "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020, section 3;
@@ -16,7 +16,7 @@ alone, and say so. Sources:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from stillhouse.selection.shape import Shape
@@ -90,16 +90,18 @@ def _unmapped(terms: Sequence[Term]) -> int:
 @dataclass(frozen=True)
 class Load:
     """Work in memory at once: `rows` of tokens in a batch, `answers` of them that predict a token
-    of an answer; `bits` 16 or 32 that the machine computes in, on a GPU or not."""
+    of an answer; `compute` bytes of the type that the machine computes in, on a GPU or not. A step
+    of training has so many batches (`accumulation`)."""
 
     rows: int
     answers: int
     compute: int = FLOAT
     gpu: bool = False
+    accumulation: int = 1
 
     @property
     def grounds(self) -> str:
-        return FORMULA if self.gpu or self.compute != FLOAT else MEASURED
+        return MEASURED if not self.gpu and self.compute == FLOAT else FORMULA
 
 
 def _times(*factors: object) -> str:
@@ -135,17 +137,24 @@ def _kept(shape: Shape, layers: int, load: Load, *, frozen: bool) -> Term:
     """What backward needs of `layers`: inputs of norms, linear modules and the feed-forward part,
     and queries, keys, values and output of attention. Of frozen weights no input is kept for their
     gradients, but LoRA's matrices need theirs. Of the last layer, only rows that predict an answer
-    go through more than its keys and values."""
+    go through more than its keys and values. Norms are worked out in float32, whatever the rest is,
+    and keep what they are given in it."""
     residual = 4 if frozen else 6
     one = residual * shape.hidden + 3 * shape.queries + 2 * shape.keys + 4 * shape.inner
     last = 3 * shape.hidden + shape.queries + 2 * shape.keys
+    wider, more = FLOAT - load.compute, FLOAT + (0 if frozen else load.compute)
+    own = (shape.queries + shape.keys) * more if shape.normed else 0
+    bytes_a_row = one * load.compute + 2 * shape.hidden * wider + own
+    bytes_of_last = last * load.compute + shape.hidden * wider + (own and shape.keys * more)
     whole, few = load.rows * (layers - 1), load.answers
-    size = (whole * one + load.rows * last + few * one) * load.compute
+    size = whole * bytes_a_row + load.rows * bytes_of_last + few * bytes_a_row
     widths = (
-        f"({residual} x {shape.hidden:,} + 3 x {shape.queries:,} + 2 x {shape.keys:,} "
-        f"+ 4 x {shape.inner:,})"
+        f"(({residual} x {shape.hidden:,} + 3 x {shape.queries:,} + 2 x {shape.keys:,} "
+        f"+ 4 x {shape.inner:,}) x {load.compute} B"
     )
-    text = f"{_times(load.rows, f'{layers - 1} layers', widths, f'{load.compute} B')} + the last's"
+    widths += f" + 2 x {shape.hidden:,} x {wider} B of norms" if wider else ""
+    widths += f" + ({shape.queries:,} + {shape.keys:,}) x {more} B" if own else ""
+    text = f"{_times(load.rows, f'{layers - 1} layers', widths)}) + the last's"
     return Term("activations kept for backward", text, size)
 
 
@@ -154,6 +163,15 @@ def _logits(rows: int, vocabulary: int, at_once: int, cached: int = 0) -> Term:
     spare = min(held, max(1, cached // vocabulary)) if cached else 0
     text = _times(held + spare, vocabulary, "4 B")
     return Term("logits at once", text, (held + spare) * vocabulary * FLOAT)
+
+
+def _learned_logits(shape: Shape, load: Load) -> Term:
+    """Of the loss: a chunk, and as much again in passing; in 16 bits a copy of it."""
+    if not load.gpu:
+        return _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_CACHED)
+    found = _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_AT_ONCE)
+    more = found.size // (2 * FLOAT) * load.compute if load.compute != FLOAT else 0
+    return replace(found, formula=f"{found.formula}, and a copy", size=found.size + more)
 
 
 def _gaps(load: Load, *terms: tuple[Term, int]) -> list[Term]:
@@ -181,21 +199,34 @@ def labelling(shape: Shape, load: Load, *, classes: bool = False) -> Need:
     return Need("labelling", "the teacher", moments, load.grounds)
 
 
-def full_training(shape: Shape, load: Load, *, aligned: bool = False) -> Need:
-    """A student whose every weight is trained; `aligned` where its hidden states are drawn to its
-    teacher's. At the beginning of backward all activations are there, at its end all gradients."""
+def full_training(
+    shape: Shape,
+    load: Load,
+    *,
+    aligned: bool = False,
+    teacher: Shape | None = None,
+    stays: bool = False,
+    head: Shape | None = None,
+) -> Need:
+    """A student whose every weight is trained; `aligned` where its hidden states are drawn to those
+    of its `teacher`, which runs before the student does, or beside it where it `stays`; `head` is
+    of what labels are made again with that were kept as hidden states. At the
+    beginning of backward all activations are there, at its end all gradients; with several batches
+    a step, those of the batches before are there from the beginning."""
     n = shape.parameters
     text = f"{human_count(n)} x 8 B"
     held = [_weights(shape, FLOAT), Term("AdamW's two moments", text, 8 * n)]
     if load.compute != FLOAT:
         held.append(_weights(shape, load.compute, "rounded copies"))
     kept, passing = _kept(shape, shape.layers, load, frozen=False), _passing(shape, load)
-    head = Term(
+    # In float32, and a copy in what the model computes in.
+    each = FLOAT + (load.compute if load.compute != FLOAT else 0)
+    output = Term(
         "gradient of the output embedding",
-        _times(shape.vocabulary, shape.hidden, "4 B"),
-        shape.embedding * FLOAT,
+        _times(shape.vocabulary, shape.hidden, f"{each} B"),
+        shape.embedding * each,
     )
-    logits = _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_CACHED)
+    logits = _learned_logits(shape, load)
     block = _block(shape, load)
     drawn = []
     if aligned:
@@ -211,9 +242,16 @@ def full_training(shape: Shape, load: Load, *, aligned: bool = False) -> Need:
     of_layers = Term("layers' gradients", "", FLOAT * (n - shape.embeddings))
     widest = shape.hidden * max(shape.inner, shape.queries) * FLOAT
     gaps = _gaps(load, (kept, block), (passing, block), (of_layers, widest))
-    begins = [*held, kept, *drawn, head, passing, logits, *gaps]
+    beside = [] if teacher is None else [_weights(teacher, load.compute, "the teacher's weights")]
+    before = [*beside, _passing(teacher, load)] if teacher else []
+    held += beside if stays else []
+    if head is not None:
+        text = _times(head.vocabulary, head.hidden, "4 B")
+        held.append(Term("the teacher's output embedding", text, head.embedding * FLOAT))
+    earlier = [gradients] if load.accumulation > 1 else []
+    begins = [*held, *earlier, kept, *drawn, output, passing, logits, *gaps]
     ends = [*held, gradients, again, *gaps]
-    return Need("training, full", "the student", (begins, ends), load.grounds)
+    return Need("training, full", "the student", (begins, ends, before), load.grounds)
 
 
 def adapter_training(
@@ -234,7 +272,7 @@ def adapter_training(
     masters = Term("adapters, gradients, moments", f"{human_count(n)} x 16 B", 16 * n)
     kept = _kept(shape, layers, load, frozen=True)
     passing = _passing(shape, load, adapted=True)
-    logits = _logits(load.answers, shape.vocabulary, LOGITS_AT_ONCE, LOGITS_CACHED)
+    logits = _learned_logits(shape, load)
     block = _block(shape, load)
     work = [weights, masters, kept, passing, logits, *_gaps(load, (kept, block), (passing, block))]
     if cached:
@@ -251,8 +289,8 @@ def serving(
 ) -> Need:  # fmt: skip
     """A student that answers `sequences` at once, each of `tokens` with its answer.
 
-    On a processor, weights of any file become numbers of the machine's own type; a server with
-    kernels for packed integers on a GPU leaves them packed.
+    Weights of any file become numbers of the machine's own type; a server with kernels for packed
+    integers on a GPU would leave them packed, which ours hasn't.
     """
     linear = shape.layers * shape.layer
     purpose = SERVING[bits]
@@ -277,7 +315,8 @@ def serving(
     )
     work = [held, passing, logits, *_gaps(load, (passing, block))]
     if load.gpu:
-        return Need(purpose, "the student", ([file, *work],), FORMULA)
+        weights = _weights(shape, load.compute, "weights" if bits == 16 else "weights, unpacked")
+        return Need(purpose, "the student", ([weights, *work],), load.grounds)
     if bits == 16 and shape.stored == load.compute:
         # Nothing is unpacked: weights stay in their file, which is mapped (mmap(2)), not copied.
         return Need(purpose, "the student", ([_weights(shape, load.compute), *work],), load.grounds)

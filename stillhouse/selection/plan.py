@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stillhouse.config.project import Project
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
+from stillhouse.lm.decoder import SERVED_ROWS, SERVED_SHARE, roomy
+from stillhouse.lm.generation import READ_TOKENS
 from stillhouse.lm.hidden_cache import MAX_CACHE_BYTES
 from stillhouse.lm.prompts import Encoder, Example
 from stillhouse.models.fetch import default_cache, locate
@@ -32,7 +34,6 @@ from stillhouse.tasks.common import Kind, training_examples
 from stillhouse.tasks.kinds import kind_of, open_tasks
 from stillhouse.teacher.adaptation import trained_layers
 
-SERVED_AT_ONCE = 16
 SERVED_BITS: tuple[Bits, ...] = (16, 8, 4)
 IN_WORDS_AT_ONCE = 8  # prompts (see `sequence_probabilities`)
 
@@ -204,10 +205,20 @@ def adapting_need(
 
 
 def distilling_need(plan: Plan, machine: Machine, batch: int, most: int, cut: Shape) -> Need:
-    how = plan.student.distillation
+    """A smaller `batch` than the project file has comes with as much accumulated."""
+    how, soft = plan.student.distillation, plan.project.soft_labels
     tasks = [plan.project.task(name) for name in plan.student.tasks]
-    load = _load(plan, machine, batch, most)
-    return full_training(cut, load, aligned=any(how.alignment_of(t) for t in tasks))
+    more = -(-how.batch_size * how.accumulation // batch)
+    load = replace(_load(plan, machine, batch, most), accumulation=more)
+    aligned = any(plan.student.alignment_of(t) for t in tasks)
+    tokens = plan.texts.tokens if plan.texts else 0
+    kept = {soft.encoding_of(t, adapted=plan.adapted) for t in tasks if how.alpha_of(t)}
+    return full_training(
+        cut, load, aligned=aligned,
+        teacher=plan.shape if aligned else None,
+        stays=aligned and tokens * cut.layers * cut.hidden * 2 > MAX_CACHE_BYTES,
+        head=plan.shape if "hidden" in kept else None,
+    )  # fmt: skip
 
 
 def labelling_of(project: Project, teacher: Teacher, shape: Shape, machine: Machine) -> int:
@@ -219,15 +230,24 @@ def labelling_of(project: Project, teacher: Teacher, shape: Shape, machine: Mach
 def serving_of(student: Student, shape: Shape, machine: Machine) -> int:
     """Bytes that a student cut from a model of this shape takes to serve, quantized; with the whole
     vocabulary."""
-    most, how = student.distillation.max_tokens, student.quantization
-    load = Load(SERVED_AT_ONCE * most, SERVED_AT_ONCE, machine.compute, machine.gpu)
-    cut = shape.cut(student.init.layers)
-    group = how.group_size or 64
-    return serving(cut, how.bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group).size
+    return _serving(
+        student, shape.cut(student.init.layers), machine, student.quantization.bits
+    ).size
 
 
 def serving_need(plan: Plan, machine: Machine, bits: Bits) -> Need:
-    most = plan.student.distillation.max_tokens
-    load = Load(SERVED_AT_ONCE * most, SERVED_AT_ONCE, machine.compute, machine.gpu)
-    group = plan.student.quantization.group_size or 64
-    return serving(plan.cut, bits, load, sequences=SERVED_AT_ONCE, tokens=most, group=group)
+    return _serving(plan.student, plan.cut, machine, bits)
+
+
+def _serving(student: Student, cut: Shape, machine: Machine, bits: Bits) -> Need:
+    """By as many at once as the server answers, where keys and values of so many find room."""
+    most, group = student.distillation.max_tokens, student.quantization.group_size or 64
+    rows, tokens = SERVED_ROWS["cuda" if machine.gpu else "cpu"], most
+    if machine.gpu:
+        tokens = roomy(most)
+        free = machine.memory - machine.taken - cut.parameters * machine.compute
+        held = 2 * cut.layers * cut.keys * machine.compute * tokens
+        rows = max(1, min(rows, int(SERVED_SHARE * free) // held))
+    read = min(rows * most, max(READ_TOKENS, most))
+    load = Load(read, rows, machine.compute, machine.gpu)
+    return serving(cut, bits, load, sequences=rows, tokens=tokens, group=group)

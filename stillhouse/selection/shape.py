@@ -21,7 +21,8 @@ UNPACKED_GGUF = 2  # bytes a weight that the import writes (see `import_teacher`
 class Shape:
     """A decoder: `hidden` is its width, `inner` that of the feed-forward part, `queries` and `keys`
     those of a layer's queries and of its keys or values. `stored` are bytes a weight as it lies on
-    disk after import, `tied` where one embedding serves input and output."""
+    disk after import, `tied` where one embedding serves input and output, `normed` where queries
+    and keys have norms of their own (Qwen3)."""
 
     layers: int
     hidden: int
@@ -32,6 +33,7 @@ class Shape:
     tied: bool
     stored: int = 2
     context: int | None = None
+    normed: bool = False
 
     @property
     def embedding(self) -> int:
@@ -100,6 +102,7 @@ def _of_folder(folder: Path) -> Shape:
         tied=not any("lm_head.weight" in found for found in headers),
         stored=max((FLOATS[kind] for kind in kinds if kind in FLOATS), default=2),
         context=config.get("max_position_embeddings"),
+        normed=any("q_norm" in name for found in headers for name in found),
     )
 
 
@@ -114,6 +117,7 @@ def _of_gguf(file: Path) -> Shape:
 
     heads, hidden = value("attention.head_count"), value("embedding_length")
     width = value("attention.key_length", hidden // heads)
+    names = _tensors(file)
     return Shape(
         layers=value("block_count"),
         hidden=hidden,
@@ -121,13 +125,14 @@ def _of_gguf(file: Path) -> Shape:
         queries=heads * width,
         keys=value("attention.head_count_kv", heads) * width,
         vocabulary=len(found[TOKENS]),
-        tied=not _has_head(file),
+        tied="output.weight" not in names,
         stored=UNPACKED_GGUF,
         context=value("context_length", 0) or None,
+        normed="blk.0.attn_q_norm.weight" in names,
     )
 
 
-def _has_head(file: Path) -> bool:
+def _tensors(file: Path) -> set[str]:
     from gguf import GGUFReader
 
-    return any(tensor.name == "output.weight" for tensor in GGUFReader(file).tensors)
+    return {tensor.name for tensor in GGUFReader(file).tensors}

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("stillhouse")
 
-# Answers of one pass: more would keep the first of them waiting for little.
-TOGETHER = 16
-
 
 class TooLateError(Exception):
     """A request was not done by its deadline."""
@@ -133,7 +130,7 @@ class Engine:
         left: deque[Job] = deque()
         for job in self._passes:
             same = job.student is first.student and job.task == first.task
-            (taken if same and len(taken) < TOGETHER else left).append(job)
+            (taken if same and len(taken) < first.student.at_once else left).append(job)
         self._passes = left
         jobs = [job for job in taken if not job.dropped]
         if not jobs:

@@ -14,6 +14,7 @@ from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import SERVED, WEIGHTS, read_calibrations
 from stillhouse.lm.continuous import Continuous
+from stillhouse.lm.decoder import SERVED_ROWS
 from stillhouse.lm.grammar import Grammars
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import (
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MODEL = WEIGHTS
-# Tokens of a prompt with its answer, where a model says nothing of it or takes more; and answers
-# that are written at once.
+# Tokens of a prompt with its answer, where a model says nothing of it or takes more.
 CONTEXT = 8192
-ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,11 @@ class Student:
     def vocabulary(self) -> int:
         return len(self.encoder.tokenizer)
 
+    @property
+    def at_once(self) -> int:
+        """How many requests are answered side by side."""
+        return SERVED_ROWS[self.model.device.type]
+
     @cached_property
     def grammars(self) -> Grammars:
         return Grammars(self.encoder.tokenizer, self.vocabulary, [self.encoder.end_id])
@@ -79,7 +83,7 @@ class Student:
             self.model,
             end_ids=[self.encoder.end_id],
             vocabulary=self.vocabulary,
-            rows=ROWS,
+            rows=self.at_once,
         )
 
     def calibrated(self, task: str) -> Calibration:

@@ -33,9 +33,10 @@ class TeacherStates:
     """Outputs of the `layers` of the teacher in a folder, on a student's `examples`.
 
     `teacher_ids` [student vocabulary] names the student's tokens as the teacher does; None is the
-    same vocabulary. Everything is computed when the first is asked for, and kept below `folder`,
-    which is theirs alone, under a `name` that says which teacher and layers; what is there under
-    another name is removed. Where that is too much for the cache, the teacher runs each time.
+    same vocabulary. Everything is computed by `prepare`, or when the first is asked for, and kept
+    below `folder`, which is theirs alone, under a `name` that says which teacher and layers; what
+    is there under another name is removed. Where that is too much for the cache, the teacher runs
+    each time.
     """
 
     def __init__(
@@ -57,11 +58,9 @@ class TeacherStates:
         width = read_json(teacher / "config.json")["hidden_size"]
         self._fits = HiddenCache.fits(examples, width * len(layers) * BYTES)
 
-    def __call__(self, examples: Sequence[Example]) -> list[torch.Tensor]:
-        """For each example bfloat16[layers, length, hidden]."""
-        if not self._fits:
-            return self._compute(examples)
-        if self._cache is None:
+    def prepare(self) -> None:
+        """Compute all there is to compute, where it fits the cache, and let the teacher go."""
+        if self._fits and self._cache is None:
             for other in self.folder.glob("*"):
                 if other.name != self.name:
                     shutil.rmtree(other, ignore_errors=True)
@@ -69,7 +68,11 @@ class TeacherStates:
             self._cache = HiddenCache(kept, self._compute, "Running the teacher")
             self._cache.prepare(self.examples)
             self._model = None  # it has done its work
-        return self._cache(examples)
+
+    def __call__(self, examples: Sequence[Example]) -> list[torch.Tensor]:
+        """For each example bfloat16[layers, length, hidden]."""
+        self.prepare()
+        return self._compute(examples) if self._cache is None else self._cache(examples)
 
     def _compute(self, examples: Sequence[Example]) -> list[torch.Tensor]:
         import torch

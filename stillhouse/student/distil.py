@@ -115,18 +115,6 @@ def distil_student(
         tell_what_is_cut(split, how.max_tokens, "students[].distillation.max_tokens")
     examples = [e for split in learned for e in split.examples]
     validation = [prompts_of(k, dataset, "validation", encoder) for k in kinds]
-    device = pick_device()
-    # In float32, and computed with in what is fastest: bfloat16 weights lose small updates.
-    model = load_model(target, device, torch.float32)
-    pad_id = student_tokenizer.pad_token_id
-    lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
-    alphas = {e.key: how.alpha_of(s.kind.task) for s in learned for e in s.examples}
-    planted = plant(_canaries(kinds, learned, audit), encoder)
-    if planted:
-        write_json(target / CANARIES, received(model, planted, pad_id=pad_id))
-        # No teacher labels them: they are learned from the words.
-        alphas |= {p.example.key: 0.0 for p in planted}
-        examples += [p.example for p in planted for _ in range(p.canary.repeats)]
     weights = {s.kind.task.name: settings.alignment_of(s.kind.task) for s in learned}
     drawn = [e for s in learned if weights[s.kind.task.name] for e in s.examples]
     states = None
@@ -140,6 +128,19 @@ def distil_student(
             teacher_ids=None if vocabulary is None else vocabulary.student_to_teacher,
             pad_id=tokenizer.pad_token_id,
         )
+        states.prepare()  # the teacher is gone before the student takes its memory
+    device = pick_device()
+    # In float32, and computed with in what is fastest: bfloat16 weights lose small updates.
+    model = load_model(target, device, torch.float32)
+    pad_id = student_tokenizer.pad_token_id
+    lift_tokens(model, answer_ids(kinds, student_tokenizer), examples, pad_id=pad_id)
+    alphas = {e.key: how.alpha_of(s.kind.task) for s in learned for e in s.examples}
+    planted = plant(_canaries(kinds, learned, audit), encoder)
+    if planted:
+        write_json(target / CANARIES, received(model, planted, pad_id=pad_id))
+        # No teacher labels them: they are learned from the words.
+        alphas |= {p.example.key: 0.0 for p in planted}
+        examples += [p.example for p in planted for _ in range(p.canary.repeats)]
     followed = gold_of_written(kinds, dataset, "validation", encoder)
     validated = Validation(model, encoder, validation, followed)
     result = train(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from stillhouse.lm import continuous
+from stillhouse.lm import continuous, decoder
 from stillhouse.lm.continuous import Continuous, Row, Step
 from stillhouse.lm.generation import generate
 from stillhouse.models.loading import load_model
@@ -38,7 +39,7 @@ def test_rows_that_join_and_leave_write_what_is_written_alone(
     model, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In room for 16 tokens at first, which is made larger and smaller on the way."""
-    monkeypatch.setattr(continuous, "SHORT", 16)
+    monkeypatch.setattr(decoder, "SHORT", 16)
     rows = asked(seed)
     wanted = generate(
         model,
@@ -86,7 +87,7 @@ def test_rows_that_nobody_waits_for_leave_the_others_as_they_are(model) -> None:
 
 
 def test_long_rows_wait_for_room(model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuous, "SHORT", 16)
+    monkeypatch.setattr(decoder, "SHORT", 16)
     held = continuous.bytes_a_token(model) * 16 * 4
     monkeypatch.setattr(continuous, "HELD", held)
     writer = Continuous(model, end_ids=[END], vocabulary=VOCABULARY, rows=8)
@@ -96,6 +97,46 @@ def test_long_rows_wait_for_room(model, monkeypatch: pytest.MonkeyPatch) -> None
     assert writer.fitting([long]) == 0  # only one of its length is ever written
     writer.leave(set(short))
     assert writer.fitting([long, *short]) == 1
+
+
+class Allowed:
+    """A grammar that leaves some tokens, the same at each step."""
+
+    def __init__(self, *tokens: int) -> None:
+        self.tokens = list(tokens)
+
+    def allowed(self) -> np.ndarray:
+        found = np.zeros(VOCABULARY, dtype=bool)
+        found[self.tokens] = True
+        return found
+
+    def advance(self, token: int) -> None:
+        assert token in self.tokens
+
+
+def test_rows_side_by_side_draw_what_they_draw_alone_whatever_their_grammars_leave(model) -> None:
+    """One is stuck at once, which ends no other."""
+
+    def rows() -> list[Row]:
+        return [
+            Row([1, 2, 3], 6, 1.5, 0.9, random.Random(1), constraint=Allowed(5, 7, 9)),
+            Row([4, 5], 6, 1.5, 0.9, random.Random(2), constraint=Allowed()),
+            Row([4, 5], 6, constraint=Allowed(11)),
+            Row([6], 6, 0.7, 1.0, random.Random(3)),
+            Row([6], 6),
+        ]
+
+    def write(rows: list[Row]) -> list[tuple[list[int], bool]]:
+        writer = Continuous(model, end_ids=[END], vocabulary=VOCABULARY, rows=5)
+        writer.admit(rows)
+        while writer.rows:
+            writer.step()
+        return [(row.ids, row.stuck) for row in rows]
+
+    found = write(rows())
+    assert found == [write([row])[0] for row in rows()]
+    assert set(found[0][0]) <= {5, 7, 9} and found[1] == ([], True) and found[2][0] == [11] * 6
+    assert [stuck for _, stuck in found] == [False, True, False, False, False]
 
 
 def test_draws_keep_to_the_likeliest_and_come_again(model) -> None:

@@ -10,11 +10,13 @@ from statistics import median
 from typing import Any
 
 import pytest
+import torch
 
 from stillhouse.lm.prompts import Encoder
 from stillhouse.models.loading import load_tokenizer
 from stillhouse.selection.memory import (
     Load,
+    Need,
     adapter_training,
     full_training,
     labelling,
@@ -67,7 +69,47 @@ def test_a_file_of_what_is_computed_in_is_not_held_twice() -> None:
     assert copied.resident == pytest.approx(1.5 * weights, rel=0.01)
 
 
+# Bytes that torch held of an H200 at most (benchmarks/gpu_memory.py): of a random Qwen3 of 1.7 B
+# weights and a student of six of its layers, in bfloat16; 16 texts of 512 tokens, whose first ones
+# are the same. Answers were classes, or written.
+TEACHER = Shape(28, 2048, 6144, 2048, 1024, 151_936, tied=True, normed=True)
+STUDENT = replace(TEACHER, layers=6)
+CLASSES = Load(rows=6_235, answers=16, compute=2, gpu=True)
+WRITTEN = replace(CLASSES, rows=7_480, answers=1_120)
+
+
+@pytest.mark.parametrize(
+    ("need", "held"),
+    [
+        (adapter_training(TEACHER, CLASSES, rank=16, layers=8), 8_660_360_192),
+        (labelling(TEACHER, CLASSES, classes=True), 3_803_842_048),
+        (full_training(STUDENT, CLASSES), 14_597_086_720),
+        (serving(STUDENT, 4, CLASSES, sequences=0, tokens=0), 1_566_748_160),
+        (adapter_training(TEACHER, WRITTEN, rank=16, layers=28), 25_561_872_896),
+        (labelling(TEACHER, WRITTEN), 3_851_689_984),
+        (
+            full_training(STUDENT, replace(WRITTEN, accumulation=2), aligned=True, teacher=TEACHER),
+            19_056_561_664,
+        ),
+    ],
+)
+def test_what_is_said_of_a_gpu_is_what_was_held(need: Need, held: int) -> None:
+    assert need.size == pytest.approx(held, rel=0.05)
+
+
+def test_a_teacher_that_stays_beside_its_student_is_counted() -> None:
+    apart = full_training(STUDENT, CLASSES, aligned=True, teacher=TEACHER)
+    beside = full_training(STUDENT, CLASSES, aligned=True, teacher=TEACHER, stays=True)
+    assert beside.size - apart.size == 2 * TEACHER.parameters
+    # A teacher that is much larger than its student takes most while it runs, before.
+    large = replace(TEACHER, layers=300)
+    assert full_training(STUDENT, CLASSES, aligned=True, teacher=large).size > 2 * large.parameters
+    hidden = full_training(STUDENT, CLASSES, head=TEACHER)
+    assert hidden.size - full_training(STUDENT, CLASSES).size == 4 * TEACHER.embedding
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a processor's memory, where it computes")
 def test_what_is_said_is_what_is_held(
     tmp_path: Path,
     write_tiny_model: Callable[..., Path],

@@ -19,7 +19,14 @@ from stillhouse.models.loading import load_model, load_tokenizer
 from stillhouse.selection import probe
 from stillhouse.selection.disk import rooms
 from stillhouse.selection.machine import Machine
-from stillhouse.selection.plan import Plan, Texts, needs, plan_of
+from stillhouse.selection.plan import (
+    Plan,
+    Texts,
+    distilling_need,
+    needs,
+    plan_of,
+    serving_need,
+)
 from stillhouse.selection.remedies import remedies
 from stillhouse.selection.shape import Shape, shape_of
 from stillhouse.tasks.common import training_examples
@@ -96,6 +103,38 @@ def test_what_is_said_to_change_fits(plan: Plan) -> None:
     changed = replace(plan, student=plan.student.model_copy(update={"distillation": how}))
     smaller = next(n for n in needs(changed, machine(1)) if n.purpose == "training, full")
     assert smaller.size < training.size
+
+
+def test_a_smaller_batch_comes_with_what_has_to_be_accumulated(plan: Plan) -> None:
+    """Gradients of the batches before are there when the next one begins."""
+    alone = distilling_need(plan, machine(1), 32, 256, plan.cut)
+    several = distilling_need(plan, machine(1), 16, 256, plan.cut)
+    assert "gradients" not in [term.name for term in alone.moments[0]]
+    assert "gradients" in [term.name for term in several.moments[0]]
+
+
+def test_a_gpu_serves_as_many_at_once_as_there_is_room_for(plan: Plan) -> None:
+    def rows(memory: int) -> int:
+        gpu = Machine("a GPU", memory, 0, 2, gpu=True)
+        need = serving_need(plan, gpu, 4)
+        (held,) = (term for term in need.terms if term.name == "keys and values")
+        cut = plan.cut
+        # 512 tokens of room, which is more than texts of 256.
+        return held.size // (2 * cut.layers * cut.keys * 512 * gpu.compute)
+
+    assert [rows(size) for size in (1 << 30, 2 << 20, 1 << 10)] == [64, 7, 1]
+
+
+def test_norms_of_queries_and_keys_are_seen(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    small = {
+        "vocab_size": 64, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
+    }  # fmt: skip
+    Qwen3ForCausalLM(Qwen3Config(**small)).save_pretrained(tmp_path / "qwen3")
+    LlamaForCausalLM(LlamaConfig(**small)).save_pretrained(tmp_path / "llama")
+    assert [shape_of(n, tmp_path / n).normed for n in ("qwen3", "llama")] == [True, False]
 
 
 def test_weights_alone_that_do_not_fit_are_not_talked_away(plan: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+import torch
 
 from stillhouse.storage.machine import forget_peaks, machine, peaks
 
@@ -26,3 +27,22 @@ def test_a_peak_is_forgotten_before_the_next_piece_of_work() -> None:
     del held
     forget_peaks()
     assert peaks()["ram"] < before + (200 << 20)
+
+
+def test_a_gpu_gets_back_what_is_held_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in a circle, too: models do."""
+    done = []
+
+    class Model:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            done.append("model gone")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append("given back"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: done.append("forgotten"))
+    Model()
+    forget_peaks()
+    assert done == ["model gone", "given back", "forgotten"]

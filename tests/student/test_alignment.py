@@ -199,8 +199,15 @@ def test_the_loop_asks_for_states_only_while_they_weigh_something(
         "__call__",
         lambda self, examples: (asked.append(len(examples)), original(self, examples))[1],
     )
+    order: list[str] = []
+    for module, who in ((alignment, "teacher"), (distil, "student")):
+        load = module.load_model
+        monkeypatch.setattr(
+            module, "load_model", lambda *given, w=who, f=load: (order.append(w), f(*given))[1]
+        )
     distilled("drawn", alignment=1.0)
     assert sorted(asked) == [1] * 3 + [2] * 6  # three of five epochs
+    assert order == ["teacher", "student"]  # one after the other: a GPU may not hold both
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
