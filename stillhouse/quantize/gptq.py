@@ -86,7 +86,7 @@ def quantize_gptq(
         "GPTQ: %d linear layers to %d bits, groups of %s, %d texts (%d tokens)",
         len(widths), bits, group_size or "all inputs", len(texts), tokens,
     )  # fmt: skip
-    with _quiet_compressor(len(widths)) as complaints:
+    with _quiet_compressor(len(widths)) as complaints, _nothing_remembered():
         _compress(checkpoint, target, batches, bits, group_size, dampening)
         _halve_floats(target)
         if (checkpoint / "vocabulary").exists():
@@ -199,6 +199,21 @@ def _halve_floats(folder: Path) -> None:
         }
         save_file(halved, file, metadata={"format": "pt"})
     write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "bfloat16"})
+
+
+@contextmanager
+def _nothing_remembered() -> Iterator[None]:
+    """llm-compressor traces functions that hold the model, and torch.fx remembers each of them for
+    good: with it the model, in the memory of a GPU, too."""
+    from torch.fx import _symbolic_trace
+
+    remembered: dict[Any, Any] = getattr(_symbolic_trace, "_wrapped_fns_to_patch", {})
+    before = set(remembered)
+    try:
+        yield
+    finally:
+        for traced in set(remembered) - before:
+            del remembered[traced]
 
 
 @contextmanager

@@ -1,7 +1,9 @@
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from stillhouse.lm.prompts import Example
 from stillhouse.lm.scoring import token_probabilities
 from stillhouse.models.loading import load_model
 from stillhouse.models.weights import count_parameters, weight_bytes
+from stillhouse.quantize import gptq
 from stillhouse.quantize.gptq import (
     QuantizationInfo,
     choose_group_size,
@@ -118,9 +121,19 @@ def test_transformers_alone_loads_it_and_answers_alike(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     constructor = vars(tqdm)["__init__"]
+    models: list[weakref.ref[Any]] = []
+
+    def load(*given: Any) -> Any:
+        model = load_model(*given)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(gptq, "load_model", load)
     eight = quantized(checkpoint, tmp_path / "eight", calibration[8:], bits=8)
 
-    # llm-compressor leaves nothing behind: no log folder, no noise, no changed switch.
+    # llm-compressor leaves nothing behind: no log folder, no noise, no changed switch, no model.
+    gc.collect()
+    assert [model() for model in models] == [None]
     assert [f.name for f in tmp_path.iterdir()] == ["eight"]
     assert "\r" not in "".join(capfd.readouterr())
     assert "TOKENIZERS_PARALLELISM" not in os.environ
