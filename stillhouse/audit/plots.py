@@ -42,7 +42,8 @@ def exposures(
         ax.set_xticks(range(len(often)), [f"{n} time{'s' if n > 1 else ''}" for n in often])
         where = "an answer" if written else "a text"
         ax.set(ylabel="Exposure, bits", xlabel=f"How often the secret stood in {where}")
-        ax.set_ylim(0, None)
+        # The words at the limit stand at the right end, and are drawn nowhere but within.
+        ax.set(xlim=(-0.5, len(often) - 0.5), ylim=(0, None))
         ax.grid(axis="x", visible=False)
         figure.legend(loc="outside upper left", ncols=3, fontsize=9)
     return figure

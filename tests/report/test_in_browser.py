@@ -14,6 +14,7 @@ from pypdfium2 import PdfDocument
 from stillhouse.audit.audit import FINDINGS
 from stillhouse.audit.page import PAGE, write_page
 from stillhouse.config.dataset import ClassificationTask, SummarizationTask
+from stillhouse.config.monitor import AbTest
 from stillhouse.dataset.review.filled_in import read_reviews
 from stillhouse.dataset.review.page import render_page
 from stillhouse.economics.inputs import inputs_of
@@ -21,11 +22,19 @@ from stillhouse.economics.prices import read_prices
 from stillhouse.economics.reckoned import compare
 from stillhouse.economics.tco import render_html
 from stillhouse.evaluate.graded import OUTPUT, Output, graded
-from stillhouse.facts import LeakAuditFacts, LeakRuleFacts
+from stillhouse.facts import (
+    AbLookFacts,
+    AbTaskFacts,
+    AbTestFacts,
+    LeakAuditFacts,
+    LeakRuleFacts,
+)
+from stillhouse.monitor.ab import page as ab_page
 from stillhouse.storage.files import write_json
 from stillhouse.tasks.sections import Answer, Sample, SampleGroup, Section, Table
 from tests.browser import Browser
 from tests.economics.test_prices import written
+from tests.made import facts_of
 from tests.report.recorded import recorded
 
 # Markup that runs or leads elsewhere, what ends an element or an attribute, Markdown, a template,
@@ -76,7 +85,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory, given: dict[str, Any]) -> di
     inputs = inputs_of(read_prices(written(folder, named, ("per_kwh: {value: null}", source))), {})
     page = render_html([compare("router", LINE, "EUR", "2026-01-01", inputs)])
     (folder / "tco.html").write_text(page)
+    _ab_test(folder)
     names = {"report": "report.html", "review": "review.html", "tco": "tco.html", "leaks": PAGE}
+    names["ab"] = ab_page.PAGE
     return {name: folder / file for name, file in names.items()}
 
 
@@ -137,6 +148,21 @@ def _leaks(folder: Path) -> None:
     write_page(folder, facts, LINE, LINE, LINE)
 
 
+def _ab_test(folder: Path) -> None:
+    look = {"requests": 900, "groups": 900, "fraction": 0.9, "error": 0.01, "z": 2.1, "spent": 1e-9}
+    ends = {"difference": -0.05, "low": -0.08, "high": -0.02}
+    looks = [facts_of(AbLookFacts, **look, **ends)]
+    tasks = [
+        facts_of(
+            AbTaskFacts, task=name, verdict="inferior", looks=looks, once=[-0.1, 0.1], figures={}
+        )
+        for name in ("routing", f"of_{LONG}")
+    ]
+    why = {LINE: HOSTILE}
+    found = facts_of(AbTestFacts, against="production", release=LINE, tasks=tasks, why=why)
+    ab_page.write_page(folder, found, AbTest(margin=0.05), LINE, LINE, LINE)
+
+
 # Of a page with everything open: what it holds that only a document can have brought in, and what
 # it shows.
 HELD = """(() => {
@@ -157,7 +183,7 @@ HELD = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("name", ["report", "review", "tco", "leaks"])
+@pytest.mark.parametrize("name", ["report", "review", "tco", "leaks", "ab"])
 def test_what_documents_say_stays_text(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.look()
     browser.open(pages[name])
@@ -212,7 +238,7 @@ CONTRAST = r"""(() => {
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.mark.parametrize("name", ["report", "review", "tco", "leaks"])
+@pytest.mark.parametrize("name", ["report", "review", "tco", "leaks", "ab"])
 def test_all_of_it_can_be_read_light_and_dark_and_on_a_telephone(
     browser: Browser, pages: dict[str, Path], name: str
 ) -> None:
