@@ -7,13 +7,13 @@ the released one learned from must be forgotten. A person decides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from stillhouse.config.student import Gates
 from stillhouse.evaluate.telling import Test
 from stillhouse.facts import GateFacts
 from stillhouse.judged import MISSED, PASSED, UNPROVEN
+from stillhouse.metrics.bootstrap import SIGNIFICANCE
 from stillhouse.report.gates import deciding, loss_gate
 from stillhouse.report.results import Comparison
 from stillhouse.tasks.results import prose_name
@@ -23,9 +23,13 @@ ASKS = "It loses no more against the release in production than it may against i
 
 
 def test_of(of: Mapping[str, Any]) -> Test:
-    """The paired test of a task, its p-value corrected for all tasks that were compared."""
-    found = Comparison.of_json(of).test
-    return replace(found, p_value=of.get("p_holm", found.p_value))
+    """The paired test of a task, for itself."""
+    return Comparison.of_json(of).test
+
+
+def only_alone(of: Mapping[str, Any]) -> bool:
+    """Whether a task for itself shows a difference, and as one of those that were compared not."""
+    return test_of(of).significant and of.get("p_holm", 0.0) >= SIGNIFICANCE
 
 
 def production_gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None:
@@ -74,6 +78,8 @@ def _figures(task: str, of: Mapping[str, Any]) -> str:
     test = test_of(of)
     low, high = test.low or 0.0, test.high or 0.0
     chance = "" if test.significant else "; chance may explain the difference"
+    if only_alone(of):
+        chance = "; as one of several tasks, chance may explain it"
     return (
         f"{task} {of['score']:.3f} against {of['score'] - test.difference:.3f} "
         f"({test.difference * 100:+.1f} points, 95% interval {low * 100:+.1f} to "

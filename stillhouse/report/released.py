@@ -8,11 +8,11 @@ from typing import Any
 
 from stillhouse.evaluate.telling import ends
 from stillhouse.report import findings
-from stillhouse.report.production import NAME, test_of
+from stillhouse.report.production import NAME, only_alone, test_of
 from stillhouse.tasks.sections import SampleGroup, Section, Table
 
 TITLE = "Beside the release in production"
-HEADER = ["Quantized student", "Release in production", "Difference in points", "p"]
+HEADER = ["Quantized student", "Release in production", "Difference in points", "p", "p (Holm)"]
 
 Evaluation = Mapping[str, Any]
 
@@ -39,10 +39,14 @@ def table(evaluation: Evaluation, task: str) -> tuple[list[str], list[list[str]]
         return [], []
     test = test_of(of)
     low, high = (end * 100 for end in ends(test))
-    p = "< 0.001" if test.p_value < 0.001 else f"{test.p_value:.2g}"
     points = f"{test.difference * 100:+.1f} ({low:+.1f} to {high:+.1f})"
     scores = [f"{of['score']:.3f}", f"{of['score'] - test.difference:.3f}"]
-    return HEADER, [[*scores, points, p]]
+    corrected = of.get("p_holm", test.p_value)
+    return HEADER, [[*scores, points, _p(test.p_value), _p(corrected)]]
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
 def released_readings(evaluation: Evaluation, task: str) -> list[str]:
@@ -57,7 +61,9 @@ def released_readings(evaluation: Evaluation, task: str) -> list[str]:
         f" The release is {found['release']}; it was asked the same examples, as it was released."
     )
     if (tasks := len(found["tasks"])) > 1:
-        said.append(f"p is corrected for the {tasks} tasks that were compared (Holm).")
+        said.append(f"The last p is corrected for the {tasks} tasks that were compared (Holm).")
+    if only_alone(of):
+        said[-1] += " So corrected, chance may explain the difference."
     if never := of.get("never_learned"):
         share = f"{never:,} of {of['n']:,} examples"
         said.append(
