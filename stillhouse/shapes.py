@@ -30,11 +30,20 @@ class Where:
 
 
 def without(section: Any, *names: str) -> dict[str, Any]:
-    return {k: v for k, v in settings_of(section).items() if k not in names}
+    return {k: v for k, v in _ordered(section).items() if k not in names}
 
 
 def only(section: Any, *names: str) -> dict[str, Any]:
-    return {k: v for k, v in settings_of(section).items() if k in names}
+    return {k: v for k, v in _ordered(section).items() if k in names}
+
+
+def _ordered(section: Any) -> dict[str, Any]:
+    """Recipes are compared by name; what has an order that counts is listed in it."""
+    ordered = getattr(section, "ORDERED_SETTINGS", ())
+    return {
+        name: list(map(list, value.items())) if name in ordered else value
+        for name, value in settings_of(section).items()
+    }
 
 
 # What the table of source files says of a source; reading its files is none of their business.

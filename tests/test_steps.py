@@ -252,7 +252,7 @@ def write(folder: Path, *changes: tuple[str, Any]) -> State:
             key: Any = int(part) if part.isdigit() else part
             section = section[key] if isinstance(key, int) else section.setdefault(key, {})
         section[last] = value
-    (folder / "stillhouse.yaml").write_text(yaml.safe_dump(values))
+    (folder / "stillhouse.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     return State(load_project(folder))
 
 
@@ -273,6 +273,13 @@ def test_a_setting_makes_exactly_these_steps_stale(
     made: Path, field: str, value: Any, expected: set[str]
 ) -> None:
     assert stale(write(made, (field, value))) == expected
+
+
+def test_answers_of_another_order_of_fields_are_others(tmp_path: Path) -> None:
+    item, count = {"type": "string"}, {"type": "integer"}
+    make_all(write(tmp_path, ("tasks.3.fields", {"item": item, "count": count})))
+    turned = write(tmp_path, ("tasks.3.fields", {"count": count, "item": item}))
+    assert stale(turned) == {PAIRS, ANSWERS}
 
 
 # The same of a teacher that nobody adapts. Labels and students follow its digest, which is that of

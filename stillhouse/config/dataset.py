@@ -49,6 +49,8 @@ class Task(Section):
     ALIGNMENT: ClassVar[float] = 1.0
     # Which say in words what answers mean, to models that have not learned the task.
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ()
+    # Mappings whose order is that of what is learned.
+    ORDERED_SETTINGS: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("name")
     @classmethod
@@ -148,6 +150,7 @@ class ExtractionTask(GenerativeTask):
     fields: dict[str, AnswerField] = Field(min_length=1)
 
     GUIDE_SETTINGS: ClassVar[tuple[str, ...]] = ("fields",)
+    ORDERED_SETTINGS: ClassVar[tuple[str, ...]] = ("fields",)
 
     @field_validator("fields", mode="before")
     @classmethod

@@ -67,7 +67,7 @@ class Extraction(Writing):
 
     @property
     def meaning(self) -> Any:
-        fields = {n: f.model_dump(mode="json") for n, f in self.task.fields.items()}
+        fields = [[n, f.model_dump(mode="json")] for n, f in self.task.fields.items()]
         return [super().meaning, fields]
 
     def guide(self) -> str:
