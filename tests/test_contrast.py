@@ -58,7 +58,7 @@ def over(color: Any, below: Any) -> tuple[float, ...]:
     return tuple(alpha * c + (1 - alpha) * b for c, b in zip(rgb, to_rgba(below)[:3], strict=True))
 
 
-NAMES = dict.fromkeys(MODEL_SERIES, "a name")
+NAMES = dict.fromkeys({*MODEL_SERIES, *MODELS}, "a name")
 SCORES = {f"class {i}": ClassScores(x, x, x, 9) for i, x in enumerate((0.3, 0.7, 0.9))}
 HISTORY = [
     {"epoch": e, "loss": 2 / e, "kl": 1.8 / e, "ce": 1.7 / e, "alignment": 1.6 / e,

@@ -172,7 +172,7 @@ def verdicts(facts: LeakAuditFacts) -> dict[str, str]:
 
 
 def test_a_student_of_unmasked_texts_fails(audit: Callable[..., Any]) -> None:
-    facts, folder = audit(masked=False, epochs=30)
+    facts, folder = audit(masked=False, epochs=13)
     found = verdicts(facts)
     assert facts.verdict == "missed"
     assert found["personal"] == found["attacks"] == "missed"

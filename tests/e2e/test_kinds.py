@@ -73,7 +73,7 @@ teachers:
     model: {tiny_base}
     license: MIT
     adapt:
-      {{epochs: 10, patience: 10, rank: 16, learning_rate: 0.02, batch_size: 8, max_tokens: 96}}
+      {{epochs: 24, patience: 24, rank: 16, learning_rate: 0.015, batch_size: 8, max_tokens: 96}}
 edge_cases: {{per_kind: 1}}
 students:
   - name: all
