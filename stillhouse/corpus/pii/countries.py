@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.corpus.nlp import torch_hidden
 from stillhouse.corpus.pii.functions import LANGUAGE
 from stillhouse.errors import UserError
 
@@ -72,7 +73,8 @@ PHONES_ONLY = {"la", "fr", "at", "ch", "nl", "be", "pt", "br", "mx", "ar", "ie",
 @cache
 def library() -> dict[str, list[type[EntityRecognizer]]]:
     """Presidio's recognizers that need no model and no service, by the kind they find."""
-    from presidio_analyzer import LocalRecognizer, predefined_recognizers
+    with torch_hidden():
+        from presidio_analyzer import LocalRecognizer, predefined_recognizers
 
     found: dict[str, list[type[EntityRecognizer]]] = {}
     for cls in vars(predefined_recognizers).values():
