@@ -229,8 +229,8 @@ def task_of(settings: Any, now: Task | None = None) -> Task:
     that name as it is now, where there is one.
 
     An answer has its fields in the order in which they were learned. Manifests of earlier releases
-    sorted them by name: such fields stand in the order of `now`, where that has the same. Raises
-    `UserError` where there are settings that this release does not know.
+    sorted all names, of settings and of fields: such fields stand in the order of `now`, where that
+    has the same. Raises `UserError` where there are settings that this release does not know.
     """
     try:
         found: Task = TypeAdapter(AnyTask).validate_python(settings)
@@ -241,7 +241,7 @@ def task_of(settings: Any, now: Task | None = None) -> Task:
             remedy="release the student again.",
         ) from None
     fields, known = (getattr(task, "fields", {}) for task in (found, now))
-    if list(fields) == sorted(fields) and fields.keys() == known.keys():
+    if list(settings) == sorted(settings) and fields.keys() == known.keys():
         return found.model_copy(update={"fields": {name: fields[name] for name in known}})
     return found
 

@@ -27,6 +27,9 @@ def test_fields_stand_in_the_order_in_which_they_were_learned() -> None:
     then = order("product", "number", "date")
     kept = json.loads(json.dumps(settings_of(then)))
     assert fields_of(kept, order("date", "number", "product")) == ["product", "number", "date"]
+    # Learned in the order of their names, which another order of now doesn't change.
+    by_name = json.loads(json.dumps(settings_of(order("date", "number", "product"))))
+    assert fields_of(by_name, then) == ["date", "number", "product"]
     # Earlier releases sorted them: an answer that goes by the names is none that was learned.
     was_sorted = json.loads(json.dumps(settings_of(then), sort_keys=True))
     assert fields_of(was_sorted, then) == ["product", "number", "date"]
