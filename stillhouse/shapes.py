@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stillhouse.config.base import settings_of
+from stillhouse.config.base import compared_by, settings_of
 from stillhouse.config.corpus import operator_of
 from stillhouse.config.project import Project
 from stillhouse.config.student import Student
@@ -30,20 +30,11 @@ class Where:
 
 
 def without(section: Any, *names: str) -> dict[str, Any]:
-    return {k: v for k, v in _ordered(section).items() if k not in names}
+    return {k: v for k, v in compared_by(section).items() if k not in names}
 
 
 def only(section: Any, *names: str) -> dict[str, Any]:
-    return {k: v for k, v in _ordered(section).items() if k in names}
-
-
-def _ordered(section: Any) -> dict[str, Any]:
-    """Recipes are compared by name; what has an order that counts is listed in it."""
-    ordered = getattr(section, "ORDERED_SETTINGS", ())
-    return {
-        name: list(map(list, value.items())) if name in ordered else value
-        for name, value in settings_of(section).items()
-    }
+    return {k: v for k, v in compared_by(section).items() if k in names}
 
 
 # What the table of source files says of a source; reading its files is none of their business.

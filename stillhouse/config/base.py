@@ -40,3 +40,13 @@ class Section(BaseModel):
 def settings_of(section: BaseModel) -> dict[str, Any]:
     """The section as plain JSON values, for fingerprints and provenance."""
     return section.model_dump(mode="json", by_alias=True)
+
+
+def compared_by(section: BaseModel) -> dict[str, Any]:
+    """`settings_of`, for recipes and digests, which are compared by name: a mapping whose order
+    counts (`ORDERED_SETTINGS`) is a list of its pairs."""
+    ordered = getattr(section, "ORDERED_SETTINGS", ())
+    return {
+        name: list(map(list, value.items())) if name in ordered else value
+        for name, value in settings_of(section).items()
+    }

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stillhouse.code_of_parts import code_version
-from stillhouse.config.base import settings_of
+from stillhouse.config.base import compared_by, settings_of
 from stillhouse.config.dataset import Task
 from stillhouse.config.project import Project
 from stillhouse.config.teacher import Teacher, TeacherPrompt
@@ -151,7 +151,7 @@ def _ways(teacher: Teacher) -> Iterator[tuple[str, TeacherPrompt]]:
 def _meant(tasks: Sequence[Task]) -> list[Any]:
     """What is asked of a candidate beside the pairs."""
     left_out = {"sources", "unlabelled", "min_confidence"}
-    return [task.model_dump(mode="json", exclude=left_out) for task in tasks]
+    return [{k: v for k, v in compared_by(t).items() if k not in left_out} for t in tasks]
 
 
 def _admitted(teacher: Teacher, project: Project) -> tuple[Candidate, Path | None]:

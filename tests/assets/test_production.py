@@ -19,17 +19,15 @@ from stillhouse.evaluate.predictions import predict
 from stillhouse.release.promote import Asked, release, rollback
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
-from stillhouse.storage.snapshots import current_snapshot, write_snapshot
 from stillhouse.storage.tables import read_table
 from stillhouse.tasks.running import Runner
 from tests.release.conftest import (
+    answering,
     change,
-    current,
     finished,
-    measured,
     opposite,
     state,
-    train,
+    with_pairs,
 )
 
 __all__ = ["finished", "state"]
@@ -41,28 +39,9 @@ Pairs = list[dict[str, Any]]
 @pytest.fixture
 def models(state: State, tiny_teacher: Path, routing_dataset: Path) -> State:
     """Students of two teachers that can be asked; the newer one answers everything otherwise."""
-    for version in ("t-1", "t-2"):
-        train(state, version, f"weights of {version}")
-        folder = state.layout.student("router", version) / "quantized"
-        shutil.copytree(tiny_teacher, folder, dirs_exist_ok=True)
-        measured(state, version)
-        current(state, version)
+    answering(state, tiny_teacher)
     opposite(state.layout.student("router", "t-2") / "quantized")
     return with_pairs(state, routing_dataset)
-
-
-def with_pairs(state: State, dataset: Path) -> State:
-    """The project once its dataset is that file."""
-    splits = state.record(Artefact(STEPS["dataset_splits"]))
-    assert splits is not None
-    table = state.layout.table("dataset_splits")
-    shutil.copyfile(dataset, table)
-
-    def copied(path: Path) -> None:
-        shutil.copyfile(table, path)
-
-    write_snapshot(state.layout, splits.facts, copied)
-    return State(state.project, state.outside, current_snapshot(state.layout))
 
 
 @pytest.fixture

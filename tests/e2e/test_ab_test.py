@@ -19,13 +19,13 @@ from stillhouse.assets.ab_test import CHECK, build_ab_asset
 from stillhouse.assets.common import asset_key
 from stillhouse.release.promote import Asked, release
 from stillhouse.resources.project import ProjectResource
-from stillhouse.state import Artefact, State
+from stillhouse.state import State
 from stillhouse.steps import STEPS
 from stillhouse.storage.layout import Layout
-from stillhouse.storage.snapshots import current_snapshot, write_snapshot
+from stillhouse.storage.snapshots import current_snapshot
 from stillhouse.storage.tables import read_table
 from tests.monitor.test_traffic import ByName
-from tests.release.conftest import current, finished, measured, opposite, reopened, train
+from tests.release.conftest import answering, finished, opposite, reopened, with_pairs
 from tests.served import serving
 
 __all__ = ["finished"]
@@ -40,20 +40,11 @@ def released(finished: Path, tiny_teacher: Path, routing_dataset: Path, tmp_path
     """One student in production, and a candidate that answers everything otherwise."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     state = reopened(tmp_path)
-    for version in ("t-1", "t-2"):
-        train(state, version, f"weights of {version}")
-        folder = state.layout.student("router", version) / "quantized"
-        shutil.copytree(tiny_teacher, folder, dirs_exist_ok=True)
-        measured(state, version)
-        current(state, version)
+    answering(state, tiny_teacher)
     opposite(state.layout.student("router", "t-2") / "quantized")
     release(state, "router", WHY, version="t-1")
     release(state, "router", WHY, version="t-2", channel="candidate")
-    splits = state.record(Artefact(STEPS["dataset_splits"]))
-    assert splits is not None
-    table = state.layout.table("dataset_splits")
-    shutil.copyfile(routing_dataset, table)
-    write_snapshot(state.layout, splits.facts, lambda path: shutil.copyfile(table, path))
+    with_pairs(state, routing_dataset)
     file = tmp_path / "stillhouse.yaml"
     terms = {"measure": "outcome", "margin": 0.1, "requests": REQUESTS, "look_every": REQUESTS}
     values = yaml.safe_load(file.read_text())

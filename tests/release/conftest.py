@@ -18,6 +18,7 @@ from stillhouse.report.gates import GATES
 from stillhouse.state import Artefact, State
 from stillhouse.steps import STEPS
 from stillhouse.storage.files import write_json
+from stillhouse.storage.snapshots import current_snapshot, write_snapshot
 from stillhouse.storage.tables import write_table
 from tests.made import MINIMAL, make_all
 
@@ -61,6 +62,30 @@ def train(state: State, version: str, weights: str) -> None:
     learned = {"pair_id": ["p1", "p2"], "doc_id": ["d1", "d2"], "weights": [weights] * 2}
     write_table(folder / "checkpoint" / LEARNED_FROM, pa.table(learned))
     change(state, "quantized_model", version, digest=f"digest of {weights}")
+
+
+def answering(state: State, model: Path) -> None:
+    """Students of both teachers whose quantized model is this one."""
+    for version in ("t-1", "t-2"):
+        train(state, version, f"weights of {version}")
+        folder = state.layout.student("router", version) / "quantized"
+        shutil.copytree(model, folder, dirs_exist_ok=True)
+        measured(state, version)
+        current(state, version)
+
+
+def with_pairs(state: State, dataset: Path) -> State:
+    """The project once its dataset is that file."""
+    splits = state.record(Artefact(STEPS["dataset_splits"]))
+    assert splits is not None
+    table = state.layout.table("dataset_splits")
+    shutil.copyfile(dataset, table)
+
+    def copied(path: Path) -> None:
+        shutil.copyfile(table, path)
+
+    write_snapshot(state.layout, splits.facts, copied)
+    return State(state.project, state.outside, current_snapshot(state.layout))
 
 
 def opposite(folder: Path) -> None:

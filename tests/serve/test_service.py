@@ -28,7 +28,7 @@ from stillhouse.serve.service import Service
 from stillhouse.serve.students import Calibration, _calibration
 from stillhouse.state import State
 from tests.made import MINIMAL
-from tests.release.conftest import current, finished, measured, reopened, train
+from tests.release.conftest import answering, finished, reopened
 
 __all__ = ["finished"]
 CHAT = "/v1/chat/completions"
@@ -41,12 +41,7 @@ def released(finished: Path, tiny_teacher: Path, tmp_path: Path) -> State:
     """Two students, of which the first is in production."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     state = reopened(tmp_path)
-    for version in ("t-1", "t-2"):
-        train(state, version, f"weights of {version}")
-        folder = state.layout.student("router", version) / "quantized"
-        shutil.copytree(tiny_teacher, folder, dirs_exist_ok=True)
-        measured(state, version)
-        current(state, version)
+    answering(state, tiny_teacher)
     release(state, "router", WHY, version="t-1")
     return state
 
