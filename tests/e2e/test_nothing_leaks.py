@@ -29,8 +29,11 @@ MAIL, ID = "leila.hartwick@contoso.example", "EMP-77431-leila"
 FILE_NAME = "oskar_brandmeyer_warning"
 TRACES = [
     *("Hartwick", "Brandmeyer", "Natarajan", "WETHERBY", "oskar_brandmeyer", "leila.hartwick"),
-    *("0532 0130", "901820", "EMP-77431", "04400532", "90182077"),
+    *("0532 0130", "0044 0532", "901820 77", "EMP-77431", "370400440532013000", "4930901820"),
 ]
+# As a number of its own only: within a longer one, six digits in a row are in some probability or
+# digest of every few hundred runs.
+NUMBERS = re.compile(rb"(?<![\w.])(?:901820|90182077|44107751)(?!\w)")
 
 # Marked as more confidential than what is trained on, and a copy that nobody marked.
 PLAN = "The quorbled valve of the next printer is a plan that nobody outside the board has seen."
@@ -129,7 +132,7 @@ def run(folder: Path, *options: str) -> Path:
 
 
 ACCOUNT = 4410_7751
-ANSWERED_TRACES = [*TRACES, "Leila", "Natarajan", "Okonkwo", "44107751", "4410-7751"]
+ANSWERED_TRACES = [*TRACES, "Leila", "Okonkwo", "4410-7751"]
 
 
 def orders() -> Iterator[str]:
@@ -202,6 +205,13 @@ def readable(file: Path) -> Iterator[bytes]:
             continue
 
 
+def traces(content: bytes, of: list[str]) -> list[str]:
+    """Which of the traces a file's content holds, in whatever case, and which numbers."""
+    lower = content.lower()
+    held = [trace for trace in of if trace.casefold().encode() in lower]
+    return held + [number.decode() for number in NUMBERS.findall(content)]
+
+
 def searched(data: Path) -> Iterator[Path]:
     for file in data.rglob("*"):
         name = file.relative_to(data).as_posix()
@@ -221,8 +231,7 @@ def test_no_byte_of_the_data_directory_gives_anyone_away(project: Path) -> None:
         (file.relative_to(data).as_posix(), trace)
         for file in searched(data)
         for content in readable(file)
-        for trace in TRACES
-        if trace.encode() in content
+        for trace in traces(content, TRACES)
     ]
     assert not found
     assert len(list(searched(data))) > 40
@@ -282,11 +291,10 @@ def test_answers_and_questions_give_no_one_away(answered: Path) -> None:
         (file.relative_to(data).as_posix(), trace)
         for file in searched(data)
         for content in readable(file)
-        for trace in ANSWERED_TRACES
-        if trace.casefold().encode() in content.lower()
+        for trace in traces(content, ANSWERED_TRACES)
     ]
     assert not found
-    assert not [trace for trace in ANSWERED_TRACES if trace in output]
+    assert not traces(output.encode(), ANSWERED_TRACES)
     parsed = json.dumps(
         pq.read_table(data / "tables" / "parsed_documents" / "data.parquet").to_pylist(),
         default=str,
@@ -312,9 +320,17 @@ def test_answers_are_pieces_of_their_masked_texts(answered: Path) -> None:
     assert len({row["family_id"] for row in rows.to_pylist() if row["source"] == "faq"}) == 1
 
 
+def test_a_number_is_found_however_it_is_written_and_not_within_another() -> None:
+    said = [PHONE, PHONE.replace(" ", ""), "030-901820-77", '{"phone": 90182077}', "(901820)"]
+    said += [IBAN, IBAN.replace(" ", ""), IBAN.replace(" ", "").lower(), MAIL.upper()]
+    assert all(traces(text.encode(), TRACES) for text in said)
+    chance = ["0.090182045", "1.901820e-05", "17901820.5", "sha256:3f901820be", "0.0440053244107751"]
+    assert not any(traces(text.encode(), TRACES) for text in chance)
+
+
 def test_neither_names_nor_values_reach_the_terminal(project: Path) -> None:
     output = (project / "output.txt").read_text()
-    assert not [trace for trace in TRACES if trace in output]
+    assert not traces(output.encode(), TRACES)
 
 
 def test_the_originals_are_where_they_are_meant_to_be(project: Path) -> None:
