@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import os
 import shutil
@@ -62,13 +61,11 @@ def _open(memory_limit: str, folder: str) -> duckdb.DuckDBPyConnection:
 def _shared(process: int) -> duckdb.DuckDBPyConnection:
     """DuckDB itself, opened once in a process, whose threads a fork would not have: opening it
     takes longer than most of what is asked of it."""
+    from multiprocessing.util import Finalize
+
     folder = tempfile.mkdtemp(prefix="spill-")
-
-    @atexit.register
-    def remove() -> None:
-        if os.getpid() == process:
-            shutil.rmtree(folder, ignore_errors=True)
-
+    # Not atexit, which workers of multiprocessing pass by; and only in the process that made it.
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
     return _open(MEMORY_LIMIT, folder)
 
 

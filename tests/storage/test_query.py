@@ -70,8 +70,26 @@ def test_a_process_that_was_forked_asks_a_database_of_its_own() -> None:
     assert counts("SELECT 'one', 1") == {"one": 1}
 
 
-def test_what_was_spilled_is_gone_with_the_process(tmp_path: Path) -> None:
-    asks = "from stillhouse.storage.query import counts; counts(\"SELECT 'a', 1\")"
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", asks], env=environment, check=True)
-    assert not list(tmp_path.iterdir())
+ASKS = "from stillhouse.storage.query import counts; counts(\"SELECT 'a', 1\")"
+IN_A_WORKER = """
+import multiprocessing
+from stillhouse.storage.query import counts
+if __name__ == "__main__":
+    counts("SELECT 'a', 1")
+    for how in ("spawn", "fork", "forkserver"):
+        worker = multiprocessing.get_context(how).Process(target=counts, args=("SELECT 'b', 2",))
+        worker.start()
+        worker.join()
+        assert worker.exitcode == 0
+    assert counts("SELECT 'a', 1") == {"a": 1}  # a worker's end takes nothing from another
+"""
+
+
+@pytest.mark.parametrize("script", [ASKS, IN_A_WORKER])
+def test_what_was_spilled_is_gone_with_the_process(tmp_path: Path, script: str) -> None:
+    (tmp_path / "spilled").mkdir()
+    (tmp_path / "asks.py").write_text(script)
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "spilled"), "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, tmp_path / "asks.py"], env=environment, check=True)
+    assert not list((tmp_path / "spilled").iterdir())
