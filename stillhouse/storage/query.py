@@ -63,7 +63,7 @@ def _shared(process: int) -> duckdb.DuckDBPyConnection:
     takes longer than most of what is asked of it."""
     from multiprocessing.util import Finalize
 
-    folder = tempfile.mkdtemp(prefix="spill-")
+    folder = tempfile.mkdtemp(prefix=f"spill-{process}-")
     # Not atexit, which workers of multiprocessing pass by; and only in the process that made it.
     Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
     return _open(MEMORY_LIMIT, folder)
