@@ -324,7 +324,13 @@ def test_a_number_is_found_however_it_is_written_and_not_within_another() -> Non
     said = [PHONE, PHONE.replace(" ", ""), "030-901820-77", '{"phone": 90182077}', "(901820)"]
     said += [IBAN, IBAN.replace(" ", ""), IBAN.replace(" ", "").lower(), MAIL.upper()]
     assert all(traces(text.encode(), TRACES) for text in said)
-    chance = ["0.090182045", "1.901820e-05", "17901820.5", "sha256:3f901820be", "0.0440053244107751"]
+    chance = [
+        "0.090182045",
+        "1.901820e-05",
+        "17901820.5",
+        "sha256:3f901820be",
+        "0.0440053244107751",
+    ]
     assert not any(traces(text.encode(), TRACES) for text in chance)
 
 
