@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
@@ -123,8 +123,31 @@ def patient(instance: dg.DagsterInstance, layout: Layout, run_id: str) -> Iterat
             others = ", ".join(sorted(pool.active_run_ids)) or "its turn"
             logger.info("waiting for a place to run a model, after run %s", others)
 
-    with meanwhile(look, LOOK_EVERY_SECONDS):
+    with meanwhile(look, LOOK_EVERY_SECONDS), _rests_between_claims():
         yield
+
+
+@contextmanager
+def _rests_between_claims() -> Iterator[None]:
+    """A run of this process that waits for its place in a pool sleeps till it asks again.
+
+    Dagster means to, but takes the least of 0 and the seconds that are left: it would go round and
+    round, on a core that whoever has the place wants, and hold up the thread that looks. How often
+    it asks is as it was. It wakes each second, for a signal.
+    """
+    from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+
+    def seconds(claims: Any) -> float:
+        again = min(claims._pending_timeouts.values(), default=0.0)
+        return min(max(again - time.time(), 0.0), 1.0)
+
+    contexts: Any = InstanceConcurrencyContext
+    as_it_was = contexts.interval_to_next_pending_claim_check
+    contexts.interval_to_next_pending_claim_check = seconds
+    try:
+        yield
+    finally:
+        contexts.interval_to_next_pending_claim_check = as_it_was
 
 
 def prepare_home(project: Project) -> Path:

@@ -8,12 +8,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 
 from stillhouse import instance as stillhouse_instance
-from stillhouse.instance import INSTANCE_SETTINGS, TERMINAL_TAG, close_dead_runs
+from stillhouse.instance import (
+    INSTANCE_SETTINGS,
+    SILENT_SECONDS,
+    TERMINAL_TAG,
+    close_dead_runs,
+)
 from stillhouse.storage.layout import Layout
 
 HOLD = """
@@ -77,13 +83,18 @@ def test_a_run_of_the_ui_may_rest_between_two_steps(
     lock.parent.mkdir(parents=True)
     lock.touch()
     os.utime(lock, (0, 0))  # its first step began long ago
-    monkeypatch.setattr(stillhouse_instance, "SILENT_SECONDS", 1.5)
-    time.sleep(2)
+    began = time.time()
+    time.sleep(0.5)
     (found,) = instance.get_runs()
     instance.report_engine_event("a step has ended", found)
-    assert close_dead_runs(instance, layout) == []
-    time.sleep(2)
-    assert close_dead_runs(instance, layout) == [run]
+    ended = time.time()
+
+    def closed_at(moment: float) -> list[str]:
+        monkeypatch.setattr(stillhouse_instance, "time", SimpleNamespace(time=lambda: moment))
+        return close_dead_runs(instance, layout)
+
+    assert closed_at(began + SILENT_SECONDS + 0.2) == []  # what began it is that long ago
+    assert closed_at(ended + SILENT_SECONDS + 0.1) == [run]
 
 
 def test_the_instance_shows_no_form_and_sends_nothing() -> None:

@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
 from stillhouse import instance as stillhouse_instance
 from stillhouse.cli.runs import run_job
@@ -72,7 +74,14 @@ def test_a_second_run_waits_for_its_place_and_gets_that_of_a_run_that_was_killed
     while lines(log) < 1:
         assert first.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    outcome = []
+    outcome, asked = [], []
+    claim = InstanceConcurrencyContext.claim
+
+    def counted(*what: Any) -> bool:
+        asked.append(what)
+        return claim(*what)
+
+    monkeypatch.setattr(InstanceConcurrencyContext, "claim", counted)
 
     def second() -> None:
         layout = Layout(project.data_path)
@@ -89,6 +98,7 @@ def test_a_second_run_waits_for_its_place_and_gets_that_of_a_run_that_was_killed
         first.wait()
         thread.join(120)
         assert outcome and outcome[0].success and lines(log) == 2
+        assert 1 < len(asked) < 150  # it sleeps in between: else tens of thousands a second
         assert not instance.event_log_storage.get_concurrency_info(POOL).claimed_slots
     monkeypatch.delenv("DAGSTER_HOME")
 
