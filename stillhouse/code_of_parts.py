@@ -70,7 +70,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
     "evaluation": (5, ("evaluate", "metrics")),
-    "report": (6, ("report",)),
+    "report": (7, ("report",)),
     "load": (1, ("load",)),
     "auditing": (2, ("audit", "student/canaries.py")),
     "release": (3, ("release",)),

@@ -10,6 +10,7 @@ from stillhouse.metrics.paired import PairedTest
 from stillhouse.report.results import Comparison
 from stillhouse.tasks.results import prose_name, shipped
 from stillhouse.tasks.sections import Section
+from stillhouse.wording import named
 
 TITLE = "What this evaluation can't say"
 # Below so many examples a share is known to some 20 points at best.
@@ -65,8 +66,7 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
 
 
 def _named(answers: Sequence[str]) -> str:
-    more = f" and {len(answers) - MOST_NAMED} more" if len(answers) > MOST_NAMED else ""
-    return f" ({', '.join(answers[:MOST_NAMED])}{more})" if answers else ""
+    return f" ({named(answers, MOST_NAMED)})" if answers else ""
 
 
 def _smallest(evaluation: Evaluation, task: str) -> str:
