@@ -69,7 +69,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     ),
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
-    "evaluation": (5, ("evaluate", "metrics")),
+    "evaluation": (6, ("evaluate", "metrics")),
     "report": (7, ("report",)),
     "load": (1, ("load",)),
     "auditing": (2, ("audit", "student/canaries.py")),

@@ -68,8 +68,8 @@ def _print_checks(outcome: Outcome) -> None:
             continue
         mark, colour = ("passed", typer.colors.GREEN) if found.passed else MISSED
         if found.passed and found.unproven:
-            mark, colour = "can't tell", typer.colors.YELLOW
-        typer.secho(_cut(f"  {mark:<10}  {name}"), fg=colour)
+            mark, colour = "unsure", typer.colors.YELLOW
+        typer.secho(_cut(f"  {mark}  {name}"), fg=colour)
         if not found.passed:
             _print_indented(found.said)
         if not found.passed or found.unproven:
@@ -77,8 +77,8 @@ def _print_checks(outcome: Outcome) -> None:
 
 
 def _print_indented(text: str) -> None:
-    for line in _wrapped(visible(text), WIDTH - 14) if text else []:
-        typer.echo(f"              {line}")
+    for line in _wrapped(visible(text), WIDTH - 10) if text else []:
+        typer.echo(f"          {line}")
 
 
 def _print_quarantine(state: State) -> None:

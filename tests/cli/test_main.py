@@ -198,9 +198,9 @@ def test_a_gate_that_few_examples_cannot_tell_is_not_called_passed(
     outcome = Outcome(True, {}, {}, checks)
     print_run(load_project(small_project()), "small-1", outcome, finished=False)
     said = capsys.readouterr().out
-    assert "can't tell  r/report: within\n" in said and "verdict too few to tell" in said
-    assert "MISSED      r/report: beats\n              It scores higher than" in said
-    assert "passed      r/report: calibrated\n" in said and "0.01" not in said
+    assert "unsure  r/report: within\n" in said and "verdict too few to tell" in said
+    assert "MISSED  r/report: beats\n          It scores higher than" in said
+    assert "passed  r/report: calibrated\n" in said and "0.01" not in said
     assert max(map(len, said.splitlines())) <= 80
 
 
