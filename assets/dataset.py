@@ -9,6 +9,7 @@ from stillhouse.assets.reviews import check_of
 from stillhouse.facts import DatasetSplitsFacts
 from stillhouse.resources.project import ProjectResource
 from stillhouse.storage.snapshots import pin_run, prune_snapshots, write_snapshot
+from stillhouse.wording import named
 
 
 @asset_of("instruction_pairs")
@@ -75,16 +76,34 @@ def reject_rate(project: ProjectResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=dataset_splits, blocking=True)
 def no_straddling(project: ProjectResource) -> dg.AssetCheckResult:
-    """No document, near-duplicate or text stands in two splits; every answer can be learned."""
+    """No document, near-duplicate or text stands in two splits."""
     from stillhouse.dataset.dealing.checks import straddling
 
     with user_errors():
         torn = straddling(project.layout.table("dataset_splits"))
-        unlearnable = project.state().facts_of("dataset_splits").unlearnable
+    return dg.AssetCheckResult(passed=not any(torn.values()), metadata={**torn})
+
+
+@dg.asset_check(asset=dataset_splits)
+def answers_are_learned(project: ProjectResource) -> dg.AssetCheckResult:
+    """Every answer that is held out stands in some training pair too.
+
+    It stops nothing: every model is wrong there, which counts, and the report says of how many.
+    """
+    with user_errors():
+        found = project.state().facts_of("dataset_splits").unlearnable
+    return learned_check(found)
+
+
+def learned_check(found: list[str]) -> dg.AssetCheckResult:
+    """Of answers that are held out and stand in no training pair."""
     return dg.AssetCheckResult(
-        passed=not any(torn.values()) and not unlearnable,
-        metadata={
-            **torn,
-            "answers_without_training_pairs": dg.MetadataValue.json(unlearnable),
-        },
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"Held out, and in no training pair: {named(found)}. No model can learn them, "
+        "and all are wrong there. Add documents with these answers, leave them out "
+        "(`tasks[].labels`, `min_examples`), or deal anew (`splits.seed`)."
+        if found
+        else None,
+        metadata={"answers": len(found)},
     )

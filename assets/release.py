@@ -56,6 +56,6 @@ def _result(facts: ReleaseFacts) -> dg.AssetCheckResult:
         "answers for it overrides it: stillhouse release --override GATE --by NAME --reason WHY.",
         metadata={
             "held_by": ", ".join(facts.held_by) or "nothing",
-            "not_measured": ", ".join(facts.not_measured) or "none",
+            "not_measured_or_proven": ", ".join(facts.not_measured) or "none",
         },
     )

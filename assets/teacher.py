@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 # Settings of soft labels that each store says itself: one more temperature, or another encoding of
 # another task, leaves what the others hold.
 SAID_BY_STORES = ("encodings", "k", "draws", "temperatures")
+NO_TEACHER = (
+    "One answer given to all validation pairs scores as high as this teacher or higher: it has "
+    "nothing to teach. Adapt it longer (`teachers[].adapt.epochs`, `learning_rate`, `layers`), "
+    "give more examples, or name another teacher."
+)
+ALL_ALIKE = (
+    "All validation pairs have the same answer, so no teacher can be told from that one answer. "
+    "Add documents with other answers, or raise `splits.validation`."
+)
 
 
 @asset_of("teacher_model")
@@ -227,10 +236,21 @@ def answer_reject_rate(
 def teacher_better_than_chance(
     context: dg.AssetCheckExecutionContext, project: ProjectResource
 ) -> dg.AssetCheckResult:
-    """The teacher beats the best constant answer on validation; else it has nothing to teach."""
+    """The teacher beats the best constant answer on validation; else it has nothing to teach.
+
+    Where one answer is right everywhere nobody can beat it: that warns, and the report says so.
+    """
     with user_errors():
         facts = project.state().facts_of("adapted_teacher", context.partition_key)
+    return chance_check(facts.score, facts.chance)
+
+
+def chance_check(score: float, chance: float) -> dg.AssetCheckResult:
+    """Of a teacher's score and that of the best constant answer."""
+    passed, alike = score > chance, chance >= 1.0
     return dg.AssetCheckResult(
-        passed=facts.score > facts.chance,
-        metadata={"score": round(facts.score, 4), "chance": round(facts.chance, 4)},
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN if alike else dg.AssetCheckSeverity.ERROR,
+        description=ALL_ALIKE if alike else None if passed else NO_TEACHER,
+        metadata={"score": round(score, 4), "chance": round(chance, 4)},
     )

@@ -36,6 +36,12 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def named(names: Sequence[str], most: int = 8, length: int = 60) -> str:
+    """Names in a sentence: the first of them, each cut where it is very long, and how many more."""
+    said = ", ".join(shortened(plain(name), length) for name in names[:most])
+    return f"{said} and {len(names) - most} more" if len(names) > most else said
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """With so many significant digits, never in scientific notation from 0.0001 on."""
     if value is None:

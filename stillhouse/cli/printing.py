@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 OF_EVERY_ASSET = ": up_to_date"
+MISSED = ("MISSED", typer.colors.YELLOW)
 
 
 def print_header(project: Project, versions: Sequence[str]) -> None:
@@ -35,8 +36,9 @@ def print_header(project: Project, versions: Sequence[str]) -> None:
 def print_run(project: Project, version: str, outcome: Outcome, *, finished: bool) -> None:
     """Seconds by asset and the outcome of checks; for a whole run also each student's table."""
     from stillhouse.report.assemble import EVALUATION, PAGE
-    from stillhouse.report.findings import headlines
+    from stillhouse.report.findings import gates, headlines
     from stillhouse.report.summary import table_markdown
+    from stillhouse.report.verdict import verdict
 
     state = open_state(project)
     typer.echo("\nSeconds by asset:")
@@ -51,7 +53,8 @@ def print_run(project: Project, version: str, outcome: Outcome, *, finished: boo
         folder = state.folder(Artefact(STEPS["evaluation_report"], version, student.name))
         typer.echo(f"\n{student.name}, taught by {version}:\n")
         evaluation = read_json(folder / EVALUATION)
-        for sentence in headlines(evaluation):
+        _, concluded = verdict(gates(evaluation))
+        for sentence in (f"{concluded}.", *headlines(evaluation)):
             for line in _wrapped(sentence):
                 typer.echo(line)
         typer.echo(f"\n{table_markdown(evaluation)}")
@@ -60,13 +63,22 @@ def print_run(project: Project, version: str, outcome: Outcome, *, finished: boo
 
 def _print_checks(outcome: Outcome) -> None:
     typer.echo("\nChecks:")
-    for name, (passed, figures) in outcome.checks.items():
+    for name, found in outcome.checks.items():
         if name.endswith(OF_EVERY_ASSET):
             continue
-        mark, colour = ("passed", typer.colors.GREEN) if passed else ("MISSED", typer.colors.YELLOW)
+        mark, colour = ("passed", typer.colors.GREEN) if found.passed else MISSED
+        if found.passed and found.unproven:
+            mark, colour = "unsure", typer.colors.YELLOW
         typer.secho(_cut(f"  {mark}  {name}"), fg=colour)
-        if figures and not passed:
-            typer.echo(_cut(f"          {figures}"))
+        if not found.passed:
+            _print_indented(found.said)
+        if not found.passed or found.unproven:
+            _print_indented(found.figures)
+
+
+def _print_indented(text: str) -> None:
+    for line in _wrapped(visible(text), WIDTH - 10) if text else []:
+        typer.echo(f"          {line}")
 
 
 def _print_quarantine(state: State) -> None:
@@ -87,10 +99,12 @@ def print_failures(outcome: Outcome) -> None:
     """What failed and why; of missed checks also the figures that they missed by."""
     for step, reason in outcome.failures.items():
         typer.secho(visible(f"\n{step} failed:\n  {reason}"), fg=typer.colors.RED, err=True)
-    for name, (passed, figures) in outcome.checks.items():
-        if figures and not passed and not name.endswith(OF_EVERY_ASSET):
-            lines = "\n  ".join(_wrapped(figures))
-            typer.secho(f"\n{name}:\n  {lines}", fg=typer.colors.RED, err=True)
+    for name, found in outcome.checks.items():
+        if not found.passed and not name.endswith(OF_EVERY_ASSET):
+            texts = [visible(text) for text in (found.said, found.figures) if text]
+            if texts:
+                said = "\n  ".join(line for text in texts for line in _wrapped(text))
+                typer.secho(f"\n{name}:\n  {said}", fg=typer.colors.RED, err=True)
 
 
 def print_status(project: Project, versions: list[str] | None) -> int:
@@ -150,7 +164,7 @@ def _cut(text: str, width: int = WIDTH) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, width: int = WIDTH - 4) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, WIDTH - 4) or [text]
+    return textwrap.wrap(text, width) or [text]

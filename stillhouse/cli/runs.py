@@ -6,29 +6,40 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.instance import TERMINAL_TAG, patient
+from stillhouse.judged import IN_WORDS, UNPROVEN
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import alive
 
 if TYPE_CHECKING:
     import dagster as dg
 
+UNPROVEN_IN_WORDS = IN_WORDS[UNPROVEN]
+
+
+class Checked(NamedTuple):
+    """How a check came out: what it says of itself, where it says something, and its figures in
+    words; `unproven` where nothing is missed and too little was seen to tell."""
+
+    passed: bool
+    figures: str
+    said: str = ""
+    unproven: bool = False
+
 
 @dataclass
 class Outcome:
-    """What a run did: seconds by asset, the outcome of each check, and failures with reasons.
-
-    `checks` holds "asset: check" -> (passed, figures in words).
-    """
+    """What a run did: seconds by asset, the outcome of each check by "asset: check", and failures
+    with reasons."""
 
     success: bool
     seconds: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
-    checks: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    checks: dict[str, Checked] = field(default_factory=dict)
 
     def add(self, other: Outcome) -> None:
         self.success &= other.success
@@ -84,7 +95,12 @@ def run_job(
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.asset_check_evaluation_data
             name = f"{check.asset_key.to_user_string()}: {check.check_name}"
-            outcome.checks[name] = (check.passed, _figures(check.metadata))
+            outcome.checks[name] = Checked(
+                check.passed,
+                _figures(check.metadata),
+                check.description or "",
+                UNPROVEN_IN_WORDS in [value.value for value in check.metadata.values()],
+            )
     return outcome
 
 

@@ -75,6 +75,7 @@ def _audit(state: State, report: Artefact, made: Mapping[str, Provenance]) -> di
         "masked": {
             **_only(masked, "documents", "documents_with_entities", "entities"),
             "by_kind": masked.get("entities_by_kind", {}),
+            "kinds": _kinds_masked(state),
         },
         "pii_quality": _only(facts("pii_quality"), *QUALITY) | _precision(state, made),
         "reidentification_risk": _only(facts("reidentification_risk"), *RISK),
@@ -103,6 +104,13 @@ def _audit(state: State, report: Artefact, made: Mapping[str, Provenance]) -> di
         },
         "newer": _newer(state, made),
     }
+
+
+def _kinds_masked(state: State) -> int:
+    """How many kinds of personal data the project has masked: of 0, nothing is."""
+    from stillhouse.corpus.masked import mask_settings
+
+    return len(mask_settings(state.project.privacy, state.project.file.parent).kinds())
 
 
 def _only(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

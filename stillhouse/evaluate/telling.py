@@ -9,6 +9,8 @@ from stillhouse.metrics.bootstrap import (
     Metric,
     by_group,
     counted,
+    extremes_of_f1,
+    extremes_of_mean,
     mean_of,
     metric_interval,
     with_ones,
@@ -66,11 +68,13 @@ def score_among(
     import numpy as np
 
     metric: Metric = mean_of
+    beside: Metric = extremes_of_mean
     if scored.counts is not None:
         columns, metric = counted(np.asarray(scored.counts)[among]), micro_f1
+        beside = extremes_of_f1
     else:
         values = scored.right if scored.values is None else scored.values
         columns = with_ones(np.asarray(values, dtype=float)[among])
     sums = by_group(columns, None if groups is None else [groups[int(i)] for i in among])
-    low, high = metric_interval(sums, metric)
+    low, high = metric_interval(sums, metric, beside)
     return float(metric(sums.sum(axis=0))), low, high

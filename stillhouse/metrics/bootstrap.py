@@ -29,21 +29,47 @@ Metric = Callable[["NDArray[Any]"], "NDArray[Any]"]
 
 def mean_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean of float [n]."""
-    return metric_interval(with_ones(values), mean_of, seed)
+    return metric_interval(with_ones(values), mean_of, extremes_of_mean, seed)
 
 
 def f1_interval(counts: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
     """95 % interval of micro F1, from counts [n, 3]."""
-    return metric_interval(counted(counts), micro_f1, seed)
+    return metric_interval(counted(counts), micro_f1, extremes_of_f1, seed)
 
 
-def metric_interval(columns: NDArray[Any], metric: Metric, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of a metric of sums over rows [n, k]."""
+def metric_interval(
+    columns: NDArray[Any], metric: Metric, beside: Metric, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of a metric of sums over rows [n, k].
+
+    Two rows are drawn beside those that there are: of the usual row `beside` makes [2, k], all
+    right and all wrong (as Agresti and Coull 1998, "Approximate is better than exact for interval
+    estimation of binomial proportions", count some more of each). So a few examples that are all
+    right don't prove that all others are.
+    """
     import numpy as np
 
-    drawn = draw(columns, metric, INTERVAL_REPEATS, seed)
+    rows = np.concatenate([columns, beside(columns.mean(axis=0))])
+    drawn = draw(rows, metric, INTERVAL_REPEATS, seed)
     low, high = np.quantile(drawn, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
-    return float(low), float(high)
+    value = float(np.round(metric(columns.sum(axis=0)), TIE))
+    # The two rows pull it to the middle: what was seen is possible all the same.
+    return min(float(low), value), max(float(high), value)
+
+
+def extremes_of_mean(usual: NDArray[Any]) -> NDArray[Any]:
+    """For `metric_interval` of `mean_of`: values of 1 and of 0, as many as a row has."""
+    import numpy as np
+
+    return np.array([[usual[1], usual[1]], [0.0, usual[1]]])
+
+
+def extremes_of_f1(usual: NDArray[Any]) -> NDArray[Any]:
+    """The same of `micro_f1`: as much as a row wants, all found, or other things instead."""
+    import numpy as np
+
+    wanted = max(1.0, usual[0] + usual[2])
+    return np.array([[wanted, 0.0, 0.0], [0.0, wanted, wanted]])
 
 
 def draw(sums: NDArray[Any], metric: Metric, repeats: int, seed: int) -> NDArray[Any]:

@@ -6,11 +6,20 @@ small test set shows an error even for an ideal model, and one drawn from it aga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.metrics.bootstrap import CHUNK, INTERVAL_REPEATS, SIGNIFICANCE, by_group
+from stillhouse.metrics.bootstrap import (
+    CHUNK,
+    INTERVAL_REPEATS,
+    SIGNIFICANCE,
+    by_group,
+    mean_of,
+    metric_interval,
+    with_ones,
+)
 from stillhouse.metrics.calibration import check_confidences, confidence_metrics
 from stillhouse.metrics.classification import wilson_interval
 
@@ -63,13 +72,13 @@ def trust_of(
     p = np.clip(c, SMALLEST, 1 - SMALLEST)
     found = confidence_metrics(c, y)
     nll = -np.where(y, np.log(p), np.log1p(-p))
-    parts = [_gaps(c, y, equal_mass=False), _gaps(c, y, equal_mass=True)]
-    parts += [((c - y) ** 2)[:, None], nll[:, None], np.ones((len(c), 1))]
+    parts = [_gaps(c, y, equal_mass=False), _gaps(c, y, equal_mass=True), np.ones((len(c), 1))]
     ends = np.cumsum([part.shape[1] for part in parts])
     columns = by_group(np.concatenate(parts, axis=1), groups)
     drawn = _drawn(columns, seed)
     drawn = drawn / drawn[:, -1:]
     seen = columns.sum(axis=0) / len(c)
+    usual = float(p.mean())
     return Trust(
         n=len(c),
         share_right=float(y.mean()),
@@ -79,10 +88,23 @@ def trust_of(
         ece_equal_mass=found.ece_equal_mass,
         ece_equal_mass_ci=_error_ends(seen[ends[0] : ends[1]], drawn[:, ends[0] : ends[1]], c, y),
         brier=found.brier,
-        brier_ci=_ends(drawn[:, ends[1]]),
+        brier_ci=_loss_ends((c - y) ** 2, (1 - usual) ** 2, usual**2, groups, seed),
         nll=float(nll.mean()),
-        nll_ci=_ends(drawn[:, ends[2]]),
+        nll_ci=_loss_ends(nll, -math.log(usual), -math.log1p(-usual), groups, seed),
     )
+
+
+def _loss_ends(
+    losses: NDArray[Any], right: float, wrong: float, groups: Sequence[Any] | None, seed: int
+) -> tuple[float, float]:
+    """Of a mean loss; `right` and `wrong` are those of an answer of the usual confidence, so that
+    answers which are all right don't prove that all others are."""
+    import numpy as np
+
+    def beside(usual: NDArray[Any]) -> NDArray[Any]:
+        return np.array([[right, 1.0], [wrong, 1.0]]) * usual[1]
+
+    return metric_interval(by_group(with_ones(losses), groups), mean_of, beside, seed)
 
 
 def _gaps(c: NDArray[Any], y: NDArray[Any], *, equal_mass: bool) -> NDArray[Any]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 REPEATS = 10_000
+# All of so many examples must speak for one model before chance is out of the question: of one
+# fewer, the sign test says p = 0.06.
+FEWEST_THAT_TELL = 6
 # Of a figure next to its limit so many times as many examples would have to be named that nobody
 # could have them.
 MOST_TIMES = 1_000

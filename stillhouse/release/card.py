@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from stillhouse.facts import ReleaseGateFacts
+from stillhouse.judged import in_words
 from stillhouse.models.described import public_name
 from stillhouse.models.licence_terms import table as licence_terms
 from stillhouse.release.measured import Measured
@@ -149,8 +150,9 @@ def _data(manifest: Manifest) -> Iterator[str]:
     dataset = manifest["dataset"]
     yield "\n## Data\n"
     yield (
-        f"Texts of the project {literal(manifest['project'])}, masked before anything was learned "
-        "from them; they are not part of the release. Each is named by the digest of its content:\n"
+        f"Texts of the project {literal(manifest['project'])}, masked as its project file says "
+        "(`privacy`) before anything was learned from them; they are not part of the release. Each "
+        "is named by the digest of its content:\n"
     )
     rows = [["all", dataset["digest"]], *sorted(dataset["splits"].items())]
     yield markdown_table(["Split", "Digest"], rows)
@@ -176,7 +178,7 @@ def gates_table(gates: Sequence[ReleaseGateFacts], overridden: Collection[str] =
         [
             [
                 gate.name,
-                f"{gate.verdict}, overridden" if gate.name in overridden else gate.verdict,
+                f"{in_words(gate.verdict)}{', overridden' if gate.name in overridden else ''}",
                 number(gate.value),
                 number(gate.limit),
                 gate.task,

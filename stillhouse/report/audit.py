@@ -92,7 +92,10 @@ def _masked(found: Audit) -> Section:
     said = [
         f"{_count(masked.get('entities'))} pieces of personal data in "
         f"{_count(masked.get('documents_with_entities'))} of {_count(masked.get('documents'))} "
-        "documents stand as pseudonyms; nothing was learned from a text before.",
+        "documents were masked before anything was learned from them."
+        if masked.get("kinds") != 0
+        else "Nothing was masked: the project file names no kind of personal data "
+        "(`privacy.entities`). What the texts hold of it, the student may have learned.",
         *_how_well(quality),
         *_risk(found["reidentification_risk"]),
     ]

@@ -67,7 +67,8 @@ def _against_teacher(found: Mapping[str, Any]) -> str:
     test = found.get("against_teacher")
     if test is None:
         return ""
-    own = "inputs made from test texts, or written for this project"
+    inputs = "input" if test["n"] == 1 else "inputs"
+    own = f"{inputs} made from test texts, or written for this project"
     text = (
         f"Of {test['n']:,} {own}, the student fails {test['failed']:,} and its teacher "
         f"{test['failed_teacher']:,}"
@@ -88,10 +89,10 @@ def _kinds(found: Mapping[str, Any]) -> str:
     few = [kind for kind, row in found["kinds"].items() if _high(row) > limit]
     if few:
         return (
-            f"Of no kind do surely more than {limit:.0%} fail. Too few were tried to say that "
-            f"fewer do of: {', '.join(few)}."
+            f"Of no kind do surely more than {limit:.0%} fail. Too few were tried to say that no "
+            f"more do of: {', '.join(few)}."
         )
-    return f"Of every kind surely fewer than {limit:.0%} fail."
+    return f"Of every kind surely no more than {limit:.0%} fail."
 
 
 def _high(row: Mapping[str, Any]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from stillhouse.evaluate.telling import Test
 from stillhouse.facts import GateFacts
 from stillhouse.metrics.bootstrap import SIGNIFICANCE
-from stillhouse.metrics.paired import BootstrapTest, PairedTest
+from stillhouse.metrics.paired import FEWEST_THAT_TELL, BootstrapTest, PairedTest
 from stillhouse.report.production import production_said
 from stillhouse.report.results import Comparison
 from stillhouse.report.slices import worse_of
@@ -20,8 +20,6 @@ from stillhouse.tasks.results import BASELINE, display_name, prose_name, shipped
 from stillhouse.wording import MISSING, human_bytes, human_count
 
 Evaluation = Mapping[str, Any]
-# All of so many examples must speak for one model before chance is out of the question.
-FEWEST_THAT_TELL = 6
 
 
 def gates(evaluation: Evaluation) -> list[GateFacts]:
@@ -168,7 +166,7 @@ def _kept(evaluation: Evaluation, model: str, task: Mapping[str, Any]) -> str:
     ours, theirs = (evaluation[m][name]["score"] for m in (model, "teacher"))
     if ours == theirs == 0:
         return f"has nothing right on {name}, nor has its teacher ({metric} 0 of both)"
-    share = "all" if ours >= theirs else f"{ours / theirs:.1%}"
+    share = "all" if ours >= theirs else f"{ours / theirs:.1%}" if ours else "nothing"
     chance = _chance(comparisons_of(evaluation, name), model, "teacher")
     doubt = "; chance may explain the difference" if chance and ours != theirs else ""
     figures = f"({ours:.3f} against {theirs:.3f}{doubt})"
@@ -243,7 +241,7 @@ def _reading_of_scores(a: str, b: str, test: BootstrapTest, metric: str) -> str:
 
 
 def _interval(low: float, high: float) -> str:
-    return f"95% interval of the difference: {low * 100:+.1f} to {high * 100:+.1f} points"
+    return f"95% interval of the difference: {low * 100:+z.1f} to {high * 100:+z.1f} points"
 
 
 def _p(test: Test) -> str:

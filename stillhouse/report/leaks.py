@@ -34,6 +34,8 @@ def gate(evaluation: Mapping[str, Any], limits: Gates) -> GateFacts | None:  # n
     broken = [rule for rule in found["rules"] if rule["verdict"] != PASSED]
     verdicts = {rule["verdict"] for rule in broken}
     asks = "Every rule is kept to, by the student and by its quantized form."
+    if broken:
+        asks += f" {len(broken)} of {len(found['rules'])} are not, or are not proven to be."
     return GateFacts(
         NAME,
         MISSED not in verdicts,
@@ -71,8 +73,9 @@ def said(rules: Rules) -> str:
     for name, what in ((MISSED, "missed"), (UNPROVEN, "not proven")):
         found = [_called(rule) for rule in rules if rule["verdict"] == name]
         if found:
-            parts.append(f"{len(found)} {what}: {', '.join(found)}")
-    return f"Of {of} rules {'; '.join(parts)}." if parts else f"All {of} rules are kept to."
+            are = "is" if len(found) == 1 else "are"
+            parts.append(f"{len(found)} {are} {what}: {', '.join(found)}")
+    return f"Of {of} rules, {'; '.join(parts)}." if parts else f"All {of} rules are kept to."
 
 
 def _called(rule: Mapping[str, Any]) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillhouse.metrics.classification import wilson_interval
-from stillhouse.metrics.paired import PairedTest
+from stillhouse.metrics.paired import FEWEST_THAT_TELL, PairedTest
 from stillhouse.report.results import Comparison
 from stillhouse.tasks.results import prose_name, shipped
 from stillhouse.tasks.sections import Section
+from stillhouse.wording import named
 
 TITLE = "What this evaluation can't say"
 # Below so many examples a share is known to some 20 points at best.
@@ -65,8 +66,7 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
 
 
 def _named(answers: Sequence[str]) -> str:
-    more = f" and {len(answers) - MOST_NAMED} more" if len(answers) > MOST_NAMED else ""
-    return f" ({', '.join(answers[:MOST_NAMED])}{more})" if answers else ""
+    return f" ({named(answers, MOST_NAMED)})" if answers else ""
 
 
 def _smallest(evaluation: Evaluation, task: str) -> str:
@@ -76,15 +76,22 @@ def _smallest(evaluation: Evaluation, task: str) -> str:
         if (values["first"], values["second"]) != (model, "teacher"):
             continue
         test = Comparison.of_json(values).test
-        if isinstance(test, PairedTest) and test.smallest_significant is not None:
-            least = test.smallest_significant
+        examples = f"{test.n:,} test example{'s' if test.n != 1 else ''}"
+        both = f"the {prose_name(str(model))} and its teacher"
+        if test.n < FEWEST_THAT_TELL:
+            return (
+                f"{examples} can show no difference between {both}, however large it is: at least "
+                f"{FEWEST_THAT_TELL} have to speak for one of them, and none for the other."
+            )
+        if isinstance(test, PairedTest):
+            # Where they differ on few examples, on as many as it takes.
+            least = test.smallest_significant or FEWEST_THAT_TELL / test.n
         elif test.low is not None and test.high is not None:
-            least = (test.high - test.low) / 2
+            least = max((test.high - test.low) / 2, FEWEST_THAT_TELL / test.n)
         else:
             return ""
-        examples = f"{test.n:,} test example{'s' if test.n != 1 else ''}"
         return (
-            f"{examples} can show a difference of about {least * 100:.1f} points between the "
-            f"{prose_name(str(model))} and its teacher; a smaller one stays unseen."
+            f"{examples} can show a difference of about {least * 100:.1f} points between {both}; a "
+            "smaller one stays unseen."
         )
     return ""

@@ -49,7 +49,8 @@ def people_readings(evaluation: Evaluation, task: str) -> list[str]:
     if not found:
         return []
     who = "One person" if found["reviewers"] == 1 else f"{found['reviewers']:,} people"
-    said = [f"{who} judged {found['judged']:,} outputs of the quantized student and its teacher."]
+    judged = f"{found['judged']:,} output{'s' if found['judged'] != 1 else ''}"
+    said = [f"{who} judged {judged} of the quantized student and its teacher."]
     return [*said, _preferred(found["preferred"]), _agree(found), _with_metric(found)]
 
 
@@ -58,8 +59,9 @@ def _preferred(liked: Mapping[str, Any]) -> str:
     if not both:
         return "Of no text were both outputs judged, so neither can be preferred."
     text = (
-        f"Of {both:,} texts of which both outputs were judged, the student's alone was accepted of "
-        f"{liked['wins']:,} and its teacher's alone of {liked['losses']:,}"
+        f"Of {both:,} text{'s' if both != 1 else ''} of which both outputs were judged, the "
+        f"student's alone was accepted of {liked['wins']:,} and its teacher's alone of "
+        f"{liked['losses']:,}"
     )
     if liked["rate"] is None:
         return f"{text}: people prefer neither."
@@ -77,9 +79,9 @@ def _agree(found: Mapping[str, Any]) -> str:
         why = "no output was judged by two" if not twice else f"all said the same of {twice:,}"
         return f"How far people agree with each other can't be told: {why}."
     text = (
-        f"People agree with each other by a kappa of {_said(alpha)} over {twice:,} outputs that "
-        "two or more judged (Krippendorff's alpha, the kappa of any number of people; 1 is all, 0 "
-        "what chance gives)."
+        f"People agree with each other by a kappa of {_said(alpha)} over {twice:,} "
+        f"output{'s' if twice != 1 else ''} that two or more judged (Krippendorff's alpha, the "
+        "kappa of any number of people; 1 is all, 0 what chance gives)."
     )
     if alpha["low"] < LEAST:
         text += f" It is not shown to reach {LEAST}: judgements that differ so much settle little."
@@ -89,7 +91,10 @@ def _agree(found: Mapping[str, Any]) -> str:
 def _with_metric(found: Mapping[str, Any]) -> str:
     kappa = found["kappa"]
     if kappa is None:
-        return "How far they agree with the automatic metric can't be told from so few verdicts."
+        return (
+            "How far they agree with the automatic metric can't be told: both said the "
+            "same one thing of every output."
+        )
     return (
         f"They agree with the automatic metric, accepted against right, by Cohen's kappa of "
         f"{_said(kappa)}: the lower it is, the less the figures above say of what people want."

@@ -82,6 +82,6 @@ def _figures(task: str, of: Mapping[str, Any]) -> str:
         chance = "; as one of several tasks, chance may explain it"
     return (
         f"{task} {of['score']:.3f} against {of['score'] - test.difference:.3f} "
-        f"({test.difference * 100:+.1f} points, 95% interval {low * 100:+.1f} to "
-        f"{high * 100:+.1f}{chance if test.difference else ''})"
+        f"({test.difference * 100:+z.1f} points, 95% interval {low * 100:+z.1f} to "
+        f"{high * 100:+z.1f}{chance if test.difference else ''})"
     )

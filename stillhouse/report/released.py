@@ -39,7 +39,7 @@ def table(evaluation: Evaluation, task: str) -> tuple[list[str], list[list[str]]
         return [], []
     test = test_of(of)
     low, high = (end * 100 for end in ends(test))
-    points = f"{test.difference * 100:+.1f} ({low:+.1f} to {high:+.1f})"
+    points = f"{test.difference * 100:+z.1f} ({low:+z.1f} to {high:+z.1f})"
     scores = [f"{of['score']:.3f}", f"{of['score'] - test.difference:.3f}"]
     corrected = of.get("p_holm", test.p_value)
     return HEADER, [[*scores, points, _p(test.p_value), _p(corrected)]]

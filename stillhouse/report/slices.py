@@ -60,7 +60,7 @@ def _cells(row: Row, model: str) -> list[str]:
         called(row),
         f"{row['n']:,}",
         *(_scored(row[name]) for name in ("teacher", model)),
-        f"{row['difference'] * 100:+.1f} ({low:+.0f} to {high:+.0f})",
+        f"{row['difference'] * 100:+z.1f} ({low:+z.0f} to {high:+z.0f})",
         _told(row),
     ]
 
@@ -93,9 +93,10 @@ def slice_readings(evaluation: Evaluation, task: str) -> list[str]:
     said = [_worse(model, judged), _lowest(model, judged)]
     few = len(rows) - len(judged)
     if few:
+        have, they = ("has", "it is") if few == 1 else ("have", "they are")
         said.append(
-            f"{few} of {len(rows)} slices have fewer than {FEWEST} examples, or families of them: "
-            "they are shown, and not judged."
+            f"{few} of {len(rows)} slices {have} fewer than {FEWEST} examples, or families of "
+            f"them: {they} shown, and not judged."
         )
     return [sentence for sentence in said if sentence]
 
@@ -106,20 +107,22 @@ def _worse(model: str, judged: Sequence[Row]) -> str:
     worse = sorted((row for row in judged if row["worse"]), key=lambda row: row["difference"])
     name = prose_name(model)
     if worse:
-        parts = [f"{called(row)} ({row['difference'] * 100:+.1f} points)" for row in worse]
+        parts = [f"{called(row)} ({row['difference'] * 100:+z.1f} points)" for row in worse]
+        where = f"{len(worse)} of {len(judged)} slices" if len(judged) > 1 else "the one slice"
         return (
-            f"The {name} is worse than its teacher, by more than chance explains, in "
-            f"{len(worse)} of {len(judged)} slices: {'; '.join(parts)}."
+            f"The {name} is worse than its teacher, by more than chance explains, in {where} that "
+            f"can be judged: {'; '.join(parts)}."
         )
-    of = f"any of {len(judged)} slices" if len(judged) > 1 else "the one slice"
-    return (
-        f"In {of} that can be judged, the {name} was not shown to be worse than its teacher. "
-        "That is not proof that it isn't."
+    found = (
+        f"In none of the {len(judged)} slices that can be judged was the {name} shown to be"
+        if len(judged) > 1
+        else f"In the one slice that can be judged, the {name} was not shown to be"
     )
+    return f"{found} worse than its teacher. That is not proof that it isn't."
 
 
 def _lowest(model: str, judged: Sequence[Row]) -> str:
-    if not judged:
+    if len({row[model]["score"] for row in judged}) < 2:  # none, or none that is lower
         return ""
     row = min(judged, key=lambda row: row[model]["score"])
     low, high = row[model]["ci"]

@@ -68,7 +68,7 @@ def table(evaluation: Evaluation, task: str) -> tuple[list[str], list[list[str]]
 
 def _with_interval(values: Mapping[str, Any], name: str) -> str:
     low, high = values[f"{name}_ci"]
-    return f"{values[name]:.3f} ({low:.2f}–{high:.2f})"
+    return f"{values[name]:.3f} ({low:.3f}–{high:.3f})"
 
 
 def trust_readings(evaluation: Evaluation, task: str) -> list[str]:
@@ -93,14 +93,16 @@ def _calibrated(model: str, own: Mapping[str, Any]) -> str:
     temperature, n = fitted.get("temperature"), own["validation"]
     if temperature is not None:
         sure = "surer than it is right" if temperature > 1 else "less sure than it is right"
+        if abs(temperature - 1) < 5e-3:
+            sure = "as sure as it is right"
         how = f"by a temperature of {temperature:.2f}: on these it was {sure}"
     elif any(fitted.get(part) for part in ("answer", "fields")):
         how = "by a logistic curve of its answers' likelihood (a temperature needs classes)"
     else:
-        few = "no" if not n else f"only {n:,}"
+        few = "are no" if not n else "is only 1" if n == 1 else f"are only {n:,}"
         return (
-            f"The {name}'s confidence is as the model states it: there are {few} validation "
-            "examples to learn from how far to trust it."
+            f"The {name}'s confidence is as the model states it: there {few} validation "
+            f"example{'s' if n != 1 else ''} to learn from how far to trust it."
         )
     after, before = own["after"], own["before"]
     text = f"The {name}'s confidence was calibrated on {n:,} validation examples, {how}."
@@ -122,15 +124,19 @@ def _threshold(model: str, own: Mapping[str, Any]) -> str:
         return ""
     wanted = f"{found['wanted']:.0%}" if found["wanted"] < 0.995 else f"{found['wanted']:.1%}"
     if found["value"] is None:
+        few, n = found["fewest"], own["validation"]
+        answers = "answer, if it is" if few == 1 else "answers, all of them"
+        enough = f"it takes at least {few:,} validation {answers} right, and there are {n:,} in all"
+        if n >= few:
+            enough = f"of {n:,} validation answers too many that it is surest of are wrong"
         return (
             f"From no confidence on is it shown that {wanted} of the {name}'s answers are right: "
-            f"at least {found['fewest']:,} validation answers, all of them right, could show it, "
-            f"and there are {own['validation']:,} in all. Lower `calibration.precision`, or give "
-            "more validation examples."
+            f"{enough}. Lower `calibration.precision`, or give more validation examples."
         )
+    answers = f"{found['covered']:,} such validation answer{'s' if found['covered'] > 1 else ''}"
     text = (
         f"From a confidence of {found['value']:.3f} on, at least {wanted} of the {name}'s answers "
-        f"are right: of {found['covered']:,} such validation answers {found['right']:,} are, at "
+        f"are right: of {answers} {found['right']:,} {'are' if found['right'] != 1 else 'is'}, at "
         f"least {found['bound']:.1%} with 95% certainty."
     )
     test = found["test"]
@@ -146,8 +152,9 @@ def _threshold(model: str, own: Mapping[str, Any]) -> str:
 
 def _cascade(pair: Mapping[str, Any], metric: str) -> list[str]:
     unsure, point = pair["unsure"], pair["recommended"]
+    least = "test example" if unsure["n"] == 1 else f"{unsure['n']:,} test examples"
     evidence = (
-        f"Of the {unsure['n']:,} test examples that the student is least sure of, it has "
+        f"Of the {least} that the student is least sure of, it has "
         f"{unsure['student_right']:,} right and its teacher {unsure['teacher_right']:,}"
     )
     said = []
@@ -188,7 +195,7 @@ def _pair(pair: Mapping[str, Any], point: Mapping[str, Any], metric: str) -> str
         f"point of the best on {point['validation_n']:,} validation examples. On the test split "
         f"the teacher then answers {test['escalated']:.0%}, and {metric} of the pair is "
         f"{test['score']:.3f} (student alone {pair['student']:.3f}, teacher alone "
-        f"{pair['teacher']:.3f}; gain {low * 100:+.1f} to {high * 100:+.1f} points).{doubt} It "
+        f"{pair['teacher']:.3f}; gain {low * 100:+z.1f} to {high * 100:+z.1f} points).{doubt} It "
         f"costs {test['cost']:.2f} of what the teacher alone does, as a student's answer costs "
         f"{_ratio(pair['cost_ratio'])}."
     )

@@ -66,10 +66,18 @@ def margin(gate: GateFacts) -> str:
     if gate.name in TITLES and gate.low is None:  # counted, not measured
         return ""
     if gate.verdict == MISSED:
-        return f"missed by {gap}" if gate.value != gate.limit else "no higher"
+        doubt = "; chance may explain it" if _may_be_chance(gate, gate.limit) else ""
+        return f"missed by {gap}{doubt}" if gate.value != gate.limit else "no higher"
     if gate.name == "calibrated" and gate.value > gate.limit:
         return f"over by {gap}; chance may explain it"
     return f"{gap} to spare"
+
+
+def _may_be_chance(gate: GateFacts, limit: float) -> bool:
+    """Whether the interval of a figure beyond its limit reaches back within it."""
+    if gate.low is None or gate.high is None:
+        return False
+    return gate.high > limit if gate.name == "beats_baseline" else gate.low <= limit
 
 
 def rows(gates: Sequence[GateFacts]) -> list[list[str]]:

@@ -114,7 +114,7 @@ def _reading_help(first: Predictions) -> Section:
     return Section(
         "What the figures mean",
         [
-            f"There are {len(first.labels)} classes. Accuracy is the share of right answers, with "
+            f"{_classes(len(first.labels))}. Accuracy is the share of right answers, with "
             "the interval in which the true share lies 95 times in 100. Macro-F1 weighs every "
             "class alike, so that rare ones count. ECE, the expected calibration error, is how far "
             "confidence and accuracy lie apart on average; 0 is ideal, and small test sets show a "
@@ -190,3 +190,7 @@ def _samples(
         ],
         samples=sample_groups(texts, first.named(first.gold), given),
     )
+
+
+def _classes(number: int) -> str:
+    return "There is one class" if number == 1 else f"There are {number:,} classes"

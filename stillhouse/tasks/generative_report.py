@@ -106,7 +106,7 @@ def summary_sections(results: Mapping[str, Scored], texts: Sequence[str]) -> lis
         _help(SUMMARIES_MEAN, found, ""),
         *_distribution(found, names, "ROUGE-L"),
         Section("How long the summaries are", tables=[lengths]),
-        *_samples(compared, names, texts, "with its ROUGE-L", marked=False),
+        *_samples(compared, names, texts, "with the ROUGE-L of each answer", marked=False),
     ]
 
 
@@ -131,7 +131,8 @@ def _abstention(results: Mapping[str, Scored], names: Mapping[str, str]) -> list
     )
     first = next(iter(metrics.values()))
     says = (
-        f"{first['without_answer']:,} of {first['n']:,} questions have no answer in their passage."
+        f"{first['without_answer']:,} of {first['n']:,} questions "
+        f"{'has' if first['without_answer'] == 1 else 'have'} no answer in the passage."
     )
     return [Section("Does it know when there is no answer?", [says], tables=[table])]
 
@@ -215,11 +216,11 @@ def _distribution(
             "How good the answers are",
             [
                 "A mean hides whether all answers are middling, or some perfect and some useless. "
-                f"Each curve says which share of the examples reaches a {metric} of at least so "
+                f"Each curve says which share of the examples reaches {_a(metric)} of at least so "
                 "much: it lies higher where a model is better, and where it falls steeply, many "
                 "answers are about as good."
             ],
-            [Figure(draw, f"Share of examples that reach a {metric}")],
+            [Figure(draw, f"Share of examples that reach {_a(metric)}")],
         )
     ]
 
@@ -254,3 +255,7 @@ def _samples(
             samples=sample_groups(texts, gold, given, text_length=LONG_TEXT),
         )
     ]
+
+
+def _a(metric: str) -> str:
+    return f"an {metric}" if metric.startswith("F") else f"a {metric}"

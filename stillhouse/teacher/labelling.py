@@ -185,6 +185,7 @@ def label_pairs(
                 )  # fmt: skip
             for found in labels:
                 part.write(found)
+    folder.mkdir(parents=True, exist_ok=True)  # where nothing is learned softly, nothing made it
     for other in folder.iterdir():
         if other.is_dir() and other not in {store.folder for store in stores.values()}:
             shutil.rmtree(other, ignore_errors=True)

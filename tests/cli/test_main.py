@@ -168,16 +168,40 @@ def test_a_file_name_cannot_write_to_the_terminal(
 
 def test_what_a_failed_check_measured_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     from stillhouse.cli.printing import print_failures
-    from stillhouse.cli.runs import Outcome
+    from stillhouse.cli.runs import Checked, Outcome
 
+    figures, why = "recall 0.61, low 0.58, min_recall 0.9", "Too few are\x1b[2J masked."
     checks = {
-        "pii_quality: recall_is_proven": (False, "recall 0.61, low 0.58, min_recall 0.9"),
-        "parsed_documents: no_unaccounted_parse_loss": (True, "lost 0"),
+        "pii_quality: recall_is_proven": Checked(False, figures, why),
+        "parsed_documents: no_unaccounted_parse_loss": Checked(True, "lost 0"),
+        "review_sample: reject_rate": Checked(False, ""),
     }
     print_failures(Outcome(False, failures={"pii_quality": "1 check failed"}, checks=checks))
     said = capsys.readouterr().err
-    assert "pii_quality: recall_is_proven:\n  recall 0.61, low 0.58, min_recall 0.9" in said
-    assert "lost" not in said
+    assert f"pii_quality: recall_is_proven:\n  Too few are [2J masked.\n  {figures}" in said
+    assert "lost" not in said and "reject_rate" not in said
+
+
+def test_a_gate_that_few_examples_cannot_tell_is_not_called_passed(
+    small_project: SmallProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the report says it; and what is missed says what it asks, within 80 columns."""
+    from stillhouse.cli.printing import print_run
+    from stillhouse.cli.runs import Checked, Outcome
+
+    asks = "The student loses no more of its teacher's score than the gate allows. 6 test examples "
+    checks = {
+        "r/report: within": Checked(True, "value 0.1, verdict too few to tell", asks, True),
+        "r/report: beats": Checked(False, "value -0.2", "It scores higher than a simpler method."),
+        "r/report: calibrated": Checked(True, "value 0.01", "Its confidence is right."),
+    }
+    outcome = Outcome(True, {}, {}, checks)
+    print_run(load_project(small_project()), "small-1", outcome, finished=False)
+    said = capsys.readouterr().out
+    assert "unsure  r/report: within\n" in said and "verdict too few to tell" in said
+    assert "MISSED  r/report: beats\n          It scores higher than" in said
+    assert "passed  r/report: calibrated\n" in said and "0.01" not in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_the_version_is_told() -> None:

@@ -8,6 +8,7 @@ from scipy.stats import binom
 
 from stillhouse.metrics import bootstrap
 from stillhouse.metrics.bootstrap import f1_interval, mean_interval
+from stillhouse.metrics.classification import wilson_interval
 from stillhouse.metrics.extraction import micro_f1
 from stillhouse.metrics.paired import (
     enough_for,
@@ -225,7 +226,28 @@ def test_intervals_of_one_score():
     found = counts(3)
     low, high = f1_interval(found)
     assert low < micro_f1(found.sum(axis=0)) < high
-    assert mean_interval([0.5]) == (0.5, 0.5)
+    low, high = mean_interval([0.5])
+    assert low < 0.2 and high > 0.8, "one example says next to nothing"
+
+
+@pytest.mark.parametrize("n", [1, 3, 20, 200])
+def test_examples_that_are_all_right_do_not_prove_that_all_others_are(n):
+    """The interval of Wilson, which knows that the score is a share, is about as wide."""
+    least, _ = wilson_interval(n, n)
+    for low, high in (mean_interval([1.0] * n), f1_interval([[2, 0, 0]] * n)):
+        assert high == 1.0 and low < 1.0
+        assert abs(low - least) < 0.25 if n < 10 else low == pytest.approx(least, abs=0.05)
+    _, most = wilson_interval(0, n)
+    for low, high in (mean_interval([0.0] * n), f1_interval([[0, 1, 2]] * n)):
+        assert low == 0.0 and high > 0.0
+        assert n < 10 or high == pytest.approx(most, abs=0.05)
+
+
+def test_intervals_of_scores_next_to_perfect_hold_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(5)
+    samples = rng.random((200, 30)) < 0.95
+    ends = [mean_interval(sample) for sample in samples]
+    assert sum(low <= 0.95 <= high for low, high in ends) >= 0.93 * 200
 
 
 def test_drawing_in_chunks_changes_no_more_than_the_luck(monkeypatch):

@@ -34,7 +34,10 @@ FULL = {
             "c7 and 1 more): nothing is said of them",
         ),
         (40, {"in_training": 5}, "5 of 40 test examples have the text of a training example"),
-        (40, {}, "40 test examples can show a difference of about"),
+        (40, {}, "40 test examples can show a difference of about 15.0 points"),
+        (6, {}, "6 test examples can show a difference of about 100.0 points"),
+        (5, {}, "5 test examples can show no difference between the quantized student and its"),
+        (1, {}, "1 test example can show no difference"),
     ],
 )
 def test_what_a_small_or_narrow_set_cannot_say_is_said(made, models, tmp_path, n, looked_at, said):

@@ -121,7 +121,7 @@ def test_answers() -> None:
         "Sample answers",
     ]
     abstained = found["Does it know when there is no answer?"]
-    assert abstained.paragraphs == ["1 of 3 questions have no answer in their passage."]
+    assert abstained.paragraphs == ["1 of 3 questions has no answer in the passage."]
     assert abstained.tables[0].rows == [
         ["Teacher", "1", "1.000", "1.000"],
         ["Student, quantized", "0", "–", "0.000"],

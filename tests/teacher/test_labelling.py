@@ -184,6 +184,27 @@ def training(pairs: Pairs) -> list[str]:
     return [row["pair_id"] for row in pairs if row["split"] == "train"]
 
 
+def test_where_nothing_is_learned_softly_nothing_is_labelled(
+    tiny_teacher: Path, routing: Task, routing_dataset: Path, tmp_path: Path
+) -> None:
+    """A project of written answers alone, in its first run: no store has made the folder."""
+    facts = label_pairs(
+        tiny_teacher,
+        tmp_path / "labels",
+        routing_dataset,
+        [routing],
+        SoftLabels(),
+        (TEMPERATURE,),
+        softly=set(),
+        teacher_digest="teacher",
+        max_tokens=64,
+        top_layers=1,
+        cache=tmp_path / "trunk",
+    )
+    assert (facts.headers, facts.tokens) == ([], 0)
+    assert list((tmp_path / "labels").iterdir()) == []
+
+
 def test_another_teachers_labels_and_other_encodings_leave(label: Labeller, tmp_path: Path) -> None:
     record = tmp_path / "labels" / "provenance.json"
     first = label(encoding="labels")
