@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,10 @@ from stillhouse.threads import be_considerate
 
 go_offline()
 be_considerate()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a script's `&` starts it. Once it has run something, Dagster takes SIGTERM as SIGINT is
+    # taken: what later tests started would not end when it is told to, till somebody gave it up.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:  # one thread each, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     gc.disable()  # till all tests are collected: what imports make stays

@@ -30,6 +30,19 @@ students: [{name: router, tasks: [routing]}]
 automation: {look_every: 1, alerts: {log: true}}
 """
 PATIENCE_SECONDS = 120
+# The daemon itself, but that looks at its sensors and at its queue each half a second instead of
+# each 5: of what it is about, nothing hangs on how long it sleeps.
+DAEMON = """
+import sys
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
+from dagster._daemon import sensor
+from dagster._daemon.cli import main
+assert sensor.MIN_INTERVAL_LOOP_TIME == 5 and QueuedRunCoordinator().dequeue_interval_seconds == 5
+sensor.MIN_INTERVAL_LOOP_TIME = 0.5
+QueuedRunCoordinator.dequeue_interval_seconds = 0.5
+sys.argv[1:] = ["run", "-w", "workspace.yaml"]
+main()
+"""
 
 
 @pytest.fixture
@@ -49,7 +62,7 @@ def start(project: Project) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def daemon() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"]
+        command = [sys.executable, "-c", DAEMON]
         started.append(
             subprocess.Popen(
                 command,

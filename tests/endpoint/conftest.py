@@ -1,10 +1,8 @@
-"""The tests' own server, and teachers that it runs."""
+"""The tests' own server, in a fork that has imported torch, and teachers that it runs."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,21 +14,24 @@ import pytest
 from stillhouse.config.teacher import Teacher
 from stillhouse.endpoint.client import Access
 from stillhouse.endpoint.importing import import_endpoint
+from tests.forked import FORKED
 
 
 class Served:
     """A server process, and the means to have it misbehave."""
 
     def __init__(self, model: Path, folder: Path) -> None:
+        from tests.endpoint.server import main
+
         self.model, self._address = model, folder / "port.json"
-        server = Path(__file__).with_name("server.py")
-        self.process = subprocess.Popen([sys.executable, server, model, self._address])
+        self.process = FORKED.Process(target=main, args=(str(model), str(self._address)))
+        self.process.start()
 
     @property
     def root(self) -> str:
         ends = time.monotonic() + 120
         while not self._address.exists():
-            assert self.process.poll() is None, "the server ended"
+            assert self.process.is_alive(), "the server ended"
             assert time.monotonic() < ends, "the server does not begin"
             time.sleep(0.02)
         return f"http://127.0.0.1:{json.loads(self._address.read_text())}"
@@ -52,7 +53,7 @@ class Served:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A small server of OpenAI's interface around a model of the tests', a process of its own.
 
-`python server.py MODEL_FOLDER ADDRESS_FILE` listens on a free port of 127.0.0.1 and writes its
-address. It does what real servers do to completions and conversations, and what they should not:
-`PUT /behave` sets how (see `Behaviour`), `GET /seen` says what was asked.
+`main(MODEL_FOLDER, ADDRESS_FILE)` listens on a free port of 127.0.0.1 and writes its address. It
+does what real servers do to completions and conversations, and what they should not: `PUT /behave`
+sets how (see `Behaviour`), `GET /seen` says what was asked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import socket
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -236,7 +235,3 @@ def main(folder: str, address: str) -> None:
     part.rename(address)
     config = uvicorn.Config(Starlette(routes=routes), log_level="error", timeout_keep_alive=60)
     asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
