@@ -155,6 +155,8 @@ def _attend(
     import torch
     from torch.nn.functional import embedding, scaled_dot_product_attention
 
+    from stillhouse.lm.attention import is_short, short_attention
+
     texts, longest = packing.grid.shape
 
     def spread(rows: torch.Tensor) -> torch.Tensor:
@@ -168,16 +170,15 @@ def _attend(
     if sliding_window is not None and sliding_window < longest:
         seen = torch.ones(longest, longest, dtype=torch.bool, device=query.device)
         mask = seen.tril() & seen.triu(1 - sliding_window)
-    found = scaled_dot_product_attention(
-        spread(query),
-        spread(key),
-        spread(value),
-        attn_mask=mask,
-        dropout_p=dropout if module.training else 0.0,
-        is_causal=mask is None,
-        scale=scaling,
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
+    q, k, v = spread(query), spread(key), spread(value)
+    dropped = dropout if module.training else 0.0
+    if mask is None and not dropped and is_short(q):
+        found = short_attention(q, k, v, scaling)
+    else:
+        found = scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=dropped, is_causal=mask is None, scale=scaling,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )  # fmt: skip
     flat = found.transpose(1, 2).reshape(texts * longest, *found.shape[1::2])
     return flat.index_select(0, packing.places)[None], None
 
