@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-LOGITS_HELD = 1 << 25  # numbers: an eighth of a gigabyte
+# Logits at a time. A processor goes through them several times, and is three times as fast where
+# they stay in its cache.
+LOGITS_HELD = {"cpu": 1 << 20, "cuda": 1 << 25}
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,12 @@ def _figures(hidden: torch.Tensor, weight: torch.Tensor, gold: torch.Tensor) -> 
     """Log-probability, mean, spread and best [4, rows], for some rows at a time."""
     import torch
 
-    step, parts = max(1, LOGITS_HELD // len(weight)), []
+    step, parts = max(1, LOGITS_HELD[hidden.device.type] // len(weight)), []
     for rows, tokens in zip(hidden.split(step), gold.split(step), strict=True):
         logs = torch.log_softmax((rows @ weight.T).float(), dim=-1)
-        shares = logs.exp()
-        mean = (shares * logs).sum(-1)
-        spread = ((shares * logs.square()).sum(-1) - mean.square()).clamp(min=1e-12).sqrt()
         own = logs.gather(-1, tokens[:, None])[:, 0]
+        weighed = logs.exp().mul_(logs)
+        mean = weighed.sum(-1)
+        spread = (weighed.mul_(logs).sum(-1) - mean.square()).clamp(min=1e-12).sqrt()
         parts.append(torch.stack([own, mean, spread, logs.amax(-1)]))
     return torch.cat(parts, dim=1)

@@ -28,6 +28,9 @@ SERVED_ROWS = {"cpu": 16, "cuda": 64}
 # Tokens of prompt and answer that a server has always room for, and its share of a free GPU.
 SHORT, SERVED_SHARE = 512, 0.25
 CPU_BYTES, GPU_SHARE = 2 << 30, 0.5
+# Among fewer rows on a CPU, long ones are not attended to apart; there, a column of theirs costs as
+# much as so many, since keys and values are copied.
+FEW_ROWS, COPIED = 8, 3
 
 
 def rows_at_once(model: PreTrainedModel, length: int) -> int:
@@ -240,7 +243,14 @@ def _attend(
             seen = seen.masked_fill(gone, -torch.inf)
         # The heads that share keys stand beside each other, as if they were several tokens.
         grouped = query.reshape(rows, key.shape[1], -1, width)
-        found = sdpa(grouped, key, value, attn_mask=seen, scale=scaling)
+        near, far = _long_rows(attention_mask)
+        found = sdpa(
+            grouped, key[:, :, :near], value[:, :, :near], attn_mask=seen[..., :near], scale=scaling
+        )
+        if far is not None:
+            found[far] = sdpa(
+                grouped[far], key[far], value[far], attn_mask=seen[far], scale=scaling
+            )
         return found.reshape(rows, 1, heads, width), None
     past, window = columns - length, sliding_window or columns
     if past or columns > window:
@@ -250,6 +260,22 @@ def _attend(
         query, key, value, attn_mask=seen, is_causal=seen is None, scale=scaling, enable_gqa=True
     )
     return found.transpose(1, 2), None
+
+
+def _long_rows(seen: torch.Tensor) -> tuple[int, torch.Tensor | None]:
+    """By what each row sees, zeros of [rows, 1, 1, columns]: columns that suffice most rows, and
+    the rows which see more, so that all others need not be weighed against as many. On a GPU, where
+    steps are replayed as they were, none does."""
+    import torch
+
+    rows, columns = len(seen), seen.shape[-1]
+    if seen.device.type != "cpu" or rows < FEW_ROWS:
+        return columns, None
+    ends = (seen[:, 0, 0] == 0).sum(-1)
+    order = ends.sort().values
+    longer = torch.arange(rows - 1, -1, -1)
+    near = int(order[(rows * order + COPIED * columns * longer).argmin()])
+    return near, (ends > near).nonzero()[:, 0] if near < columns else None
 
 
 @contextmanager

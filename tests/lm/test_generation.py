@@ -429,3 +429,31 @@ def test_bfloat16_writes_what_transformers_writes(model: PreTrainedModel) -> Non
     expected = by_transformers(half, PROMPTS, 16)
     same = sum(a.ids == b for a, b in zip(found, expected, strict=True))
     assert same >= len(PROMPTS) - 2  # rounding may tip an answer whose tokens are as likely
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_most_rows_are_not_weighed_against_the_columns_of_a_long_one(
+    window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, columns = 12, 40
+    torch.manual_seed(0)
+    query = torch.randn(rows, 4, 1, 8)
+    key, value = torch.randn(2, rows, 2, columns, 8)
+    ends = torch.tensor([9, 40, *range(3, 13)])
+    seen = torch.zeros(rows, 1, 1, columns)
+    seen.masked_fill_((torch.arange(columns) >= ends[:, None])[:, None, None], -torch.inf)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    sizes: list[tuple[int, int]] = []
+
+    def noted(query: torch.Tensor, key: torch.Tensor, *rest: Any, **how: Any) -> torch.Tensor:
+        sizes.append((len(key), key.shape[2]))
+        return attend(query, key, *rest, **how)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", noted)
+    found, _ = decoder._attend(None, query, key, value, seen, sliding_window=window)
+    assert sizes == [(rows, 12), (1, columns)]
+    for row, end in enumerate(ends.tolist()):
+        first = max(0, end - window) if window else 0
+        own = [x[row : row + 1, :, first:end].repeat_interleave(2, 1) for x in (key, value)]
+        alone = attend(query[row : row + 1], *own)
+        assert torch.allclose(found[row], alone[0].transpose(0, 1), atol=1e-5)
