@@ -18,6 +18,7 @@ from stillhouse.release.channels import PRODUCTION, pointed
 from stillhouse.serve.door import Limits
 from stillhouse.serve.keys import Keys, read_keys
 from stillhouse.serve.log import RequestLog
+from stillhouse.serve.replaced import settle
 from stillhouse.serve.service import Followed, Service
 from stillhouse.serve.shadow import Shadow
 from stillhouse.serve.students import Student, load_released, load_unreleased
@@ -130,7 +131,9 @@ def serve(service: Service, host: str, port: int) -> None:
     """Listen until a signal says to stop; what is under way is answered first."""
     import uvicorn
 
-    uvicorn.Server(configured(service, host, port)).run()
+    server = uvicorn.Server(configured(service, host, port))
+    settle()
+    server.run()
 
 
 def configured(service: Service, host: str, port: int) -> uvicorn.Config:

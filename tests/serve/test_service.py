@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,31 @@ def test_a_new_release_answers_and_no_request_is_lost(
     assert after.json()["stillhouse"]["release"] == after.json()["system_fingerprint"] == new
     assert f'stillhouse_release{{release="{old}",student="router"}} 1.0' in told
     assert f'release="{new}"' not in told
+
+
+def test_a_student_that_was_replaced_is_freed(
+    released: State, opened: Service, talk: Callable[..., Any]
+) -> None:
+    model = opened.students["router"].model
+    layer = next(module for module in model.modules() if module is not model)
+    layer.held = [layer]  # as quantized layers hold themselves
+    left = [weakref.ref(model), weakref.ref(layer)]
+    del model, layer
+
+    async def moved(client: httpx.AsyncClient) -> Any:
+        new = await asyncio.to_thread(lambda: release(released, "router", WHY, version="t-2"))
+        await until(client, lambda h: h["students"]["router"]["release"] == new.release)
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if not any(one() for one in left):
+                break
+        return [one() is None for one in left]
+
+    gc.disable()
+    try:
+        assert talk(opened, moved) == [True, True]
+    finally:
+        gc.enable()
 
 
 def test_what_does_not_verify_is_not_taken(
