@@ -153,7 +153,8 @@ class Service:
             for name, student in self.students.items()
         }
         shadow = {"shadow": self.shadow.health()} if self.shadow else {}
-        return {"status": status, "students": students, **shadow}
+        log = {"log": self.log.health()} if self.log else {}
+        return {"status": status, "students": students, **shadow, **log}
 
     def _count(self, question: Question, last: Piece) -> None:
         self.gauges.tokens.labels("prompt").inc(question.prompt_tokens)
