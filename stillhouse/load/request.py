@@ -105,18 +105,23 @@ class _Heard:
         if event.get("error"):
             return SERVER
         if isinstance(usage := event.get("usage"), dict):
-            self.tokens = usage.get("completion_tokens")
-            self.prompt_tokens = usage.get("prompt_tokens")
+            self.tokens = _count(usage.get("completion_tokens"))
+            self.prompt_tokens = _count(usage.get("prompt_tokens"))
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}
             # Reasoning is written too, and read by somebody.
             said = choice.get("text") or delta.get("content") or delta.get("reasoning_content")
-            if said:
+            if isinstance(said, str) and said:
                 self.last = time.perf_counter()
                 self.first = self.first or self.last
                 self.parts += 1
             self.finished |= choice.get("finish_reason") is not None
         return None
+
+
+def _count(said: Any) -> int | None:
+    """A number of tokens; None for what is none, which some servers send."""
+    return said if type(said) is int and said >= 0 else None
 
 
 async def _stream(
@@ -136,7 +141,7 @@ async def _stream(
                 continue
             said = line[5:].strip()
             if said == "[DONE]":
-                heard.finished = True
+                heard.finished |= bool(heard.parts)  # a stream that says nothing else is no answer
                 break
             if len(said) > MOST_LINE:
                 return MALFORMED

@@ -1,7 +1,7 @@
 """Who comes in: host, key, size, rate and how many at once; and what every answer carries.
 
 In front of the application, as ASGI (https://asgi.readthedocs.io): a request that is refused costs
-next to nothing, and its body is not read.
+next to nothing, and nothing is made of its body.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ ROUTES = (
 OPEN = "/health"  # what a supervisor asks, who has no key
 REQUEST_ID = b"x-request-id"
 HERE = ("localhost", "127.0.0.1", "::1")
+TOO_LARGE = 413
+# Of a body that is too large the rest is thrown away, for so long: closed while there is more to
+# read, a connection is reset, and whoever still sends never hears why.
+REST_SECONDS = 1.0
 # Whose rate is remembered: the ones who asked last.
 REMEMBERED = 4096
 
@@ -91,6 +96,8 @@ class Door:
             whole = await self._body(receive) if asks else receive
             await self.app(scope, whole, sending)
         except RefusedError as refusal:
+            if refusal.status == TOO_LARGE:
+                await _rest(scope, receive)
             await _refuse(refusal, sending)
         except Exception as error:  # was answered with 500; its words may be those of a request
             logger.error("%s %s failed: %s", scope["method"], route, _what(error))
@@ -199,7 +206,7 @@ class Door:
 
     def _too_large(self) -> RefusedError:
         return RefusedError(
-            413,
+            TOO_LARGE,
             f"the request is larger than {self.limits.body:,} bytes",
             code="request_too_large",
             headers={"connection": "close"},
@@ -221,6 +228,16 @@ def _is_here(host: bytes) -> bool:
         return urlsplit(f"//{host.decode('ascii')}").hostname in HERE
     except (ValueError, UnicodeDecodeError):
         return False
+
+
+async def _rest(scope: Scope, receive: Receive) -> None:
+    """Read what is left of a body; nothing of one that waits to be asked for (RFC 9110, 10.1.1)."""
+    if any(name.lower() == b"expect" for name, _ in scope["headers"]):
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
 
 
 async def _refuse(refusal: RefusedError, send: Send) -> None:

@@ -101,11 +101,7 @@ class Engine:
                 if self._rows or self._writing:
                     self._write()
             except Exception as error:  # whatever it is, those who ask next are answered
-                jobs = [*self._passes, *self._rows, *self._writing.values()]
-                self._passes, self._rows, self._writing = deque(), deque(), {}
-                for student in {job.student for job in jobs}:
-                    _reset(student)
-                self._failed(jobs, error)
+                self._fail_all(error)
             self._flush()
 
     def _take(self) -> bool:
@@ -187,6 +183,13 @@ class Engine:
             if row.done:
                 del self._writing[row]
             job.deliver(step)
+
+    def _fail_all(self, error: Exception) -> None:
+        jobs = [*self._passes, *self._rows, *self._writing.values()]
+        self._passes, self._rows, self._writing = deque(), deque(), {}
+        for student in {job.student for job in jobs}:
+            _reset(student)
+        self._failed(jobs, error)
 
     def _failed(self, jobs: Sequence[Job], error: Exception) -> None:
         # Its words may be those of a document.

@@ -14,12 +14,28 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+
+from stillhouse.errors import UserError
 
 logger = logging.getLogger("stillhouse")
 
 WAITING = 1000  # requests
 CLOSE_SECONDS = 60.0
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder; raises `UserError` where no file can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--log {folder}: no file can be written there ({error.strerror})",
+            remedy="name a folder that the account which serves may write to.",
+        ) from error
 
 
 class RequestLog:
@@ -41,13 +57,16 @@ class RequestLog:
     def put(self, entry: dict[str, Any]) -> bool:
         """Hand a request over; False where it is dropped: the queue is full, or the process is
         gone."""
-        if self._broken:
+        if self._broken or self._process.poll() is not None:
             return False
         try:
             self._waiting.put_nowait(json.dumps(entry).encode("ascii") + b"\n")
         except queue.Full:
             return False
         return True
+
+    def health(self) -> dict[str, Any]:
+        return {"status": "ok" if self._process.poll() is None else "ended"}
 
     def close(self) -> None:
         """Let what waits be masked and written, for `CLOSE_SECONDS` at most."""

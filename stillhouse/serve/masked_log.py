@@ -8,6 +8,7 @@ somebody, is left out.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -78,12 +79,30 @@ def _texts(entry: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def write(entries: Iterator[dict[str, Any]], folder: Path) -> None:
-    """A line each, to the file of its day; whole lines alone are ever there."""
+    """A line each, to the file of its day; whole lines alone are ever there. What finds no room is
+    dropped, and the next one tried: somebody may make room."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    failing = False
     for entry in entries:
-        path = folder / f"requests-{entry['time'][:10]}.jsonl"
-        with path.open("ab", buffering=0) as stream:
-            stream.write(json.dumps(entry).encode("ascii") + b"\n")
+        line = json.dumps(entry).encode("ascii") + b"\n"
+        try:
+            _append(folder / f"requests-{entry['time'][:10]}.jsonl", line)
+        except OSError as error:
+            if not failing:
+                logger.error("Requests can't be logged, until it is mended: %s", error.strerror)
+            failing = True
+            continue
+        if failing:
+            logger.warning("Requests are logged again")
+        failing = False
+
+
+def _append(path: Path, line: bytes) -> None:
+    with path.open("ab", buffering=0) as stream:
+        before = os.fstat(stream.fileno()).st_size
+        if stream.write(line) < len(line):  # no room for all of it
+            stream.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from stillhouse.lm.prompts import Example
 from stillhouse.release.channels import PRODUCTION, pointed
 from stillhouse.serve.door import Limits
 from stillhouse.serve.keys import Keys, read_keys
-from stillhouse.serve.log import RequestLog
+from stillhouse.serve.log import RequestLog, require_writable
+from stillhouse.serve.replaced import settle
 from stillhouse.serve.service import Followed, Service
 from stillhouse.serve.shadow import Shadow
 from stillhouse.serve.students import Student, load_released, load_unreleased
@@ -53,9 +54,11 @@ def open_service(project: Project, asked: Asked) -> Service:
 
     Raises:
         UserError: a student is unknown or not there, its release doesn't verify, the file of keys
-            can't be used, or the shadow has nothing to answer with.
+            can't be used, the log can't be written, or the shadow has nothing to answer with.
     """
     keys = read_keys(asked.keys) if asked.keys else Keys({})
+    if asked.log:
+        require_writable(asked.log)
     layout = Layout(project.data_path)
     names = asked.students or [student.name for student in project.students]
     students: dict[str, Student] = {}
@@ -130,7 +133,9 @@ def serve(service: Service, host: str, port: int) -> None:
     """Listen until a signal says to stop; what is under way is answered first."""
     import uvicorn
 
-    uvicorn.Server(configured(service, host, port)).run()
+    server = uvicorn.Server(configured(service, host, port))
+    settle()
+    server.run()
 
 
 def configured(service: Service, host: str, port: int) -> uvicorn.Config:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from stillhouse.serve.gauges import Gauges
 from stillhouse.serve.keys import Keys
 from stillhouse.serve.log import RequestLog
 from stillhouse.serve.refusals import LIMITED, UNKNOWN, RefusedError
+from stillhouse.serve.replaced import Replaced
 from stillhouse.serve.shadow import Shadow
 from stillhouse.serve.students import Student
 from stillhouse.serve.wire import ChatRequest, CompletionRequest, Feedback, choice_id
@@ -69,6 +71,7 @@ class Service:
     shadow: Shadow | None = None
     gauges: Gauges = field(default_factory=Gauges)
     refused: dict[str, str] = field(default_factory=dict)
+    _replaced: Replaced = field(default_factory=Replaced)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -76,8 +79,11 @@ class Service:
         self._deliveries = Deliveries(asyncio.get_running_loop())
         self._engine = Engine(self._deliveries.flush, self.gauges.batch.observe)
         self._engine.start()
-        for student in self.students.values():
-            self._told(student)
+        # In one thread all of them: each thread has memory of its own (an arena of malloc's), and
+        # what a student took in one is not there for the next one in another.
+        self._loads = ThreadPoolExecutor(1, "loads")
+        for name in self.students:  # a student held by a name here would outlive its release
+            self._told(name)
         if self.shadow is not None:
             self.shadow.start(self._log, self._of_shadow)
         following = asyncio.create_task(self._follow())
@@ -85,6 +91,7 @@ class Service:
             yield
         finally:
             following.cancel()
+            self._loads.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(self._engine.stop)
             if self.shadow is not None:
                 await asyncio.to_thread(self.shadow.close)
@@ -146,7 +153,8 @@ class Service:
             for name, student in self.students.items()
         }
         shadow = {"shadow": self.shadow.health()} if self.shadow else {}
-        return {"status": status, "students": students, **shadow}
+        log = {"log": self.log.health()} if self.log else {}
+        return {"status": status, "students": students, **shadow, **log}
 
     def _count(self, question: Question, last: Piece) -> None:
         self.gauges.tokens.labels("prompt").inc(question.prompt_tokens)
@@ -162,7 +170,8 @@ class Service:
     def _of_shadow(self, what: str) -> None:
         self.gauges.shadow.labels(what).inc()
 
-    def _told(self, student: Student) -> None:
+    def _told(self, name: str) -> None:
+        student = self.students[name]
         self.gauges.release.remove_by_labels({"student": student.name})
         self.gauges.release.labels(student.name, student.release or "unreleased").set(1)
         self.gauges.refused.labels(student.name).set(student.name in self.refused)
@@ -171,6 +180,7 @@ class Service:
         tried: dict[str, tuple[str | None, float]] = {}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            self._replaced.let_go()
             for one in self.followed:
                 release = await asyncio.to_thread(one.release)
                 before, when = tried.get(one.student, (None, 0.0))
@@ -185,7 +195,7 @@ class Service:
     async def _take(self, one: Followed, release: str | None) -> None:
         """Load the release beside the old one, which answers meanwhile, and on if it can't be."""
         try:
-            new = await asyncio.to_thread(one.load)
+            new = await asyncio.get_running_loop().run_in_executor(self._loads, one.load)
         except Exception as error:
             why = error.message if isinstance(error, UserError) else type(error).__name__
             known = self.students[one.student].release
@@ -193,9 +203,10 @@ class Service:
             self.refused[one.student] = f"{release or 'nothing'} can't be served; see the log"
             self.gauges.refused.labels(one.student).set(1)
             return
+        self._replaced.add(self.students[one.student])
         self.students[one.student] = new
         self.refused.pop(one.student, None)
-        self._told(new)
+        self._told(one.student)
         logger.info("%s: %s answers from now on", one.student, new.release)
 
 

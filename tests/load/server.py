@@ -36,6 +36,9 @@ async def answer(model: str, writer: asyncio.StreamWriter) -> None:
     if model == "silent":
         await asyncio.sleep(3600)
     writer.write(HEAD)
+    if model == "nothing":
+        writer.write(event(b"[DONE]") + b"0\r\n\r\n")
+        return
     writer.write(part(""))  # a role, and no token
     if model == "malformed":
         writer.write(event(b"{no json"))
@@ -52,7 +55,9 @@ async def answer(model: str, writer: asyncio.StreamWriter) -> None:
             return
     writer.write(part(None, "stop"))
     # More tokens than parts: some servers write several at once.
-    writer.write(event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 8}}))
+    counted: object = {"text": "8", "less": -5}.get(model, 2 * TOKENS)
+    usage = {"prompt_tokens": 7, "completion_tokens": counted}
+    writer.write(event({"choices": [], "usage": usage}))
     writer.write(event(b"[DONE]") + b"0\r\n\r\n")
 
 

@@ -50,7 +50,8 @@ def test_callers_ask_side_by_side(server: Any, asks: Asks) -> None:
 @pytest.mark.parametrize(
     ("model", "error"),
     [("404", "4xx"), ("429", "4xx"), ("503", "5xx"), ("302", "malformed"), ("told", "5xx"),
-     ("cut", "cut"), ("malformed", "malformed"), ("stalls", "timeout"), ("silent", "timeout")],
+     ("cut", "cut"), ("malformed", "malformed"), ("stalls", "timeout"), ("silent", "timeout"),
+     ("nothing", "malformed")],
 )  # fmt: skip
 def test_each_failure_has_its_name(server: Any, asks: Asks, model: str, error: str) -> None:
     load = closed(server, asks(model, "well"), requests=2, timeout=0.4)
@@ -58,6 +59,14 @@ def test_each_failure_has_its_name(server: Any, asks: Asks, model: str, error: s
     assert found.errors == {error: 1}
     assert found.answered == 1 and found.whole and found.whole.n == 1
     assert not load.given_up
+
+
+@pytest.mark.parametrize("model", ["text", "less"])
+def test_a_count_that_is_none_is_not_reckoned_with(server: Any, asks: Asks, model: str) -> None:
+    """The parts of the stream are counted then."""
+    load = closed(server, asks(model), requests=2)
+    assert level_of(load).errors == {}
+    assert mean_tokens([load]) == (7, 4)
 
 
 def test_a_server_that_stalls_is_given_up_in_time(own_server: Any, asks: Asks) -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
-from stillhouse.serve import connection, schemas
+from stillhouse.serve import connection, door, schemas
 from stillhouse.serve.running import configured
 from stillhouse.serve.service import Service
 from tests.serve.hostile import CHAT, GOOD, HEADS, SCHEMAS, TYPES, WIRE, bodies, chat, get, held
@@ -73,6 +73,33 @@ def test_what_is_no_request_is_refused_as_one(service: Service) -> None:
             data = b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b"
             found = said(port, data % (CHAT.encode(), heads, len(GOOD), GOOD))
             assert found[0] == 200
+
+
+def test_whoever_sends_too_much_hears_why(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one who reads nothing before all of it is sent, as clients do."""
+    monkeypatch.setattr(door, "REST_SECONDS", 20.0)
+    service.limits = type(service.limits)(body=1 << 16)
+    part = b"%x\r\n%b\r\n" % (1 << 20, b"x" * (1 << 20))
+    for head, body in (
+        (b"Content-Length: %d" % (24 << 20), b"x" * (24 << 20)),
+        (b"Transfer-Encoding: chunked", part * 24 + b"0\r\n\r\n"),
+    ):
+        asked = b"POST %b HTTP/1.1\r\n%b%b\r\n\r\n" % (CHAT.encode(), HEADS, head)
+        with (
+            listening(service) as (port, _),
+            socket.create_connection(("127.0.0.1", port), timeout=30) as stream,
+        ):
+            stream.sendall(asked + body)
+            assert stream.recv(1 << 16).startswith(b"HTTP/1.1 413 "), head
+    monkeypatch.setattr(door, "REST_SECONDS", 0.1)
+    with listening(service) as (port, _):
+        expects = b"Expect: 100-continue\r\nContent-Length: 99999999"
+        for head in (expects, b"Content-Length: 99999999"):  # the second one never sends it
+            status, _, said_ = said(port, b"POST %b HTTP/1.1\r\n%b%b\r\n\r\n" % (
+                CHAT.encode(), HEADS, head))  # fmt: skip
+            assert status == 413 and "larger" in reason(said_)
 
 
 def test_who_says_nothing_or_hears_nothing_is_let_go(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import resource
 import shutil
+import signal
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +88,31 @@ def test_a_new_release_answers_and_no_request_is_lost(
     assert after.json()["stillhouse"]["release"] == after.json()["system_fingerprint"] == new
     assert f'stillhouse_release{{release="{old}",student="router"}} 1.0' in told
     assert f'release="{new}"' not in told
+
+
+def test_a_student_that_was_replaced_is_freed(
+    released: State, opened: Service, talk: Callable[..., Any]
+) -> None:
+    model = opened.students["router"].model
+    layer = next(module for module in model.modules() if module is not model)
+    layer.held = [layer]  # as quantized layers hold themselves
+    left = [weakref.ref(model), weakref.ref(layer)]
+    del model, layer
+
+    async def moved(client: httpx.AsyncClient) -> Any:
+        new = await asyncio.to_thread(lambda: release(released, "router", WHY, version="t-2"))
+        await until(client, lambda h: h["students"]["router"]["release"] == new.release)
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if not any(one() for one in left):
+                break
+        return [one() is None for one in left]
+
+    gc.disable()
+    try:
+        assert talk(opened, moved) == [True, True]
+    finally:
+        gc.enable()
 
 
 def test_what_does_not_verify_is_not_taken(
@@ -214,6 +243,41 @@ def _settings() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_ends_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    entries = [{"time": f"2026-01-0{day}T10:00:00+00:00", "input": "x"} for day in (1, 1, 2)]
+    (tmp_path / "requests-2026-01-01.jsonl").symlink_to("/dev/full")
+    with caplog.at_level(logging.WARNING, "stillhouse"):
+        write(iter(entries), tmp_path)
+    (line,) = (tmp_path / "requests-2026-01-02.jsonl").read_text().splitlines()
+    assert json.loads(line) == entries[2]
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2 and "No space left" in said[0] and "again" in said[1]
+
+
+def test_half_a_line_is_taken_back(tmp_path: Path) -> None:
+    """As a kernel writes that finds room for a part of it."""
+    file = tmp_path / "requests-2026-01-01.jsonl"
+    file.write_bytes(b"{}\n")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+    try:
+        write(iter([{"time": "2026-01-01T10:00:00+00:00", "input": "x"}]), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, heard)
+    assert file.read_bytes() == b"{}\n"
+
+
+def test_a_log_that_can_not_be_written_is_told_before_anybody_asks(
+    released: State, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UserError, match="no file can be written there"):
+        open_service(released.project, Served(log=tmp_path / "taken"))
+
+
 def test_a_log_that_ends_keeps_nobody_waiting(
     service: Service, talk: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -227,8 +291,10 @@ def test_a_log_that_ends_keeps_nobody_waiting(
         service.log._process.wait()  # type: ignore[union-attr]
         for _ in range(4):
             assert (await client.post(CHAT, json=body)).status_code == 200
-        return (await client.get("/metrics")).text
+        health = (await client.get("/health")).json()
+        return (await client.get("/metrics")).text, health
 
-    told = talk(service, asked)
+    told, health = talk(service, asked)
+    assert health["status"] == "ok" and health["log"] == {"status": "ended"}
     assert 'stillhouse_logged_total{what="dropped"}' in told
     assert not (tmp_path / "log").exists()

@@ -50,6 +50,9 @@ class Log:
             self.entries.append(entry)
         return not self.full
 
+    def health(self) -> dict[str, Any]:
+        return {"status": "ok"}
+
     def close(self) -> None:
         pass
 
