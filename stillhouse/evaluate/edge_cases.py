@@ -11,6 +11,7 @@ from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.proof import EdgeCases
+from stillhouse.evaluate.edge_file import OWN
 from stillhouse.evaluate.kept import Known, read_kept, write_kept
 from stillhouse.evaluate.predictions import Answers
 from stillhouse.evaluate.together import Lack, fill
@@ -187,7 +188,7 @@ def results(task: TaskCases) -> dict[str, Any]:
 
 
 def _name(case: EdgeCase) -> str:
-    return f"{case.kind} (own)" if case.own else case.kind
+    return f"{case.kind} (own)" if case.own and case.kind != OWN else case.kind
 
 
 def _outcomes(task: TaskCases) -> Iterable[tuple[EdgeCase, dict[str, bool]]]:

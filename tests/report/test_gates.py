@@ -181,7 +181,7 @@ NOTHING = GateFacts("beats_baseline", True, "No task has a baseline.", None, 0.0
         (
             [KEPT, OPEN],
             "open",
-            "Can't be told yet: none of 2 gates is missed, 1 are passed; too few examples to tell: "
+            "Can't be told yet: none of 2 gates is missed, 1 is passed; too few examples to tell: "
             "Calibration (about 110 more would tell)",
         ),
         (
