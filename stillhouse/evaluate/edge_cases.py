@@ -24,6 +24,7 @@ from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase, Edges, failed, genera
 from stillhouse.tasks.kinds import edges_of, open_tasks
 from stillhouse.tasks.results import shipped
 from stillhouse.tasks.running import Runner
+from stillhouse.tasks.samples import NOTHING
 from stillhouse.tasks.sections import Answer, Sample, SampleGroup
 from stillhouse.wording import plain_lines, shortened
 
@@ -272,7 +273,7 @@ def _sample(
 
 
 def _shown(said: Answered) -> str:
-    return shortened(plain_lines(said.label or said.response), LONGEST_EXAMPLE)
+    return shortened(plain_lines(said.label or said.response), LONGEST_EXAMPLE) or NOTHING
 
 
 def too_many(values: Mapping[str, Any], limit: float) -> list[str]:

@@ -140,7 +140,7 @@ def test_without_a_confidence_there_is_nothing_to_calibrate(models, answers):
     *_, calibrated, _ = of(three(models, scored, scored, scored))
     assert calibrated.passed
     assert calibrated.verdict == NOT_MEASURED
-    assert "No task states a confidence" in calibrated.description
+    assert "No task has answers that are right or wrong" in calibrated.description
 
 
 @pytest.mark.parametrize(
