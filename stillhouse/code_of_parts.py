@@ -72,7 +72,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "evaluation": (6, ("evaluate", "metrics")),
     "report": (7, ("report",)),
     "load": (1, ("load",)),
-    "auditing": (2, ("audit", "student/canaries.py")),
+    "auditing": (3, ("audit", "student/canaries.py")),
     "release": (3, ("release",)),
     "history": (2, ("history",)),
     "economics": (2, ("economics",)),

@@ -16,7 +16,7 @@ from stillhouse.audit.exposure import by_repeats
 from stillhouse.audit.measured import Measured, Tried, measure
 from stillhouse.audit.personal import Found, PersonalData
 from stillhouse.audit.texts import sampled
-from stillhouse.audit.verdict import judge, too_few, worst
+from stillhouse.audit.verdict import judge, out_of_reach, too_few, worst
 from stillhouse.config.audit import LeakAudit
 from stillhouse.config.dataset import Task
 from stillhouse.facts import LeakAuditFacts, LeakRuleFacts
@@ -176,10 +176,17 @@ class _Model:
                     exposure,
                     self.rules.exposure,
                     control=others[written, least].value if (written, least) in others else None,
-                    doubt=doubt or too_few(exposure.tried, self.rules.exposure),
+                    doubt=doubt or self._doubt(exposure),
+                    note=f"they stood {least} times, as none was to stand once"
+                    if least > 1
+                    else "",
                 )
             )
         return found
+
+    def _doubt(self, exposure: Bounded) -> str:
+        limit, candidates = self.rules.exposure, self.settings.candidates
+        return out_of_reach(candidates, limit) or too_few(exposure.tried, limit)
 
     def prefixes(self, dataset: Path) -> LeakRuleFacts:
         (members, others), (of_members, of_others) = self.measured.begun, self.measured.went_on

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import log2
 
 from stillhouse.audit.bounds import Bounded, canaries_needed
 from stillhouse.facts import LeakRuleFacts
@@ -38,13 +39,14 @@ def judge(
     *,
     control: float | None = None,
     doubt: str = "",
+    note: str = "",
 ) -> LeakRuleFacts:
     """`doubt` says why the figure proves neither that the rule is kept nor that it is missed; the
-    figure stands beside it."""
+    figure stands beside it. `note` says what else was tried than the rule asks."""
     tried = found.tried > 0
     sure = tried and not doubt
     verdict = kept_to(found.value, found.high, limit) if sure else UNPROVEN
-    said = doubt or ("" if tried else "nothing could be tried")
+    said = doubt or (note if tried else "nothing could be tried")
     return LeakRuleFacts(
         name=name,
         model=model,
@@ -69,6 +71,18 @@ def too_few(canaries: int, limit: float) -> str:
     return (
         f"too few to tell: {canaries} of the {needed} secrets that it takes "
         "(`leak_audit.canaries`, `leak_audit.share`, or more pairs)"
+    )
+
+
+def out_of_reach(candidates: int, limit: float) -> str:
+    """Why a limit on exposures that so many candidates can't tell is kept to by every model, also
+    by one that knows its secrets by heart. "" where they can."""
+    most = log2(candidates + 1)
+    if limit < most:
+        return ""
+    return (
+        f"{candidates:,} candidates tell no exposure above {most:.1f} bits, so no model could miss "
+        "this limit (raise `leak_audit.candidates`, or lower `leak_audit.rules.exposure`)"
     )
 
 

@@ -130,6 +130,8 @@ def _reason(event: Any) -> str:
     error = data.error
     while error and error.cause:
         error = error.cause
+    if error and error.cls_name == "DagsterAssetCheckFailedError":
+        return "a check stopped the run; what it says stands below"
     return error.message.strip() if error else "no reason was recorded"
 
 

@@ -165,6 +165,8 @@ def _problem_and_remedy(item: Any, root: type[BaseModel]) -> tuple[str, str]:
             f"{item['input']!r} is not a plain name",
             "use lower-case letters, digits, - and _ (asset names: no -), starting with a letter",
         )
+    if kind.startswith("date_"):
+        return f"{item['input']!r} is no date", "write it as 2026-03-31"
     message = str(context.get("error", item["msg"]))
     return f"{message} (got {item['input']!r})" if "error" not in context else message, (
         "correct the value"

@@ -92,7 +92,8 @@ def _costs(one: Reckoned) -> Block:
     if not one.costs:
         return Block(title, ["Of no way enough is known."])
     volume = next(iter(one.costs.values())).volume
-    says = f"In {one.currency} a month, at {volume:,.0f} requests a month; prices of {one.as_of}."
+    asked = f"{volume:,.0f} request{'' if volume == 1 else 's'}"
+    says = f"In {one.currency} a month, at {asked} a month; prices of {one.as_of}."
     header = ["Way", "Machines", *(item.capitalize() for item in items), "A month", "Per 1,000"]
     return Block(title, [says], header, rows)
 

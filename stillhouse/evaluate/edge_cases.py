@@ -11,6 +11,7 @@ from typing import Any
 
 from stillhouse.config.dataset import Task
 from stillhouse.config.proof import EdgeCases
+from stillhouse.evaluate.edge_file import OWN
 from stillhouse.evaluate.kept import Known, read_kept, write_kept
 from stillhouse.evaluate.predictions import Answers
 from stillhouse.evaluate.together import Lack, fill
@@ -23,6 +24,7 @@ from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase, Edges, failed, genera
 from stillhouse.tasks.kinds import edges_of, open_tasks
 from stillhouse.tasks.results import shipped
 from stillhouse.tasks.running import Runner
+from stillhouse.tasks.samples import NOTHING
 from stillhouse.tasks.sections import Answer, Sample, SampleGroup
 from stillhouse.wording import plain_lines, shortened
 
@@ -187,7 +189,7 @@ def results(task: TaskCases) -> dict[str, Any]:
 
 
 def _name(case: EdgeCase) -> str:
-    return f"{case.kind} (own)" if case.own else case.kind
+    return f"{case.kind} (own)" if case.own and case.kind != OWN else case.kind
 
 
 def _outcomes(task: TaskCases) -> Iterable[tuple[EdgeCase, dict[str, bool]]]:
@@ -271,7 +273,7 @@ def _sample(
 
 
 def _shown(said: Answered) -> str:
-    return shortened(plain_lines(said.label or said.response), LONGEST_EXAMPLE)
+    return shortened(plain_lines(said.label or said.response), LONGEST_EXAMPLE) or NOTHING
 
 
 def too_many(values: Mapping[str, Any], limit: float) -> list[str]:

@@ -23,6 +23,7 @@ FILE = "edge_cases.jsonl"
 FIELDS = ("task", *ASKED, "answer", "expect", "as", "kind")
 # What is expected of a text by itself.
 ALONE = ("out_of_scope",)
+OWN = "own"  # the kind of a case whose line names none
 KIND = re.compile(r"[\w -]{1,40}")
 MOST_TOLD = 8
 
@@ -95,7 +96,7 @@ def _object(line: str) -> Mapping[str, Any]:
 
 
 def _case(kind: Kind, values: Mapping[str, Any], mask: Mask) -> EdgeCase:
-    name = values.get("kind", "own")
+    name = values.get("kind", OWN)
     if not isinstance(name, str) or not KIND.fullmatch(name):
         raise ValueError("`kind` is a word or a few, of letters, digits, spaces and hyphens")
     text = _posed(kind, values, mask)

@@ -108,7 +108,8 @@ def _out_of_scope(found: Mapping[str, Any]) -> str:
     own = by_model[model]
     phrase = (
         f"{own['auroc']:.2f} (95% interval {own['low']:.2f} to {own['high']:.2f}; 0.5 is chance, "
-        f"{own['outside']} such texts against {own['inside']} test texts"
+        f"{own['outside']} such text{_s(own['outside'])} against {own['inside']} test "
+        f"text{_s(own['inside'])}"
     )
     if (teacher := by_model.get("teacher")) is not None and model != "teacher":
         phrase += f"; its teacher's {teacher['auroc']:.2f}"
@@ -118,3 +119,7 @@ def _out_of_scope(found: Mapping[str, Any]) -> str:
         else "was not shown to tell texts that the task isn't for from test texts"
     )
     return f"The {prose_name(model)}'s confidence {can}: AUROC {phrase})."
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"

@@ -78,7 +78,7 @@ def gates_of(
         else GateFacts(
             "calibrated",
             True,
-            "No task states a confidence: there is nothing to calibrate.",
+            "No task has answers that are right or wrong: there is nothing to calibrate.",
             None,
             limits.max_ece,
         ),

@@ -58,7 +58,11 @@ def sections(evaluation: Mapping[str, Any]) -> list[Section]:
         Section(
             "What was found", [said(every)], tables=[_table(broken)] if broken else [], link=PAGE
         ),
-        Section(f"All {len(every)} rules", tables=[_table(every)], folded=True),
+        Section(
+            f"All {len(every)} rules" if len(every) > 1 else "The rule",
+            tables=[_table(every)],
+            folded=True,
+        ),
     ]
 
 
@@ -73,8 +77,10 @@ def said(rules: Rules) -> str:
     for name, what in ((MISSED, "missed"), (UNPROVEN, "not proven")):
         found = [_called(rule) for rule in rules if rule["verdict"] == name]
         if found:
-            are = "is" if len(found) == 1 else "are"
-            parts.append(f"{len(found)} {are} {what}: {', '.join(found)}")
+            many = f"{len(found)} {'is' if len(found) == 1 else 'are'}" if of > 1 else "is"
+            parts.append(f"{many} {what}: {', '.join(found)}")
+    if of == 1:
+        return f"The only rule {parts[0] if parts else 'is kept to'}."
     return f"Of {of} rules, {'; '.join(parts)}." if parts else f"All {of} rules are kept to."
 
 

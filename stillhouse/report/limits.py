@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillhouse.metrics.classification import wilson_interval
 from stillhouse.metrics.paired import FEWEST_THAT_TELL, PairedTest
+from stillhouse.metrics.spans import wilson
 from stillhouse.report.results import Comparison
 from stillhouse.tasks.results import prose_name, shipped
 from stillhouse.tasks.sections import Section
@@ -36,10 +36,10 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
     if smallest := _smallest(evaluation, task):
         said.append(smallest)
     if n < FEW:
-        low, high = wilson_interval(n // 2, n)
+        low, high = wilson(0.5, n)
         said.append(
-            f"{n:,} test example{'s' if n != 1 else ''} tell little: of a share of one half the "
-            f"95% interval reaches from {low:.0%} to {high:.0%}."
+            f"{n:,} test example{'s tell' if n != 1 else ' tells'} little: of a share of one half "
+            f"the 95% interval reaches from {low:.0%} to {high:.0%}."
         )
     if found["answers"] == 1 and n > 1:
         said.append(
@@ -48,21 +48,26 @@ def limit_readings(evaluation: Evaluation, task: str) -> list[str]:
         )
     if unseen := found["unseen"]:
         said.append(
-            f"{unseen:,} of {n:,} test examples have an answer that no training example has"
-            f"{_named(found.get('unseen_answers', ()))}: no model could learn it, all are wrong "
+            f"{unseen:,} of {n:,} test examples {_have(unseen)} an answer that no training example "
+            f"has{_named(found.get('unseen_answers', ()))}: no model could learn it, all are wrong "
             "there, and this is no fault of the student."
         )
     if missing := found["untested"]:
         said.append(
-            f"{missing:,} of the answers that were learned occur in no test example"
-            f"{_named(found.get('untested_answers', ()))}: nothing is said of them."
+            f"{missing:,} of the answers that were learned {'occurs' if missing == 1 else 'occur'} "
+            f"in no test example{_named(found.get('untested_answers', ()))}: nothing is said of "
+            f"{'it' if missing == 1 else 'them'}."
         )
     if known := found["in_training"]:
         said.append(
-            f"{known:,} of {n:,} test examples have the text of a training example: there a model "
-            "may remember instead of know, and every figure is too good by as much."
+            f"{known:,} of {n:,} test examples {_have(known)} the text of a training example: "
+            "there a model may remember instead of know, and every figure is too good by as much."
         )
     return said
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def _named(answers: Sequence[str]) -> str:

@@ -96,11 +96,26 @@ def columns(table: Table) -> list[bool]:
 
 
 def flatten(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested mappings as (dotted name, text)."""
+    """Nested mappings as (dotted name, text). Pairs of a name and a value are a mapping whose order
+    counts; of what stands in them, only what is set."""
+    if _are_pairs(value):
+        inner = flatten(dict(value), prefix)
+        return [row for row in inner if row[1] != MISSING] or [(prefix, MISSING)]
     if not isinstance(value, Mapping):
         return [(prefix, text(value))]
     join = f"{prefix}." if prefix else ""
     return [pair for key, inner in value.items() for pair in flatten(inner, f"{join}{key}")]
+
+
+def _are_pairs(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and bool(value)
+        and all(
+            isinstance(one, (list, tuple)) and len(one) == 2 and isinstance(one[0], (str, int))
+            for one in value
+        )
+    )
 
 
 def text(value: Any) -> str:
@@ -109,7 +124,9 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(x) for x in value) or MISSING
+        return ", ".join(map(text, value)) or MISSING
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {text(one)}" for name, one in value.items()) or MISSING
     return str(value)
 
 

@@ -121,11 +121,15 @@ def verdict(gates: Sequence[GateFacts]) -> tuple[str, str]:
     if by[UNPROVEN]:
         return (
             "open",
-            f"Can't be told yet: none of {measured} gates is missed, {len(by[PASSED])} are passed; "
-            f"too few examples to tell: {_names(by[UNPROVEN])}{more(by[UNPROVEN])}{beside}",
+            f"Can't be told yet: none of {measured} gates is missed, {_counted(by[PASSED])} "
+            f"passed; too few examples to tell: {_names(by[UNPROVEN])}{more(by[UNPROVEN])}{beside}",
         )
     passed = f"all {measured} gates" if measured > 1 else "its gate"
     return "pass", f"Fit for release: passes {passed}{beside}"
+
+
+def _counted(gates: Sequence[GateFacts]) -> str:
+    return {0: "none is", 1: "1 is"}.get(len(gates), f"{len(gates)} are")
 
 
 def _names(gates: Sequence[GateFacts]) -> str:

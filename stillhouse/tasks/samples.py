@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stillhouse.tasks.results import Scored
 
 SAMPLE_TEXT_LENGTH = 400
+# What is shown of a model that wrote nothing.
+NOTHING = "(nothing)"
 # How many a report shows of each group, in this order: where answers are right or wrong ...
 RIGHT_OR_WRONG = {
     "disagree": ("Where the models disagree", 30),
@@ -159,7 +161,7 @@ def _answer(name: str, given: Given, row: int, length: int) -> Answer:
     sure = nan if given.confidence is None else float(given.confidence[row])
     return Answer(
         name,
-        shortened(plain_lines(given.answers[row]), length),
+        shortened(plain_lines(given.answers[row]), length) or NOTHING,
         confidence=None if isnan(sure) else sure,
         right=None if given.right is None else bool(given.right[row]),
         score=None if given.values is None else float(given.values[row]),

@@ -182,6 +182,19 @@ def test_what_a_failed_check_measured_is_told(capsys: pytest.CaptureFixture[str]
     assert "lost" not in said and "reject_rate" not in said
 
 
+def test_a_check_that_stopped_a_run_is_told_without_names_of_classes() -> None:
+    from types import SimpleNamespace
+
+    from stillhouse.cli.runs import _reason
+
+    error = SimpleNamespace(
+        cause=None, cls_name="DagsterAssetCheckFailedError", message="dagster.x"
+    )
+    data = SimpleNamespace(user_failure_data=None, error=error)
+    said = _reason(SimpleNamespace(step_failure_data=data))
+    assert said == "a check stopped the run; what it says stands below"
+
+
 def test_a_gate_that_few_examples_cannot_tell_is_not_called_passed(
     small_project: SmallProject, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,7 +42,11 @@ def test_the_template_compares_nothing_and_says_what_to_fill_in(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("as_of: 2026-01-01", "as_of: yesterday", r"prices.yaml:\d+: as_of"),
+        (
+            "as_of: 2026-01-01",
+            "as_of: yesterday",
+            r"prices.yaml:\d+: as_of: 'yesterday' is no date",
+        ),
         ("currency: EUR", "currency: euros", r"currency: write its ISO 4217 code"),
         ("per_kwh: {value: null}", "per_kwh: {value: 0.3}", r"power.per_kwh.source: a value needs"),
         ("per_kwh: {value: null}", "per_kw: {value: null}", "did you mean `per_kwh`"),

@@ -140,7 +140,7 @@ def test_without_a_confidence_there_is_nothing_to_calibrate(models, answers):
     *_, calibrated, _ = of(three(models, scored, scored, scored))
     assert calibrated.passed
     assert calibrated.verdict == NOT_MEASURED
-    assert "No task states a confidence" in calibrated.description
+    assert "No task has answers that are right or wrong" in calibrated.description
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ NOTHING = GateFacts("beats_baseline", True, "No task has a baseline.", None, 0.0
         (
             [KEPT, OPEN],
             "open",
-            "Can't be told yet: none of 2 gates is missed, 1 are passed; too few examples to tell: "
+            "Can't be told yet: none of 2 gates is missed, 1 is passed; too few examples to tell: "
             "Calibration (about 110 more would tell)",
         ),
         (

@@ -10,6 +10,8 @@ from stillhouse.facts import GateFacts
 from stillhouse.report.audit import audit_sections
 from stillhouse.report.edge_cases import edge_readings
 from stillhouse.report.findings import _interval
+from stillhouse.report.limits import limit_readings
+from stillhouse.report.page import flatten
 from stillhouse.report.people import people_readings
 from stillhouse.report.slices import slice_readings
 from stillhouse.report.trust import table, trust_readings
@@ -134,3 +136,37 @@ def test_a_project_that_masks_nothing_is_told_to_its_auditor() -> None:
     said = " ".join(p for section in audit_sections(found) for p in section.paragraphs)
     assert "Nothing was masked: the project file names no kind of personal data" in said
     assert "were masked before" not in said
+
+
+def test_settings_are_shown_as_a_person_writes_them() -> None:
+    """Recipes keep mappings whose order counts as pairs: canaries, and fields of an extraction."""
+    field = {"type": "string", "values": ["pump", "seal"], "grounded": None, "description": ""}
+    settings = {"canaries": [[1, 6], [4, 2]], "fields": [["item", field], ["gate", {}]]}
+    shown = flatten({"tasks": settings, "names": ["a", "b"], "empty": [], "of": [{"a": 1}, None]})
+    assert shown == [
+        ("tasks.canaries.1", "6"),
+        ("tasks.canaries.4", "2"),
+        ("tasks.fields.item.type", "string"),
+        ("tasks.fields.item.values", "pump, seal"),
+        ("names", "a, b"),
+        ("empty", "–"),
+        ("of", "a: 1, –"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"n": 1}, "1 test example tells little: of a share of one half the 95% interval"),
+        ({"n": 9, "unseen": 1}, "1 of 9 test examples has an answer that no training"),
+        ({"n": 9, "in_training": 1}, "1 of 9 test examples has the text of a training"),
+        ({"n": 9, "untested": 1, "untested_answers": ["b" * 99]}, "learned occurs in no test"),
+    ],
+)
+def test_of_one_test_example(found: dict[str, Any], said: str) -> None:
+    values = {"answers": 2, "unseen": 0, "untested": 0, "in_training": 0} | found
+    about = {"models": ["teacher", "student_quantized"]}
+    (*_, last) = limit_readings(
+        {"about": about, "comparisons": {}, "test_sets": {"t": values}}, "t"
+    )
+    assert said in last and "b" * 61 not in last

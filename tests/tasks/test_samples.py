@@ -109,3 +109,8 @@ def test_written_answers_win_by_how_good_they_are():
     won, lost = won_and_lost(list("01"), answers)
     assert (rows(won), rows(lost)) == (["1"], ["0"])
     assert won.samples[0].answers[1].score == pytest.approx(0.5)
+
+
+def test_an_empty_answer_is_seen():
+    (wrong,) = sample_groups(["0"], ["a"], {"Student": Given([" \n"], np.array([False]))})
+    assert wrong.samples[0].answers[0].given == "(nothing)"
