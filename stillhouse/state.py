@@ -201,7 +201,8 @@ class State:
             reason = self.why_stale(artefact)
             above = [u for u in self.upstream(artefact) if found.get(u)]
             if above and self.record(artefact) is not None:
-                below = f"{', '.join(map(str, above))} above it is not up to date"
+                are = "is" if len(above) == 1 else "are"
+                below = f"{', '.join(map(str, above))} above it {are} not up to date"
                 reason = f"{reason}; {below}" if reason else below
             found[artefact] = reason
         return found

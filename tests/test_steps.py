@@ -610,7 +610,9 @@ def test_what_lies_below_something_stale_is_stale(made: Path) -> None:
     assert "settings changed: train_up_to" in str(reasons[PAIRS])
     below = (*TRAINED, *QUANTIZED, *REPORTS, *AUDITS, *RELEASES, *DRIFT, *AB)
     for name in (SPLITS, "review_sample", ADAPTED, SOFT, *below):
-        assert "above it is not up to date" in str(reasons[name]), name
+        assert " not up to date" in str(reasons[name]), name
+    assert "review_sample above it are not up to date" in str(reasons[SPLITS])
+    assert f"{PAIRS} above it is not up to date" in str(reasons["review_sample"])
     assert reasons[LEVELS] is None and reasons[TEACHER] is None
 
 

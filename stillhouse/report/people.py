@@ -102,4 +102,6 @@ def _with_metric(found: Mapping[str, Any]) -> str:
 
 
 def _said(found: Mapping[str, float]) -> str:
-    return f"{found['value']:.2f} ({found['low']:.2f}–{found['high']:.2f})"
+    ends = (f"{found[end]:z.2f}" for end in ("low", "high"))
+    # A dash before a minus can't be read.
+    return f"{found['value']:z.2f} ({(' to ' if found['low'] < 0 else '–').join(ends)})"

@@ -19,6 +19,8 @@ def test_a_student_that_leaks_misses_the_check_and_is_named() -> None:
     kept = _check(audited(0, 1))
     assert kept.passed and kept.description == "All 2 rules are kept to."
     missed = _check(audited(0, 40))
-    assert not missed.passed and missed.description == ("Of 2 rules 1 missed: personal (model 1).")
+    assert (
+        not missed.passed and missed.description == "Of 2 rules, 1 is missed: personal (model 1)."
+    )
     assert missed.metadata["model 1_personal"].value == 0.02
     assert missed.metadata["verdict"].value == "missed"

@@ -130,6 +130,19 @@ def test_one_input_and_one_output_are_not_several() -> None:
     assert "both said the same one thing of every output" in said
 
 
+def test_agreement_below_chance_can_be_read() -> None:
+    people = {
+        "judged": 9,
+        "reviewers": 2,
+        "read_twice": 9,
+        "kappa": None,
+        "alpha": {"value": -0.95, "low": -1.0, "high": -0.001},
+        "preferred": {"wins": 0, "losses": 0, "ties": 0, "rate": None},
+    }
+    said = " ".join(people_readings({"people": {"t": people}}, "t"))
+    assert "a kappa of -0.95 (-1.00 to 0.00) over 9 outputs" in said
+
+
 def test_a_project_that_masks_nothing_is_told_to_its_auditor() -> None:
     found = recorded()
     found["audit"]["masked"] |= {"entities": 0, "documents_with_entities": 0, "kinds": 0}
