@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -23,6 +21,7 @@ from stillhouse.step import POOL
 from stillhouse.steps import STEPS
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import exclusive, one_of
+from tests.forked import FORKED
 from tests.made import MINIMAL
 
 
@@ -43,18 +42,10 @@ def defs_of(log: Path, seconds: float) -> dg.Definitions:
     return dg.Definitions(assets=[model], jobs=[dg.define_asset_job("distill")])
 
 
-RUN = """
-import sys
-from pathlib import Path
-from stillhouse.cli.runs import run_job
-from stillhouse.config.project import load_project
-from stillhouse.instance import open_instance
-from stillhouse.storage.layout import Layout
-from tests.test_pools import defs_of
-project = load_project(sys.argv[1])
-with open_instance(project) as instance:
-    run_job(defs_of(Path(sys.argv[2]), 60), instance, Layout(project.data_path), "distill")
-"""
+def run_for_a_minute(root: str, log: str) -> None:
+    project = load_project(root)
+    with open_instance(project) as instance:
+        run_job(defs_of(Path(log), 60), instance, Layout(project.data_path), "distill")
 
 
 def lines(log: Path) -> int:
@@ -67,12 +58,11 @@ def test_a_second_run_waits_for_its_place_and_gets_that_of_a_run_that_was_killed
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setattr(stillhouse_instance, "LOOK_EVERY_SECONDS", 0.3)
     project, log = write(tmp_path), tmp_path / "log"
-    command = [sys.executable, "-c", RUN, str(tmp_path), str(log)]
-    root = Path(__file__).resolve().parent.parent
-    first = subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
+    first = FORKED.Process(target=run_for_a_minute, args=(str(tmp_path), str(log)))
+    first.start()
     deadline = time.monotonic() + 120
     while lines(log) < 1:
-        assert first.poll() is None and time.monotonic() < deadline
+        assert first.is_alive() and time.monotonic() < deadline
         time.sleep(0.05)
     outcome, asked = [], []
     claim = InstanceConcurrencyContext.claim
@@ -95,7 +85,7 @@ def test_a_second_run_waits_for_its_place_and_gets_that_of_a_run_that_was_killed
             time.sleep(0.05)
         assert lines(log) == 1  # the second has not begun
         first.kill()
-        first.wait()
+        first.join()
         thread.join(120)
         assert outcome and outcome[0].success and lines(log) == 2
         assert 1 < len(asked) < 150  # it sleeps in between: else tens of thousands a second
