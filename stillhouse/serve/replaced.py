@@ -9,6 +9,7 @@ of weights are few: here it is told to.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import weakref
 from typing import TYPE_CHECKING
@@ -42,3 +43,12 @@ class Replaced:
         # One that is gone has left layers behind, which this frees.
         self._models = [model for model in self._models if model() is not None]
         gc.collect()
+        _give_back()
+
+
+def _give_back() -> None:
+    """What is free goes back to the system, where malloc knows how (glibc): between what is in use
+    it would else stay, in each thread's own memory."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
