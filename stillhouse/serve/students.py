@@ -131,12 +131,21 @@ def load(
     return Student(
         name,
         release,
-        load_model(folder / MODEL, device, pick_dtype(device)),
+        _held(load_model(folder / MODEL, device, pick_dtype(device))),
         encoder,
         {task.name: learned(task, encoder.tokenizer) for task in tasks},
         _calibration(folder, [task.name for task in tasks]),
         min(context_length(folder / MODEL) or CONTEXT, CONTEXT),
     )
+
+
+def _held(model: PreTrainedModel) -> PreTrainedModel:
+    """Weights in memory of our own: of a mapped file that somebody cuts short, the next look at it
+    would end the server (SIGBUS). Those that were unpacked (`load_model`) are in it already."""
+    for weight in (*model.parameters(), *model.buffers()):
+        if not weight.is_inference():
+            weight.data = weight.data.clone()
+    return model
 
 
 def _task(project: Project, name: str, settings: Any) -> Task:

@@ -90,6 +90,14 @@ def test_a_new_release_answers_and_no_request_is_lost(
     assert f'release="{new}"' not in told
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_a_release_that_is_cut_short_on_disk_ends_no_server(opened: Service) -> None:
+    """No file of it is mapped: a look at what is no longer there would be the process's end."""
+    maps = Path("/proc/self/maps").read_text()
+    (student,) = opened.students.values()
+    assert student.release and f"{student.release}/quantized" not in maps
+
+
 def test_a_student_that_was_replaced_is_freed(
     released: State, opened: Service, talk: Callable[..., Any]
 ) -> None:
