@@ -11,7 +11,7 @@ from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.facts import EvaluationReportFacts, GateFacts
-from stillhouse.judged import IN_WORDS
+from stillhouse.judged import in_words
 from stillhouse.report.gates import GATES
 from stillhouse.resources.project import ProjectResource
 
@@ -185,7 +185,7 @@ def _gate_results(facts: EvaluationReportFacts) -> list[dg.AssetCheckResult]:
             passed=gate.passed,
             # A person decides: nothing below the report may be stopped by it yet.
             severity=dg.AssetCheckSeverity.WARN,
-            description=gate.description,
+            description=gate.description if gate.passed else f"Missed: {gate.description}",
             metadata=_gate_metadata(gate) | {"test_examples": facts.test_examples},
         )
         for gate in facts.gates
@@ -210,5 +210,5 @@ def _gate_metadata(gate: GateFacts) -> dict[str, Any]:
         numbers |= {f"value_{task}": value for task, value in gate.by_task.items()}
     numbers |= {"low": gate.low, "high": gate.high}
     found: dict[str, Any] = {k: round(v, 4) for k, v in numbers.items() if v is not None}
-    found["verdict"] = IN_WORDS.get(gate.verdict, gate.verdict)
+    found["verdict"] = in_words(gate.verdict)
     return found | ({"task": gate.task} if gate.task else {})

@@ -44,7 +44,7 @@ def _profile(work: Work) -> LatencyProfileFacts:
 
 
 def _check(facts: LatencyProfileFacts) -> dg.AssetCheckResult:
-    from stillhouse.judged import MISSED, UNPROVEN
+    from stillhouse.judged import MISSED, UNPROVEN, in_words
     from stillhouse.load.shown import said
 
     numbers: dict[str, Any] = {name: round(value, 4) for name, value in facts.figures.items()}
@@ -54,5 +54,5 @@ def _check(facts: LatencyProfileFacts) -> dg.AssetCheckResult:
         # Nothing was released yet: the gate of the release decides, or a person.
         severity=dg.AssetCheckSeverity.WARN,
         description=said(facts),
-        metadata={"verdict": facts.verdict, **numbers},
+        metadata={"verdict": in_words(facts.verdict), **numbers},
     )

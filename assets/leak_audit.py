@@ -9,7 +9,7 @@ from stillhouse.assets.common import Work, asset_of, materialize
 from stillhouse.audit.verdict import said
 from stillhouse.config.student import Student
 from stillhouse.facts import LeakAuditFacts
-from stillhouse.judged import PASSED
+from stillhouse.judged import PASSED, in_words
 from stillhouse.resources.project import ProjectResource
 
 CHECK = "leaks_within_rules"
@@ -85,5 +85,5 @@ def _check(facts: LeakAuditFacts) -> dg.AssetCheckResult:
         # Nothing was released yet: the gate of the release decides, or a person.
         severity=dg.AssetCheckSeverity.WARN,
         description=said(facts.rules),
-        metadata={"verdict": facts.verdict, **numbers},
+        metadata={"verdict": in_words(facts.verdict), **numbers},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from stillhouse.facts import ReviewFacts
+from stillhouse.judged import NOT_MEASURED
 
 
 def check_of(found: ReviewFacts, limit: float) -> dg.AssetCheckResult:
@@ -17,7 +18,7 @@ def check_of(found: ReviewFacts, limit: float) -> dg.AssetCheckResult:
             description="Nobody has reviewed any of the sample: how many answers are wrong is "
             "unknown. `stillhouse review` says where its page is.",
             metadata={
-                "reviews": "none yet, see `stillhouse review`",
+                "verdict": NOT_MEASURED,
                 "unusable": found.unusable,
                 "unknown": found.unknown,
             },

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 OF_EVERY_ASSET = ": up_to_date"
-MISSED = ("MISSED", typer.colors.YELLOW)
 
 
 def print_header(project: Project, versions: Sequence[str]) -> None:
@@ -66,13 +65,12 @@ def _print_checks(outcome: Outcome) -> None:
     for name, found in outcome.checks.items():
         if name.endswith(OF_EVERY_ASSET):
             continue
-        mark, colour = ("passed", typer.colors.GREEN) if found.passed else MISSED
-        if found.passed and found.unproven:
-            mark, colour = "unsure", typer.colors.YELLOW
+        told = found.passed and not found.unproven
+        mark = "passed" if told else "unsure" if found.unproven else "MISSED"
+        colour = typer.colors.GREEN if told else typer.colors.YELLOW
         typer.secho(_cut(f"  {mark}  {name}"), fg=colour)
-        if not found.passed:
+        if not told:
             _print_indented(found.said)
-        if not found.passed or found.unproven:
             _print_indented(found.figures)
 
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stillhouse.config.project import Project
 from stillhouse.errors import UserError
 from stillhouse.instance import TERMINAL_TAG, patient
-from stillhouse.judged import IN_WORDS, UNPROVEN
+from stillhouse.judged import NOT_MEASURED, UNPROVEN, in_words
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.locks import alive
 
 if TYPE_CHECKING:
     import dagster as dg
 
-UNPROVEN_IN_WORDS = IN_WORDS[UNPROVEN]
+UNTOLD = {in_words(UNPROVEN), NOT_MEASURED}
 
 
 class Checked(NamedTuple):
     """How a check came out: what it says of itself, where it says something, and its figures in
-    words; `unproven` where nothing is missed and too little was seen to tell."""
+    words; `unproven` where nothing is missed and too little was seen to tell, passed or not."""
 
     passed: bool
     figures: str
@@ -99,7 +99,7 @@ def run_job(
                 check.passed,
                 _figures(check.metadata),
                 check.description or "",
-                UNPROVEN_IN_WORDS in [value.value for value in check.metadata.values()],
+                "verdict" in check.metadata and check.metadata["verdict"].value in UNTOLD,
             )
     return outcome
 

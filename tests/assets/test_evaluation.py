@@ -34,7 +34,7 @@ def test_a_check_warns_and_names_the_task_that_decided() -> None:
     first, second = results_of(several, GATE)
     assert not first.passed
     assert first.severity == dg.AssetCheckSeverity.WARN
-    assert first.description == "loses little"
+    assert first.description == "Missed: loses little"
     assert values(first) == {
         "value": 0.07,
         "limit": 0.05,

@@ -24,3 +24,8 @@ def test_a_student_that_leaks_misses_the_check_and_is_named() -> None:
     )
     assert missed.metadata["model 1_personal"].value == 0.02
     assert missed.metadata["verdict"].value == "missed"
+
+
+def test_a_rule_that_is_not_proven_fails_in_the_words_of_every_other_limit() -> None:
+    found = _check(audited(0, 6))
+    assert not found.passed and found.metadata["verdict"].value == "too few to tell"

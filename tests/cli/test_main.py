@@ -207,13 +207,15 @@ def test_a_gate_that_few_examples_cannot_tell_is_not_called_passed(
         "r/report: within": Checked(True, "value 0.1, verdict too few to tell", asks, True),
         "r/report: beats": Checked(False, "value -0.2", "It scores higher than a simpler method."),
         "r/report: calibrated": Checked(True, "value 0.01", "Its confidence is right."),
+        "r/leaks: within": Checked(False, "personal 0.01", "1 rule is not proven.", True),
     }
     outcome = Outcome(True, {}, {}, checks)
     print_run(load_project(small_project()), "small-1", outcome, finished=False)
     said = capsys.readouterr().out
     assert "unsure  r/report: within\n" in said and "verdict too few to tell" in said
     assert "MISSED  r/report: beats\n          It scores higher than" in said
-    assert "passed  r/report: calibrated\n" in said and "0.01" not in said
+    assert "unsure  r/leaks: within\n          1 rule is not proven.\n" in said
+    assert "passed  r/report: calibrated\n" in said and "value 0.01" not in said
     assert max(map(len, said.splitlines())) <= 80
 
 
