@@ -79,7 +79,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "selection": (1, ("selection/candidates.py", "selection/languages.py", "selection/rows.py")),
     "traffic": (2, tuple(f"monitor/{name}.py" for name in _READING)),
     "drift": (1, tuple(f"monitor/{name}.py" for name in _COMPARING)),
-    "ab_test": (1, ("monitor/ab",)),
+    "ab_test": (2, ("monitor/ab",)),
 }
 
 

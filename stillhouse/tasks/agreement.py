@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from stillhouse.metrics.extraction import micro_f1
 from stillhouse.tasks.common import Kind
 from stillhouse.tasks.writing import Writing, Written
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def rightness(kind: Kind, gold: Sequence[str], given: Sequence[str]) -> NDArray[Any]:
     """Float [n] 0..1: how right each of `given` is if `gold` is right; both are labels, or
-    responses where the kind has none."""
+    responses where the kind has none. Of a score that is a micro F1 it is the F1 of each answer."""
     import numpy as np
 
     if not gold:
@@ -24,6 +25,8 @@ def rightness(kind: Kind, gold: Sequence[str], given: Sequence[str]) -> NDArray[
     if not isinstance(kind, Writing):
         return np.array([said == right for said, right in zip(given, gold, strict=True)], float)
     scored = kind.score(gold, [asdict(Written(text, 0.0, True)) for text in given])
+    if scored.counts is not None:
+        return micro_f1(scored.counts)
     return np.asarray(scored.right if scored.values is None else scored.values, float)
 
 

@@ -99,6 +99,13 @@ def test_what_is_not_known_widens_the_interval() -> None:
     assert several is not None and several.low == known.low and several.high > known.high
 
 
+@pytest.mark.parametrize("value", [-1.0, 1.0])
+def test_no_interval_is_wider_than_differences_can_be(value: float) -> None:
+    found = look([value] * 400, [value] * 400, range(400), [], TERMS)
+    assert found is not None and found.difference == value
+    assert -1 <= found.low < found.high <= 1
+
+
 def test_a_look_is_due_when_enough_came_and_never_twice_at_the_same() -> None:
     first = look([0.0] * 150, [0.0] * 150, range(150), [], TERMS)
     assert first is not None

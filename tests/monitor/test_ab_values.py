@@ -76,7 +76,7 @@ def test_written_answers_are_compared_as_their_kind_scores_them() -> None:
     kind = kind_of(task).learned(task, None)  # type: ignore[arg-type]
     red, same = '{"color":"red","urgent":true}', '{"urgent": true, "color": "red"}'
     given = [red, same, '{"color":"green","urgent":true}', "nothing"]
-    assert rightness(kind, [red] * 4, given).tolist() == [1, 1, 0, 0]
+    assert rightness(kind, [red] * 4, given).tolist() == [1, 1, 0.5, 0]
     assert said_as(kind, f" {red}\n") == red
     assert rightness(kind, [], []).shape == (0,)
 

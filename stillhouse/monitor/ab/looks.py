@@ -61,8 +61,8 @@ def look(
         fraction=fractions[-1],
         difference=(least + most) / 2,
         error=max(least_error, most_error),
-        low=least - below * least_error,
-        high=most + above * most_error,
+        low=max(-1.0, least - below * least_error),
+        high=min(1.0, most + above * most_error),
         z=below,
         spent=lower.spent,
     )
