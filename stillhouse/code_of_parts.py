@@ -69,7 +69,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     ),
     "training": (3, ("training",)),
     "quantization": (1, ("quantize",)),
-    "evaluation": (6, ("evaluate", "metrics")),
+    "evaluation": (7, ("evaluate", "metrics")),
     "report": (7, ("report",)),
     "load": (1, ("load",)),
     "auditing": (3, ("audit", "student/canaries.py")),
