@@ -72,7 +72,7 @@ CODE: dict[str, tuple[int, tuple[str, ...]]] = {
     "evaluation": (7, ("evaluate", "metrics")),
     "report": (7, ("report",)),
     "load": (1, ("load",)),
-    "auditing": (3, ("audit", "student/canaries.py")),
+    "auditing": (4, ("audit", "student/canaries.py")),
     "release": (3, ("release",)),
     "history": (2, ("history",)),
     "economics": (2, ("economics",)),

@@ -23,6 +23,8 @@ from stillhouse.report.assemble import make_report
 from stillhouse.report.results import ModelResult
 from stillhouse.report.summary import markdown_of
 from stillhouse.storage.tables import read_table
+from stillhouse.tasks.common import Answered
+from stillhouse.tasks.edge_cases import EdgeCase
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.running import Runner
 
@@ -227,3 +229,19 @@ def test_one_failure_is_not_too_many() -> None:
     assert too_many({"kinds": kinds}, 0.2) == ["b", "c"]
     more = kinds | {str(i): row(0, 5) for i in range(10)}
     assert too_many({"kinds": more}, 0.2) == ["c"]
+
+
+def test_a_sample_whose_gaps_alone_were_changed_shows_them(
+    routing: ClassificationTask, routing_dataset: Path
+) -> None:
+    (task,) = plan(routing_dataset, [routing], EdgeCases(per_kind=2), {}, max_tokens=64).values()
+    task.cases.append(EdgeCase("tabs", "a\tb\n\nc d", "same_as", of="a b c d", own=True))
+    before = {case.of for case in task.cases}
+    texts = {text for case in task.cases for text in (case.text, case.of) if text}
+    task.answers["student_quantized"] = {
+        text: Answered("", "billing" if text in before else "hardware", 0.5) for text in texts
+    }
+    shown = {g.title.split(": ")[1]: [s.text for s in g.samples] for g in samples(task, {})}
+    assert shown["white space"] and all("␣␣" in text for text in shown["white space"])
+    assert shown["tabs (own)"] == ["a⇥b⏎⏎c d"]
+    assert shown["typos"] and not any("␣" in text for text in shown["typos"])
