@@ -17,7 +17,7 @@ from stillhouse.errors import UserError
 from stillhouse.evaluate.cascade import cascade
 from stillhouse.evaluate.edge_cases import TaskCases, ask_cases, plan, results, samples, too_many
 from stillhouse.evaluate.edge_file import FILE, file_digest, read_cases
-from stillhouse.evaluate.side_by_side import Candidate, side_by_side
+from stillhouse.evaluate.side_by_side import Candidate, _alike, side_by_side
 from stillhouse.evaluate.trust import all_worth, served
 from stillhouse.report.assemble import make_report
 from stillhouse.report.results import ModelResult
@@ -245,3 +245,16 @@ def test_a_sample_whose_gaps_alone_were_changed_shows_them(
     assert shown["white space"] and all("␣␣" in text for text in shown["white space"])
     assert shown["tabs (own)"] == ["a⇥b⏎⏎c d"]
     assert shown["typos"] and not any("␣" in text for text in shown["typos"])
+
+
+def test_models_that_answer_all_pairs_alike_are_named(
+    routing: ClassificationTask, routing_dataset: Path
+) -> None:
+    (kind,) = open_tasks(routing_dataset, [routing])
+    gold = ["billing", "hardware", "hardware"]
+    scored = {
+        "teacher": kind.score(gold, [[0.9, 0.1], [0.2, 0.8], [0.2, 0.8]]),
+        "student": kind.score(gold, [[0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]),
+    }
+    assert _alike(scored) == ["student"]
+    assert _alike({"student": kind.score(gold[:1], [[0.4, 0.6]])}) == []
