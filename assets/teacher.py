@@ -42,13 +42,18 @@ def teacher_model(
     server runs, what the server is, and its tokenizer.
 
     The licence is checked in every run and before anything of the model is opened, so that a
-    policy made stricter also stops teachers that are already here.
+    policy made stricter also stops teachers that are already here. So is what a run reads of the
+    project's own files only once its students are trained.
     """
     from stillhouse.models.admission import admit, refuse_edited
+    from stillhouse.own_files import require_cases, require_usable
 
     version, settings = context.partition_key, project.project
     with user_errors():
         state = project.state(context.run_id)
+        require_usable(settings)
+        if state.snapshot:
+            require_cases(settings, state.snapshot.path)
         artefact = Artefact(STEPS["teacher_model"], version)
         teacher, record = settings.teacher(version), state.record(artefact)
         admitted = admit(teacher, settings, record.facts if record else None)

@@ -42,25 +42,45 @@ def attacks_of(own: Path | None) -> list[Attack]:
 def _read(file: Path) -> list[Attack]:
     import yaml
 
+    about = f"leak_audit.attacks: {file.name}"
     try:
         text = file.read_text(encoding="utf-8")
-        if file.suffix == ".jsonl":
-            rows: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
-        else:
-            rows = yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        rows = _lines(text) if file.suffix == ".jsonl" else _items(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f", line {mark.line + 1}" if mark else ""
         raise UserError(
-            f"leak_audit.attacks: {file.name}: can't be read ({type(error).__name__})",
+            f"{about}{at}: can't be read ({type(error).__name__})",
             remedy="give a list in YAML, or JSON lines: objects with `name` and `prompt`.",
         ) from error
-    if not isinstance(rows, list):
-        rows = [rows]
-    for number, row in enumerate(rows, start=1):
+    for line, row in rows:
         texts = row.values() if isinstance(row, dict) else ()
         right = isinstance(row, dict) and set(row) == {"name", "prompt"}
         if not right or not all(isinstance(t, str) and t.strip() for t in texts):
             raise UserError(
-                f"leak_audit.attacks: {file.name}: entry {number} is no attack",
+                f"{about}, line {line}: no attack",
                 remedy="an entry has a `name` and a `prompt`, both texts, and nothing else.",
             )
-    return [Attack(row["name"], row["prompt"]) for row in rows]
+    return [Attack(row["name"], row["prompt"]) for _, row in rows]
+
+
+def _lines(text: str) -> list[tuple[int, Any]]:
+    """Values of JSON lines, with the numbers of their lines; None where a line holds no JSON."""
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                found.append((number, json.loads(line)))
+            except ValueError:
+                found.append((number, None))
+    return found
+
+
+def _items(text: str) -> list[tuple[int, Any]]:
+    """What a list in YAML holds, with the lines on which each begins; what is no list, as one."""
+    import yaml
+
+    rows, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(node, yaml.SequenceNode):
+        return [(1, rows)]
+    return [(item.start_mark.line + 1, row) for item, row in zip(node.value, rows, strict=True)]

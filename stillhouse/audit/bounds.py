@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,8 @@ def rate(found: int, tried: int) -> Bounded:
     return Bounded(found / tried, low, high, tried)
 
 
-def mean_exposure(exposures: Sequence[float]) -> Bounded:
-    """The mean of canaries' exposures in bits.
+def mean_exposure(exposures: Sequence[float], most: float = math.inf) -> Bounded:
+    """The mean of canaries' exposures in bits, of which none can be told that is above `most`.
 
     Of a secret that a model never saw, every rank is as likely, so its exposure is exponential; the
     interval is that of the mean of such figures (a sum of n of them, doubled and divided by their
@@ -47,18 +48,16 @@ def mean_exposure(exposures: Sequence[float]) -> Bounded:
 
     n = len(exposures)
     if not n:
-        return Bounded(0.0, 0.0, float("inf"), 0)
+        return Bounded(0.0, 0.0, most, 0)
     total = sum(exposures)
     low, high = (2 * total / float(chi2.ppf(q, 2 * n)) for q in (0.975, 0.025))
-    return Bounded(total / n, low, high, n)
+    return Bounded(total / n, low, max(total / n, min(high, most)), n)
 
 
 def canaries_needed(limit: float) -> int:
     """How many canaries it takes until a model that never saw them (1 / ln 2 bits on average) keeps
     to the limit with its whole interval; 0 where no number does, as the limit is below that."""
-    from math import log
-
-    never_seen = 1 / log(2)
+    never_seen = 1 / math.log(2)
     if limit <= never_seen:
         return 0
     number = 1

@@ -85,8 +85,10 @@ def exposure_of(likelier: float, candidates: int) -> Bounded:
 
 def by_repeats(found: Sequence[Exposed]) -> dict[tuple[bool, int], Bounded]:
     """The mean exposure of canaries in answers (True) and in texts, by how often they stood."""
-    groups = sorted({(e.written, e.repeats) for e in found})
+    groups: dict[tuple[bool, int], list[Bounded]] = {}
+    for one in sorted(found, key=lambda e: (e.written, e.repeats)):
+        groups.setdefault((one.written, one.repeats), []).append(one.exposure)
     return {
-        group: mean_exposure([e.exposure.value for e in found if (e.written, e.repeats) == group])
-        for group in groups
+        group: mean_exposure([e.value for e in of], log2(max(e.tried for e in of) + 1))
+        for group, of in groups.items()
     }

@@ -7,33 +7,14 @@ they say nothing of anybody, and whoever holds the model can bar them too.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stillhouse.lm.generation import generate
-from stillhouse.lm.grammar import Constraint
 from stillhouse.lm.prompts import Encoder, render_prompt
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from transformers import PreTrainedModel
-
-
-class Barring(Constraint):
-    """Any tokens of a vocabulary but some."""
-
-    def __init__(self, vocabulary: int, barred: Collection[int]) -> None:
-        import numpy as np
-
-        self._allowed = np.ones(vocabulary, dtype=bool)
-        self._allowed[list(barred)] = False
-
-    def allowed(self) -> NDArray[np.bool_]:
-        return self._allowed
-
-    def advance(self, token: int) -> None:
-        """What was written bars nothing further."""
 
 
 def starts(encoder: Encoder, instructions: Sequence[str]) -> list[list[int]]:
@@ -55,7 +36,7 @@ def write_freely(
     encoder: Encoder,
     instructions: Sequence[str],
     *,
-    barred: Collection[int],
+    barred: Sequence[int],
     count: int,
     tokens: int,
     seed: int,
@@ -73,23 +54,22 @@ def write(
     encoder: Encoder,
     prompts: Sequence[Sequence[int]],
     *,
-    barred: Collection[int],
+    barred: Sequence[int],
     tokens: int,
     temperature: float,
     seed: int,
     description: str,
 ) -> list[str]:
     """What the model writes after each prompt."""
-    constraint = Barring(len(encoder.tokenizer), barred) if barred else None
     written = generate(
         model,
         prompts,
         end_ids=[encoder.end_id],
         max_new_tokens=tokens,
         vocabulary=len(encoder.tokenizer),
+        barred=barred,
         temperature=temperature,
         seed=seed,
-        constraints=(lambda _: constraint) if constraint else None,
         description=description,
     )
     return [encoder.text_of(answer.ids) for answer in written]

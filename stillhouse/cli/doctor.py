@@ -11,6 +11,7 @@ from stillhouse.config.student import Student
 from stillhouse.config.teacher import Teacher
 from stillhouse.errors import UserError
 from stillhouse.models.admission import admit, admit_base
+from stillhouse.own_files import OWN_FILES
 from stillhouse.storage.layout import Layout
 
 FREE_BYTES_NEEDED = 5 << 30
@@ -24,10 +25,12 @@ class Finding:
 
 
 def examine(project: Project) -> list[Finding]:
-    """Findings on the machine, the sources, the models and their licences, and the disk."""
+    """Findings on the machine, the sources and other files of the user's, the models and their
+    licences, and the disk."""
     return [
         *_machine(),
         *_sources(project),
+        *_own_files(project),
         _language_model(project),
         _recognizer(project),
         *(_teacher(project, teacher) for teacher in project.teachers),
@@ -59,6 +62,17 @@ def _sources(project: Project) -> Iterator[Finding]:
         yield Finding("sources", True, f"{sum(1 for _ in list_files(project))} files")
     except UserError as error:
         yield Finding("sources", False, str(error))
+
+
+def _own_files(project: Project) -> Iterator[Finding]:
+    for subject, look in OWN_FILES.items():
+        try:
+            message = look(project)
+        except UserError as error:
+            yield Finding(subject, False, str(error))
+        else:
+            if message is not None:
+                yield Finding(subject, True, message)
 
 
 def _language_model(project: Project) -> Finding:

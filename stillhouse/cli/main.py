@@ -105,8 +105,10 @@ def run(
     """Ingest the sources, then distil from a teacher; what is up to date is not made again."""
     from stillhouse.cli import printing, runs
     from stillhouse.instance import close_dead_runs, open_instance, register_teachers
+    from stillhouse.own_files import require_usable
 
     settings = load_project(project)
+    require_usable(settings)
     named = [settings.teacher(name).version for name in teacher or []]
     if all_teachers:
         named = [t.version for t in settings.teachers]

@@ -11,12 +11,14 @@ from stillhouse.config.dataset import Task
 from stillhouse.config.endpoint import is_endpoint
 from stillhouse.config.training import TrainingSettings
 
+FROM_TEACHER = "teacher"  # a student that is cut from it
+
 
 class StudentInit(Section):
     """What a student begins as: layers of its teacher, or of a model of its own (`from`, named as
     teachers are, with its `license`)."""
 
-    from_: str = Field("teacher", alias="from")
+    from_: str = Field(FROM_TEACHER, alias="from")
     license: str | None = None
     layers: Annotated[int, Field(ge=1)] | Literal["all"] = 6
     vocabulary: Literal["corpus", "full"] = "corpus"
@@ -24,7 +26,7 @@ class StudentInit(Section):
     @property
     def base(self) -> str | None:
         """The model of its own; None where it is cut from its teacher."""
-        return None if self.from_ == "teacher" else self.from_
+        return None if self.from_ == FROM_TEACHER else self.from_
 
     @model_validator(mode="after")
     def _says_its_licence(self) -> StudentInit:

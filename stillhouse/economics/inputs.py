@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,8 @@ ASSUMED = 0.2
 
 @dataclass(frozen=True)
 class Input:
-    """A figure with its range; `value` None is unknown. `measured` tells that it is from here."""
+    """A figure with its range; `value` None is unknown. `measured` tells that it is from here; of
+    what is from the file, `day` is when it was true."""
 
     name: str
     value: float | None
@@ -23,6 +25,7 @@ class Input:
     high: float | None = None
     source: str = ""
     measured: bool = False
+    day: datetime.date | None = None
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -62,8 +65,10 @@ def values_of(inputs: Inputs) -> dict[str, float]:
 
 def _input(name: str, figure: Figure, prices: Prices) -> Input:
     day = figure.date or prices.as_of
-    source = f"{figure.source}, {day}" if figure.value is not None else ""
-    return Input(name, figure.value, figure.low, figure.high, source)
+    if figure.value is None:
+        return Input(name, None)
+    source = f"{figure.source}, {day}"
+    return Input(name, figure.value, figure.low, figure.high, source, day=day)
 
 
 def _figures(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Figure]]:

@@ -5,6 +5,7 @@ Names and sources come from the user's file: they are escaped wherever they are 
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ LEFT_OUT = (
     "what it is worth that no text leaves the house, and what it would cost if one did",
     "requests that come in peaks beyond the utilisation of the file: they wait",
 )
+A_YEAR = datetime.timedelta(days=366)  # after which a price is an old one
 # How the sources of the template's values begin.
 EXAMPLE = "EXAMPLE"
 NOTHING = (
@@ -72,7 +74,7 @@ def blocks(one: Reckoned) -> Iterator[Block]:
     if one.tornado and one.reference:
         yield _tornado(one, one.reference)
     yield _inputs(one)
-    yield Block("How sure this is", [*_examples(one), UNCERTAIN])
+    yield Block("How sure this is", [*_examples(one), *_days(one), UNCERTAIN])
     yield Block("What it leaves out", LEFT_OUT)
 
 
@@ -116,9 +118,27 @@ def _examples(one: Reckoned) -> Iterator[str]:
     left = [i.name for i in one.inputs.values() if i.source.startswith(EXAMPLE)]
     if left:
         yield (
-            f"{len(left)} figures are still the template's examples, to be replaced by your own: "
+            f"{_figures(left)} still the template's examples, to be replaced by your own: "
             f"{', '.join(left)}."
         )
+
+
+def _days(one: Reckoned) -> Iterator[str]:
+    """What no longer holds, maybe, or does not yet, on the day of the report."""
+    today = datetime.date.today()  # noqa: DTZ011 - days of the file are the user's own
+    dated = [(i.name, i.day) for i in one.inputs.values() if i.day]
+    old = [name for name, day in dated if today - day > A_YEAR]
+    ahead = [name for name, day in dated if day > today]
+    if old:
+        yield (
+            f"{_figures(old)} of more than a year ago, and may no longer hold: {', '.join(old)}."
+        )
+    if ahead:
+        yield f"{_figures(ahead)} of a day that is still to come: {', '.join(ahead)}."
+
+
+def _figures(names: Sequence[str]) -> str:
+    return "1 figure is" if len(names) == 1 else f"{len(names)} figures are"
 
 
 def _inputs(one: Reckoned) -> Block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -32,6 +33,8 @@ from stillhouse.wording import plain_lines, shortened
 WRITTEN_SHARE = 3
 # A token is seldom longer; with so many more, no model reads all of a text.
 CHARACTERS_A_TOKEN = 8
+# White space that is no single space, and how it is shown where it is all that was changed.
+GAP, MARKS = re.compile(r"\s{2,}|[^\S ]"), {" ": "␣", "\n": "⏎", "\t": "⇥"}
 MOST_EXAMPLES, LONGEST_EXAMPLE = 3, 300
 ASKED_MODELS = ("teacher", "student", "student_quantized")
 
@@ -269,7 +272,15 @@ def _sample(
         )
         for model, said in task.answers.items()
     ]
-    return Sample(shortened(plain_lines(case.text), LONGEST_EXAMPLE), wanted, given)
+    return Sample(shortened(_asked(case), LONGEST_EXAMPLE), wanted, given)
+
+
+def _asked(case: EdgeCase) -> str:
+    """The text as it is shown: where nothing but gaps was changed, with marks for what they are."""
+    if case.of is None or case.text.split() != case.of.split():
+        return plain_lines(case.text)
+    marked = GAP.sub(lambda gap: "".join(MARKS.get(c, MARKS[" "]) for c in gap[0]), case.text)
+    return plain_lines(marked)
 
 
 def _shown(said: Answered) -> str:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stillhouse.config.dataset import Task
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import ASKED
 from stillhouse.storage.files import sha256_of
 from stillhouse.tasks.common import Kind
 from stillhouse.tasks.edge_cases import EXPECTS, EdgeCase
+from stillhouse.tasks.kinds import kind_of
 
 FILE = "edge_cases.jsonl"
 FIELDS = ("task", *ASKED, "answer", "expect", "as", "kind")
@@ -29,6 +32,21 @@ MOST_TOLD = 8
 
 Mask = Callable[[str, str], str]
 """A text without personal data; what stands in the second text as well may stay."""
+
+
+@dataclass(frozen=True)
+class _Of:
+    """A task that cases are of, and the classes that an answer may be."""
+
+    task: Task
+    labels: Container[str]
+
+
+class _AnyLabel:
+    """The classes of a task before there is a dataset, which alone says them."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def file_digest(root: Path) -> str | None:
@@ -46,10 +64,28 @@ def read_cases(
 
     Raises `UserError` that names every line which can't be used, and why; nothing that it says.
     """
+    by_name = {k.task.name: _Of(k.task, getattr(k, "classes", ())) for k in kinds}
+    return _read(root, by_name, known, mask)
+
+
+def count_cases(root: Path, tasks: Sequence[Task]) -> int:
+    """How many cases there are of these tasks, all that a project has. Raises as `read_cases` does,
+    but for answers that are none of the classes: before a dataset is there, nobody knows these."""
+    found = _read(
+        root,
+        {task.name: _Of(task, _AnyLabel()) for task in tasks},
+        [task.name for task in tasks],
+        lambda text, _: text,
+    )
+    return sum(map(len, found.values()))
+
+
+def _read(
+    root: Path, by_name: Mapping[str, _Of], known: Collection[str], mask: Mask
+) -> dict[str, list[EdgeCase]]:
     file = root / FILE
     if not file.exists():
         return {}
-    by_name = {kind.task.name: kind for kind in kinds}
     found: dict[str, list[EdgeCase]] = {}
     bad = []
     try:
@@ -95,16 +131,16 @@ def _object(line: str) -> Mapping[str, Any]:
     return values
 
 
-def _case(kind: Kind, values: Mapping[str, Any], mask: Mask) -> EdgeCase:
+def _case(of: _Of, values: Mapping[str, Any], mask: Mask) -> EdgeCase:
     name = values.get("kind", OWN)
     if not isinstance(name, str) or not KIND.fullmatch(name):
         raise ValueError("`kind` is a word or a few, of letters, digits, spaces and hyphens")
-    text = _posed(kind, values, mask)
+    text = _posed(of.task, values, mask)
     expect = values.get("expect")
     if ("answer" in values) == (expect is not None):
         raise ValueError("either `answer` or `expect` is wanted")
     if expect is None:
-        return EdgeCase(name, text, "answer", answer=_answer(kind, values, text, mask), own=True)
+        return EdgeCase(name, text, "answer", answer=_answer(of, values, text, mask), own=True)
     if not isinstance(expect, str) or expect not in EXPECTS or expect == "answer":
         raise ValueError("`expect` is nothing that is known")
     if expect in ALONE:
@@ -115,23 +151,23 @@ def _case(kind: Kind, values: Mapping[str, Any], mask: Mask) -> EdgeCase:
     if not isinstance(other, (str, dict)):
         raise ValueError(f"`as` is missing: the text that {expect} compares with")
     compared = other if isinstance(other, dict) else {"text": other}
-    return EdgeCase(name, text, expect, of=_posed(kind, compared, mask), own=True)  # type: ignore[arg-type]
+    return EdgeCase(name, text, expect, of=_posed(of.task, compared, mask), own=True)  # type: ignore[arg-type]
 
 
-def _posed(kind: Kind, values: Mapping[str, Any], mask: Mask) -> str:
+def _posed(task: Task, values: Mapping[str, Any], mask: Mask) -> str:
     asked = {name: values[name] for name in ASKED if name in values}
     if not all(isinstance(value, str) and value.strip() for value in asked.values()):
         raise ValueError(f"{' and '.join(asked)}: no text")
-    found = kind.posed({name: mask(value, "") for name, value in asked.items()})
+    found = kind_of(task).posed({name: mask(value, "") for name, value in asked.items()})
     if not found:
         raise ValueError("it has no `text` (for questions `question` and `passage`)")
     return found
 
 
-def _answer(kind: Kind, values: Mapping[str, Any], text: str, mask: Mask) -> tuple[str, str | None]:
+def _answer(of: _Of, values: Mapping[str, Any], text: str, mask: Mask) -> tuple[str, str | None]:
     said = _masked(values["answer"], text, mask)
-    labels = getattr(kind, "classes", ())
-    return kind.corrected(kind.task, said if isinstance(said, str) else json.dumps(said), labels)
+    said = said if isinstance(said, str) else json.dumps(said)
+    return kind_of(of.task).corrected(of.task, said, of.labels)
 
 
 def _masked(value: Any, text: str, mask: Mask) -> Any:

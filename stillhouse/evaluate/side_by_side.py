@@ -55,7 +55,7 @@ class SideBySide:
     of them, what its baseline is, and the family of near-duplicates that each pair belongs to;
     and by model and task what its answers to the validation split teach of its confidence, those
     answers, scored by it, and the answers to the test split as they were before; and by task what
-    its test split is too small or too narrow for."""
+    its test split is too small or too narrow for, and which models answer all of it alike."""
 
     scored: dict[str, dict[str, Scored]]
     sections: dict[str, list[Section]]
@@ -136,7 +136,10 @@ def side_by_side(
         },
         baselines=baselines,
         families={kind.task.name: _families(dataset, kind.task.name) for kind in kinds},
-        test_sets={kind.task.name: looked_at(dataset, kind) for kind in kinds},
+        test_sets={
+            k.task.name: looked_at(dataset, k) | {"alike": _alike(_of_task(scored, k.task.name))}
+            for k in kinds
+        },
         calibrations=calibrations,
         validation=validation,
         before=before,
@@ -208,6 +211,13 @@ def _families(dataset: Path, task: str) -> list[str]:
         dataset=dataset,
     )
     return [row["group_id"] for batch in rows for row in batch]
+
+
+def _alike(scored: Mapping[str, Scored]) -> list[str]:
+    """The models that answer all pairs alike, of more than one."""
+    return [
+        m for m, found in scored.items() if found.n > 1 and len(set(found.detail.said()[1])) == 1
+    ]
 
 
 def looked_at(dataset: Path, kind: Kind) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Step:
 class Row:
     """An answer of at most `limit` tokens to `prompt`: greedily, or at a `temperature` above 0
     drawn by `draw` from the likeliest tokens that have `top_p` of the probability together. Each
-    step tells the `alternatives` likeliest."""
+    step tells the `alternatives` likeliest. Tokens that are `barred` are not written."""
 
     prompt: Sequence[int]
     limit: int
@@ -53,6 +53,7 @@ class Row:
     top_p: float = 1.0
     draw: random.Random | None = None
     constraint: Constraint | None = None
+    barred: Sequence[int] = ()
     alternatives: int = 0
     ids: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
@@ -175,19 +176,20 @@ class Continuous:
     def _allowed(
         self, rows: Sequence[Row], log_probs: torch.Tensor
     ) -> tuple[torch.Tensor, list[bool]]:
-        """The log-probabilities [rows, vocabulary] of what each row's grammar allows, and which
-        rows it leaves no token."""
+        """The log-probabilities [rows, vocabulary] of what each row's grammar allows and nothing
+        bars, and which rows it leaves no token."""
         import torch
 
         stuck = [False] * len(rows)
-        places = [place for place, row in enumerate(rows) if row.constraint is not None]
-        if not places:
+        if not any(row.constraint is not None or row.barred for row in rows):
             return log_probs, stuck
         barred = torch.zeros(log_probs.shape, dtype=torch.bool)
-        for place in places:
-            allowed = rows[place].constraint.allowed()  # type: ignore[union-attr]
-            stuck[place] = not allowed.any()
-            barred[place] = ~torch.from_numpy(allowed)
+        for place, row in enumerate(rows):
+            if row.constraint is not None:
+                allowed = row.constraint.allowed()
+                stuck[place] = not allowed.any()
+                barred[place] = ~torch.from_numpy(allowed)
+            barred[place, list(row.barred)] = True
         return log_probs.masked_fill(barred.to(log_probs.device), -torch.inf), stuck
 
     def _chosen(self, rows: Sequence[Row], scores: torch.Tensor) -> torch.Tensor:

@@ -48,6 +48,7 @@ def generate(
     end_ids: Collection[int],
     max_new_tokens: int | Sequence[int],
     vocabulary: int,
+    barred: Sequence[int] = (),
     batch_size: int | None = None,
     temperature: float = 0.0,
     seed: int = 0,
@@ -58,7 +59,8 @@ def generate(
     0 drawn from `seed` and the prompt's number.
 
     An answer ends before a token of `end_ids`, or is cut off after `max_new_tokens` (one number, or
-    one a prompt). Only the first `vocabulary` tokens are written. `batch_size` rows are written
+    one a prompt). Only the first `vocabulary` tokens are written, none of them that is `barred`.
+    `batch_size` rows are written
     side by side, by default as many as the device does well; they know nothing of each other, so
     an answer depends on its batch no more than rounding does. `constraints` makes what keeps the
     answer to prompt i within its grammar; where a grammar leaves no token, the answer stops.
@@ -70,7 +72,7 @@ def generate(
         _Answer(i, list(prompt), limit, draw=random.Random(f"{seed} {i}") if temperature else None)
         for i, (prompt, limit) in enumerate(zip(prompts, limits, strict=True))
     ]
-    writer = _Writer(model, end_ids, vocabulary, batch_size, temperature, constraints)
+    writer = _Writer(model, end_ids, vocabulary, barred, batch_size, temperature, constraints)
     return writer.write(answers, description)
 
 
@@ -82,11 +84,12 @@ def generate_each(
     end_ids: Collection[int],
     max_new_tokens: int | Sequence[int],
     vocabulary: int,
+    barred: Sequence[int] = (),
     batch_size: int | None = None,
     description: str = "Generating",
 ) -> list[list[Generated]]:
-    """What `generate` writes greedily with nothing barred, and under each of `constraints`: lists
-    in order of the prompts.
+    """What `generate` writes greedily without a constraint, and under each of `constraints`, which
+    allow no token that is `barred`: lists in order of the prompts.
 
     The likeliest of the tokens allowed is the likeliest of all up to the first that is not. So an
     answer is written once for all ways that agree on it; where a grammar bars its next token, a
@@ -98,7 +101,7 @@ def generate_each(
         _Answer(i, list(prompt), limit, others=dict.fromkeys(ways[1:]))
         for i, (prompt, limit) in enumerate(zip(prompts, limits, strict=True))
     ]
-    writer = _Writer(model, end_ids, vocabulary, batch_size, 0.0, None, constraints)
+    writer = _Writer(model, end_ids, vocabulary, barred, batch_size, 0.0, None, constraints)
     writer.write(answers, description)
     found = [answer.by_way() for answer in answers]
     return [[by_way[way] for by_way in found] for way in ways]
@@ -165,6 +168,7 @@ class _Writer:
     model: PreTrainedModel
     end_ids: Collection[int]
     vocabulary: int
+    barred: Sequence[int]
     batch_size: int | None
     temperature: float
     constraints: Callable[[int], Constraint | None] | None
@@ -252,9 +256,9 @@ class _Writer:
 
     def _extend(self, rows: Sequence[_Answer], logits: torch.Tensor) -> list[bool]:
         """Add to each row its next token, by logits [rows, vocabulary]; which ones go on."""
-        allowed, scores = self._allowed(rows, logits), logits
+        allowed, scores = self._allowed(rows, logits), self._unbarred(logits)
         if allowed is not None:
-            scores = logits.masked_fill(~allowed, float("-inf"))
+            scores = scores.masked_fill(~allowed, float("-inf"))
         tokens = self._choose(rows, scores)
         log_probs = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
         stuck = [False] * len(rows) if allowed is None else (~allowed.any(-1)).tolist()
@@ -284,6 +288,14 @@ class _Writer:
             if answer.constraint is not None:
                 allowed[row] = answer.constraint.allowed()
         return torch.from_numpy(allowed).to(logits.device)
+
+    def _unbarred(self, logits: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if not self.barred:
+            return logits
+        barred = torch.tensor(self.barred, device=logits.device)
+        return logits.index_fill(-1, barred, float("-inf"))
 
     def _choose(self, rows: Sequence[_Answer], scores: torch.Tensor) -> torch.Tensor:
         import torch

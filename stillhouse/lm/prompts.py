@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import UserError
@@ -97,6 +98,14 @@ class Encoder:
                 remedy="name the tokenizer's end token as `eos_token` there.",
             )
         return int(end)
+
+    @cached_property
+    def unwritten(self) -> list[int]:
+        """Tokens that no answer in words has, as no text becomes one: those that are whole answers
+        of other tasks among them. Not the end token."""
+        own = self.marks - {self.tokenizer.eos_token_id}
+        size = len(self.tokenizer)
+        return sorted(token for token in own if token < size)
 
     def prompts(self, pairs: Sequence[dict[str, Any]]) -> list[Example]:
         """The same to predict from: in place of the response stands a blank, which no model is

@@ -53,21 +53,24 @@ def krippendorffs_alpha(
     chance: 1 is all, 0 what chance would give. `verdicts` has those on each thing.
 
     Krippendorff (2011, "Computing Krippendorff's Alpha-Reliability"), for nominal data, with the
-    percentile interval of a bootstrap over things. None where nothing was read twice, and where all
-    said the same of everything.
+    percentile interval of a bootstrap over things. Two made-up things are drawn beside them, one on
+    which two people agree and one on which they don't: so a few things on which all agree, or
+    nobody, are no certainty. None where nothing was read twice, and where all said the same of
+    everything.
     """
     import numpy as np
 
     counts = np.array([(len(said), sum(said)) for said in verdicts if len(said) > 1], float)
     if not len(counts):
         return None
-    found = _alpha(counts)
-    drawn = np.random.default_rng(seed).integers(len(counts), size=(samples, len(counts)))
-    ends = [alpha for rows in drawn if (alpha := _alpha(counts[rows])) is not None]
-    if found is None:
+    if (found := _alpha(counts)) is None:
         return None
-    low, high = np.quantile(ends, [0.025, 0.975])
-    return Estimate(found, float(low), float(high))
+    said, yes = counts.sum(axis=0)
+    pool = np.vstack([counts, [2, 2 if 2 * yes >= said else 0], [2, 1]])
+    drawn = np.random.default_rng(seed).integers(len(pool), size=(samples, len(counts)))
+    ends = [alpha for rows in drawn if (alpha := _alpha(pool[rows])) is not None]
+    low, high = np.quantile(ends, [0.025, 0.975]) if ends else (found, found)
+    return Estimate(found, min(found, float(low)), max(found, float(high)))
 
 
 def _alpha(counts: Any) -> float | None:

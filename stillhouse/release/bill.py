@@ -9,12 +9,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 from stillhouse.models.described import public_name
 from stillhouse.release.bom import Part, document
+from stillhouse.release.dossier import adapts, begun_as, licence_of
 from stillhouse.release.libraries import PYTHON, Library
 from stillhouse.release.measured import Measured
-from stillhouse.report.use import INTENDED, LIMITS, NOT_INTENDED
+from stillhouse.report.use import LIMITS, NOT_INTENDED, intended
 
 BILL = "bom.cdx.json"
 STUDENT, CHECKPOINT, ADAPTED, TEACHER = "student", "checkpoint", "adapted-teacher", "teacher"
+BASE = "base"
 LEARNED_FROM = ("train", "validation")
 
 
@@ -23,12 +25,17 @@ def bill(
     files: Mapping[str, Mapping[str, Any]],
     figures: Sequence[Measured],
     libraries: Sequence[Library],
+    *,
+    masked: bool = True,
 ) -> str:
     """CycloneDX JSON. `files` are those of the release with their SHA-256, by name. The same
-    release has the same serial number wherever it is made; who made it is not said."""
-    data = list(_data(manifest))
+    release has the same serial number wherever it is made; who made it is not said. `masked` where
+    personal data was, in what it learned from."""
+    data = list(_data(manifest, masked=masked))
     used = list(map(of_library, libraries))
-    subject = _student(manifest, files, figures, [p.ref for p in data], [p.ref for p in used])
+    subject = _student(
+        manifest, files, [p.ref for p in used], _model_card(manifest, figures, data, masked=masked)
+    )
     name = f"stillhouse:{manifest['student']}:{manifest['release']}:{manifest['model']['digest']}"
     return document(
         subject,
@@ -54,9 +61,8 @@ def of_library(library: Library) -> Part:
 def _student(
     manifest: Mapping[str, Any],
     files: Mapping[str, Mapping[str, Any]],
-    figures: Sequence[Measured],
-    data: Sequence[str],
     libraries: Sequence[str],
+    card: dict[str, Any],
 ) -> Part:
     model, names = manifest["model"], ("digest", "parameters", "bytes", "bits", "group_size")
     return Part(
@@ -64,7 +70,7 @@ def _student(
         STUDENT,
         manifest["student"],
         manifest["release"],
-        manifest["license"]["teacher"],
+        licence_of(manifest),
         f"Distilled for the project {manifest['project']} from teacher version "
         f"{manifest['teacher']['version']}, quantized.",
         properties={
@@ -77,8 +83,12 @@ def _student(
             Part("file", f"file:{name}", name, sha256=found["sha256"])
             for name, found in sorted(files.items())
         ],
-        needs=[CHECKPOINT, *data, *libraries],
-        extra={"modelCard": _model_card(manifest, figures, data)},
+        needs=[
+            CHECKPOINT,
+            *(one["ref"] for one in card["modelParameters"]["datasets"]),
+            *libraries,
+        ],
+        extra={"modelCard": card},
     )
 
 
@@ -86,15 +96,8 @@ def _teachers(manifest: Mapping[str, Any], data: set[str]) -> Iterator[Part]:
     """The models on the way, from what came to what was quantized."""
     teacher, licence = manifest["teacher"], manifest["license"]["teacher"]
     learned = sorted(data & {f"data:{split}" for split in LEARNED_FROM})
-    made: dict[str, tuple[str, str, str, list[str]]] = {
-        ADAPTED: (teacher["adapted"], "The teacher, after it learned the tasks.", TEACHER, learned),
-        CHECKPOINT: (
-            manifest["model"]["checkpoint"],
-            "The student before it was quantized.",
-            ADAPTED,
-            learned,
-        ),
-    }
+    base, trained = begun_as(manifest), adapts(manifest)
+    says = "The teacher, after it learned the tasks." if trained else "The teacher, as it is asked."
     yield Part(
         "model",
         TEACHER,
@@ -104,22 +107,32 @@ def _teachers(manifest: Mapping[str, Any], data: set[str]) -> Iterator[Part]:
         "The teacher as it came.",
         properties={n: teacher[n] for n in ("digest", "architecture", "parameters")},
     )
-    for ref, (digest, says, above, learns) in made.items():
-        name = f"{manifest['student']}-{ref}" if ref == CHECKPOINT else ref
-        known = {"digest": digest}
-        needs = [above, *learns]
-        yield Part("model", ref, name, None, licence, says, properties=known, needs=needs)
+    yield Part(
+        "model", ADAPTED, ADAPTED, None, licence, says,
+        properties={"digest": teacher["adapted"]},
+        needs=[TEACHER, *(learned if trained else [])],
+    )  # fmt: skip
+    if base:
+        terms = manifest["settings"]["checkpoint"]["init"].get("license")
+        yield Part("model", BASE, base, None, terms, "What the student began as.")
+    yield Part(
+        "model", CHECKPOINT, f"{manifest['student']}-{CHECKPOINT}", None, licence_of(manifest),
+        "The student before it was quantized.",
+        properties={"digest": manifest["model"]["checkpoint"]},
+        needs=[ADAPTED, *([BASE] if base else []), *learned],
+    )  # fmt: skip
 
 
-def _data(manifest: Mapping[str, Any]) -> Iterator[Part]:
+def _data(manifest: Mapping[str, Any], *, masked: bool) -> Iterator[Part]:
     """Its splits. Digests of content are no SHA-256 of a file: they are properties."""
+    how = "replaced before anything was learned from it" if masked else "not masked"
     for split, digest in sorted(manifest["dataset"]["splits"].items()):
         name = f"{manifest['project']}/{split}"
         about = {
             "type": "dataset",
             "name": name,
             "description": f"Pairs of the split {split}, by their content's digest.",
-            "sensitiveData": ["personal data, replaced before anything was learned from it"],
+            "sensitiveData": [f"personal data, {how}"],
             "contents": {"properties": [{"name": "stillhouse:digest", "value": digest}]},
         }
         known = {"digest": digest, "dataset": manifest["dataset"]["digest"]}
@@ -128,21 +141,27 @@ def _data(manifest: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _model_card(
-    manifest: Mapping[str, Any], figures: Sequence[Measured], data: Sequence[str]
+    manifest: Mapping[str, Any],
+    figures: Sequence[Measured],
+    data: Sequence[Part],
+    *,
+    masked: bool,
 ) -> dict[str, Any]:
+    # One that was cut from its teacher has its architecture.
+    cut = {} if begun_as(manifest) else {"modelArchitecture": manifest["teacher"]["architecture"]}
     return {
         "modelParameters": {
             "approach": {"type": "supervised"},
             "task": ", ".join(sorted(set(manifest["tasks"].values()))),
             "architectureFamily": "transformer",
-            "modelArchitecture": manifest["teacher"]["architecture"],
-            "datasets": [{"ref": ref} for ref in data],
+            **cut,
+            "datasets": [{"ref": part.ref} for part in data],
             "inputs": [{"format": "text"}],
             "outputs": [{"format": "text"}],
         },
         "quantitativeAnalysis": {"performanceMetrics": list(map(_metric, figures))},
         "considerations": {
-            "useCases": list(INTENDED),
+            "useCases": list(intended(masked=masked)),
             "technicalLimitations": [*(f"Not for: {said}" for said in NOT_INTENDED), *LIMITS],
         },
     }

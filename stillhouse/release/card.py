@@ -6,6 +6,7 @@ et al., "Model Cards for Model Reporting" (2019).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ from stillhouse.facts import ReleaseGateFacts
 from stillhouse.judged import in_words
 from stillhouse.models.described import public_name
 from stillhouse.models.licence_terms import table as licence_terms
+from stillhouse.release.dossier import adapts, begun_as, licence_of
 from stillhouse.release.measured import Measured
 from stillhouse.report.markdown import literal, markdown_table
-from stillhouse.report.use import INTENDED, LIMITS, NOT_INTENDED
+from stillhouse.report.use import LIMITS, NOT_INTENDED, intended
 from stillhouse.wording import MISSING, human_bytes, human_count, number
 
 README = "README.md"
@@ -40,8 +42,9 @@ TASKS_OF_THE_HUB = {
 METRICS_OF_THE_HUB = {"macro_f1": "f1", "field_f1": "f1"}
 
 
-def card(manifest: Manifest, figures: Sequence[Measured] = ()) -> str:
-    """Markdown with the header that model hubs read; from the manifest and what was measured."""
+def card(manifest: Manifest, figures: Sequence[Measured] = (), *, masked: bool = True) -> str:
+    """Markdown with the header that model hubs read; from the manifest and what was measured.
+    `masked` where personal data was, in what it learned from."""
     model, teacher, licence = manifest["model"], manifest["teacher"], manifest["license"]
     name = public_name(teacher["model"], teacher["version"])
     return "\n".join(
@@ -51,9 +54,9 @@ def card(manifest: Manifest, figures: Sequence[Measured] = ()) -> str:
             f"A model of {human_count(model['parameters'])} parameters in {model['bits']} bits "
             f"({human_bytes(model['bytes'])}), distilled for the project "
             f"{literal(manifest['project'])} from teacher version {literal(teacher['version'])} "
-            f"({literal(name)}). The model lies in `quantized/`.\n",
+            f"({literal(name)}). {_began(manifest)}The model lies in `quantized/`.\n",
             "## Intended use\n",
-            *(f"- {said}" for said in INTENDED),
+            *(f"- {said}" for said in intended(masked=masked)),
             "\nNot for:\n",
             *(f"- {said}" for said in NOT_INTENDED),
             "",
@@ -65,13 +68,13 @@ def card(manifest: Manifest, figures: Sequence[Measured] = ()) -> str:
             ),
             "",
             *_overrides(manifest),
-            *_data(manifest),
+            *_data(manifest, masked=masked),
             *_made(manifest),
             "\n## Licence and duties\n",
             *(f"- {literal(duty)}" for duty in licence["duties"]),
             f"\nThe teacher's licence, {literal(licence['teacher'])}, was allowed by "
-            f"`{licence['allowed_by']}` of the project file. This is no legal advice: verify at "
-            "the primary source.\n",
+            f"`{licence['allowed_by']}` of the project file. {_joint(manifest)}This is no legal "
+            "advice: verify at the primary source.\n",
             "## Limits\n",
             *(f"- {said}" for said in LIMITS),
             "\n## Proof\n",
@@ -90,6 +93,7 @@ def _header(manifest: Manifest, figures: Sequence[Measured]) -> str:
     teacher, dataset = manifest["teacher"], manifest["dataset"]
     name = f"{manifest['project']}-{dataset['digest'] or 'unknown'}"
     split = dataset["splits"].get("test")
+    taught_by = public_name(teacher["model"], teacher["version"])
     results = [
         EvalResult(
             task_type=TASKS_OF_THE_HUB.get(found.kind, "text-generation"),
@@ -105,8 +109,8 @@ def _header(manifest: Manifest, figures: Sequence[Measured]) -> str:
         for found in figures
     ]
     data = ModelCardData(
-        **_licence(manifest["license"].get("student", manifest["license"]["teacher"])),
-        base_model=public_name(teacher["model"], teacher["version"]),
+        **_licence(licence_of(manifest)),
+        base_model=[base, taught_by] if (base := begun_as(manifest)) else taught_by,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["distillation", "stillhouse", *sorted(set(manifest["tasks"].values()))],
@@ -121,8 +125,21 @@ def _header(manifest: Manifest, figures: Sequence[Measured]) -> str:
 def _licence(name: str) -> dict[str, Any]:
     if name.lower() in OF_THE_HUB:
         return {"license": name.lower()}
-    found, row = {"license": "other", "license_name": name.lower()}, licence_terms().get(name)
+    # A name there is of these characters alone.
+    named = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
+    found, row = {"license": "other", "license_name": named}, licence_terms().get(name)
     return found | ({"license_link": row.source} if row else {})
+
+
+def _began(manifest: Manifest) -> str:
+    base = begun_as(manifest)
+    return f"It began as {literal(base)}, not as layers of its teacher. " if base else ""
+
+
+def _joint(manifest: Manifest) -> str:
+    if (own := licence_of(manifest)) == manifest["license"]["teacher"]:
+        return ""
+    return f"The student is under {literal(own)}, as it began as another model. "
 
 
 def _figures(figures: Sequence[Measured]) -> Iterator[str]:
@@ -146,16 +163,26 @@ def _figures(figures: Sequence[Measured]) -> Iterator[str]:
     )
 
 
-def _data(manifest: Manifest) -> Iterator[str]:
+def _data(manifest: Manifest, *, masked: bool) -> Iterator[str]:
     dataset = manifest["dataset"]
+    how = (
+        "masked as its project file says (`privacy`) before anything was learned from them"
+        if masked
+        else "of which nothing was masked: it may give away personal data that they hold"
+    )
     yield "\n## Data\n"
     yield (
-        f"Texts of the project {literal(manifest['project'])}, masked as its project file says "
-        "(`privacy`) before anything was learned from them; they are not part of the release. Each "
-        "is named by the digest of its content:\n"
+        f"Texts of the project {literal(manifest['project'])}, {how}; they are not part of the "
+        "release. Each split is named by the digest of its content:\n"
     )
     rows = [["all", dataset["digest"]], *sorted(dataset["splits"].items())]
     yield markdown_table(["Split", "Digest"], rows)
+    most = sum(count for _, count in manifest["settings"]["checkpoint"].get("canaries", ()))
+    if most:
+        yield (
+            f"\nAt most {most} invented secrets (canaries) were planted among them, to see what it "
+            "remembers: numbers and names that are nobody's."
+        )
 
 
 def _made(manifest: Manifest) -> Iterator[str]:
@@ -164,11 +191,17 @@ def _made(manifest: Manifest) -> Iterator[str]:
     yield "\n## How it was made\n"
     yield (
         f"Made {created['time']} by {literal(created['by'])}, from teacher `{teacher['digest']}`, "
-        f"adapted `{teacher['adapted']}`, distilled `{manifest['model']['checkpoint']}`, quantized "
+        f"{_adapted(manifest)}distilled `{manifest['model']['checkpoint']}`, quantized "
         f"`{manifest['model']['digest']}`.\n"
     )
     plain = {n: v for n, v in settings.items() if isinstance(v, str | int | float)}
     yield markdown_table(["Setting", "Value"], sorted(plain.items()))
+
+
+def _adapted(manifest: Manifest) -> str:
+    if not adapts(manifest):
+        return "asked as it came, "
+    return f"adapted `{manifest['teacher']['adapted']}`, "
 
 
 def gates_table(gates: Sequence[ReleaseGateFacts], overridden: Collection[str] = ()) -> str:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.config.base import settings_of
+from stillhouse.config.student import FROM_TEACHER
 from stillhouse.errors import UserError
 from stillhouse.evaluate.asking import CALIBRATION
 from stillhouse.facts import ReleaseFacts, ReleaseGateFacts
+from stillhouse.models.described import public_name
 from stillhouse.models.licence_terms import student_duties
 from stillhouse.release.gates import gates_of, missed, not_measured
 from stillhouse.report.assemble import EVALUATION
@@ -89,6 +91,23 @@ def dossier(state: State, version: str, student: str) -> dict[str, Any]:
         "overrides": {},
         "runs": {name: found.run_id for name, found in records.items()},
     }
+
+
+def begun_as(manifest: Mapping[str, Any]) -> str | None:
+    """Public name of the model that the student began as, None where its teacher was cut."""
+    base = manifest["settings"]["checkpoint"].get("init", {}).get("from", FROM_TEACHER)
+    return None if base == FROM_TEACHER else public_name(base, f"base-of-{manifest['student']}")
+
+
+def adapts(manifest: Mapping[str, Any]) -> bool:
+    """Whether the teacher learned the tasks before it taught them."""
+    return bool(manifest["settings"]["adapted_teacher"].get("method") != "none")
+
+
+def licence_of(manifest: Mapping[str, Any]) -> str:
+    """Of the student: its teacher's, and that of what it began as."""
+    found = manifest["license"]
+    return str(found.get("student", found["teacher"]))
 
 
 def _splits(record: Provenance) -> dict[str, str]:

@@ -23,6 +23,7 @@ from stillhouse.release.signing import (
     signature,
 )
 from stillhouse.report.assemble import EVALUATION
+from stillhouse.report.use import masks
 from stillhouse.storage.files import atomic_dir, atomic_file, read_json, sha256_of
 from stillhouse.storage.layout import Layout
 from stillhouse.storage.log import user_name
@@ -85,10 +86,11 @@ def publish(
 def _describe(target: Path, manifest: Mapping[str, Any], files: Mapping[str, Any]) -> None:
     """The model card and the bill of materials, beside the files that they are about."""
     report = target / EVALUATION
-    figures = measured(read_json(report)) if report.exists() else []
-    text = bill(manifest, files, figures, used(manifest["libraries"]))
+    evaluation = read_json(report) if report.exists() else {}
+    figures, masked = measured(evaluation), masks(evaluation)
+    text = bill(manifest, files, figures, used(manifest["libraries"]), masked=masked)
     (target / BILL).write_text(text, encoding="utf-8")
-    (target / README).write_text(card(manifest, figures), encoding="utf-8")
+    (target / README).write_text(card(manifest, figures, masked=masked), encoding="utf-8")
 
 
 def _listed(path: Path, size: int) -> dict[str, Any]:

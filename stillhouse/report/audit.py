@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stillhouse.report.use import INTENDED, LIMITS, NOT_INTENDED
+from stillhouse.report.use import LIMITS, NOT_INTENDED, intended, masks
 from stillhouse.tasks.sections import Section, Table
 from stillhouse.wording import MISSING
 
@@ -32,7 +32,7 @@ def audit_sections(evaluation: Mapping[str, Any]) -> list[Section]:
         _confidentiality(found),
         *_reviews(found),
         *_licence(found),
-        _use(),
+        _use(masked=masks(evaluation)),
         _digests(found),
     ]
 
@@ -194,11 +194,11 @@ def _licence(found: Audit) -> list[Section]:
     return [Section("Licence and duties", said, tables=tables)]
 
 
-def _use() -> Section:
+def _use(*, masked: bool) -> Section:
     rows = [
         [what, said]
         for what, all_said in (
-            ("intended", INTENDED),
+            ("intended", intended(masked=masked)),
             ("not intended", NOT_INTENDED),
             ("limit", LIMITS),
         )

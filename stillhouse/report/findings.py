@@ -74,9 +74,9 @@ def _figure(metrics: Mapping[str, Any], name: str) -> str:
 
 
 def headlines(evaluation: Evaluation) -> list[str]:
-    """What there is to say first, a sentence each: which baselines the shipped model doesn't beat,
-    and which it does; what it keeps of its teacher, and at what size; where it is worse; and how it
-    stands to the release in production."""
+    """What there is to say first, a sentence each: where the shipped model tells no example from
+    another; which baselines it doesn't beat, and which it does; what it keeps of its teacher, and
+    at what size; where it is worse; and how it stands to the release in production."""
     about = evaluation["about"]
     model = shipped(about["models"])
     if model is None or "teacher" not in about["models"]:
@@ -84,7 +84,12 @@ def headlines(evaluation: Evaluation) -> list[str]:
     unbeaten, beaten = _against_baselines(evaluation, model)
     if beaten:
         unbeaten.append(f"The {prose_name(model)} beats {'; '.join(beaten)}.")
-    said = [*unbeaten, _against_teacher(evaluation, model), _where_worse(evaluation, model)]
+    said = [
+        *_alike(evaluation, model),
+        *unbeaten,
+        _against_teacher(evaluation, model),
+        _where_worse(evaluation, model),
+    ]
     said.append(production_said(evaluation, against_production(evaluation)))
     return [sentence for sentence in said if sentence]
 
@@ -92,6 +97,17 @@ def headlines(evaluation: Evaluation) -> list[str]:
 def headline(evaluation: Evaluation) -> str:
     """`headlines` as one text."""
     return " ".join(headlines(evaluation))
+
+
+def _alike(evaluation: Evaluation, model: str) -> list[str]:
+    """A sentence for each task of whose examples it answers all alike, though they differ."""
+    found = evaluation.get("test_sets", {})
+    return [
+        f"The {prose_name(model)} gives all {values['n']:,} test examples of {task} the same "
+        "answer: it tells none from another, and scores what this answer alone does."
+        for task, values in found.items()
+        if model in values.get("alike", ()) and values["answers"] > 1
+    ]
 
 
 def _against_baselines(evaluation: Evaluation, model: str) -> tuple[list[str], list[str]]:

@@ -54,16 +54,12 @@ def sections(evaluation: Mapping[str, Any]) -> list[Section]:
         return [Section("Not tried", ["Whether it gives away what it learned from was not tried."])]
     every = found["rules"]
     broken = [rule for rule in every if rule["verdict"] != PASSED]
-    return [
-        Section(
-            "What was found", [said(every)], tables=[_table(broken)] if broken else [], link=PAGE
-        ),
-        Section(
-            f"All {len(every)} rules" if len(every) > 1 else "The rule",
-            tables=[_table(every)],
-            folded=True,
-        ),
-    ]
+    tables = [_table(broken)] if broken else []
+    sections = [Section("What was found", [said(every)], tables=tables, link=PAGE)]
+    if len(broken) < len(every):
+        title = f"All {len(every)} rules" if len(every) > 1 else "The rule"
+        sections.append(Section(title, tables=[_table(every)], folded=True))
+    return sections
 
 
 def _table(rules: Rules) -> Table:

@@ -171,6 +171,7 @@ async def _of_task(
             example.ids[: example.response_start],
             min(limit or longest, longest),
             constraint=await _constraint(student, grammar, own=own is not None),
+            barred=student.encoder.unwritten,
             alternatives=alternatives or 0,
         ),
         stops=tuple(request.stops),

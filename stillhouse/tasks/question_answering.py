@@ -104,7 +104,7 @@ class QuestionAnswering(Writing):
             found = generate(
                 model, prompts,
                 end_ids=[encoder.end_id], max_new_tokens=QUESTION_TOKENS,
-                vocabulary=len(encoder.tokenizer), description=asking,
+                vocabulary=len(encoder.tokenizer), barred=encoder.unwritten, description=asking,
             )  # fmt: skip
         questions = [question_in(encoder.text_of(g.ids)) for g in found]
         return [

@@ -30,6 +30,7 @@ BETTER_OR_WORSE = {
     "worst": ("Where all do worst", 8),
     "best": ("Where all do best", 4),
 }
+ALL_ALIKE = ("All are answered equally well", 12)
 # ... and where one of two models does better than the other.
 WON_OR_LOST = 12
 
@@ -144,16 +145,20 @@ def _by_value(given: Mapping[str, Given]) -> list[tuple[str, int, list[int]]]:
     import numpy as np
 
     values = np.stack([np.asarray(x.values, dtype=float) for x in given.values()])
-    mean, total = values.mean(axis=0), values.shape[1]
-    orders = {"differ": -np.ptp(values, axis=0), "worst": mean, "best": -mean}
+    mean, apart = values.mean(axis=0), np.ptp(values, axis=0)
+    if not np.ptp(values):
+        title, most = ALL_ALIKE
+        return [(title, len(mean), list(range(len(mean)))[:most])]
+    orders = {"differ": -apart, "worst": mean, "best": -mean}
     shown: set[int] = set()
     found = []
     for kind, (title, most) in BETTER_OR_WORSE.items():
-        if kind == "differ" and len(given) == 1:
-            continue
-        rows = [int(row) for row in np.argsort(orders[kind], kind="stable") if row not in shown]
-        shown |= set(rows[:most])
-        found.append((title, total, rows[:most]))
+        among = np.argsort(orders[kind], kind="stable").tolist()
+        if kind == "differ":
+            among = [row for row in among if apart[row] > 0]
+        rows = [row for row in among if row not in shown][:most]
+        shown |= set(rows)
+        found.append((title, len(among), rows))
     return found
 
 

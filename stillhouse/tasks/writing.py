@@ -116,6 +116,7 @@ class Writing(OfOneText):
             asked.inputs,
             end_id=encoder.end_id,
             vocabulary=len(encoder.tokenizer),
+            barred=encoder.unwritten,
             thorough=thorough,
         )
 
@@ -129,12 +130,14 @@ class Writing(OfOneText):
         end_id: int,
         vocabulary: int,
         thorough: bool,
+        barred: Sequence[int] = (),
     ) -> Predictions:
         prompts = [e.ids[: e.response_start] for e in examples]
         how: dict[str, Any] = {
             "end_ids": [end_id],
             "max_new_tokens": self.task.max_answer_tokens,
             "vocabulary": vocabulary,
+            "barred": barred,
         }
         how["description"] = f"Answering {self.task.name}"
         decodings = self.decodings if thorough else ()

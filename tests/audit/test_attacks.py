@@ -25,17 +25,18 @@ def test_a_projects_attacks_are_added_to_those_that_come_along(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.yaml", "- {name: x}", "entry 1 is no attack"),
-        ("a.yaml", "- {name: x, prompt: ''}", "entry 1 is no attack"),
-        ("a.yaml", "- {name: x, prompt: y}\n- z", "entry 2 is no attack"),
-        ("a.jsonl", '{"name": "x", "prompt": 1}', "entry 1 is no attack"),
-        ("a.jsonl", "{", "can't be read"),
-        ("a.yaml", "- [", "can't be read"),
-        ("none.yaml", None, "can't be read"),
+        ("a.yaml", "- {name: x}", ", line 1: no attack"),
+        ("a.yaml", "- {name: x, prompt: ''}", ", line 1: no attack"),
+        ("a.yaml", "# ours\n- name: x\n  prompt: y\n- z", ", line 4: no attack"),
+        ("a.yaml", "name: x", ", line 1: no attack"),
+        ("a.jsonl", '\n{"name": "x", "prompt": 1}', ", line 2: no attack"),
+        ("a.jsonl", '{"name": "x", "prompt": "y"}\n\n{', ", line 3: no attack"),
+        ("a.yaml", "- {name: x, prompt: y}\n- [", ", line 2: can't be read"),
+        ("none.yaml", None, ": can't be read"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, name: str, text: str | None, says: str) -> None:
     if text is not None:
         (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=f"leak_audit.attacks: {name}.*{says}"):
+    with pytest.raises(UserError, match=f"leak_audit.attacks: {name}{says}"):
         attacks_of(tmp_path / name)

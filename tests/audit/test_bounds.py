@@ -15,7 +15,7 @@ from stillhouse.audit.bounds import (
     over_tasks,
     rate,
 )
-from stillhouse.audit.exposure import exposure_of
+from stillhouse.audit.exposure import Exposed, by_repeats, exposure_of
 
 
 def test_nothing_found_in_few_attempts_proves_little() -> None:
@@ -66,3 +66,12 @@ def test_few_texts_that_are_told_apart_by_luck_do_not_count_most() -> None:
     assert lucky.value == 1 and lucky.variance > 0
     assert over_tasks([lucky, plenty]).value < 0.51
     assert over_tasks([]).high == 1
+
+
+def test_a_mean_exposure_is_never_more_than_candidates_can_tell() -> None:
+    keys = {"form": "digits", "written": True, "repeats": 1, "bits": 20.0, "log_prob": -1.0}
+    known = [Exposed(str(n), exposure=exposure_of(0, 50), **keys) for n in range(3)]  # type: ignore[arg-type]
+    (found,) = by_repeats(known).values()
+    assert (found.value, found.high) == pytest.approx((log2(51), log2(51)))
+    assert found.low < 4
+    assert mean_exposure([1.0, 2.0], 13).high == mean_exposure([1.0, 2.0]).high < 13

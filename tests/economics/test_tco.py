@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import datetime
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from typer.testing import CliRunner
 from stillhouse.cli.main import app
 from stillhouse.config.project import load_project
 from stillhouse.economics.measured import DISTILLED, measured
+from stillhouse.economics.page import markdown
+from stillhouse.economics.reckoned import reckon
 from stillhouse.economics.tco import report
 from stillhouse.errors import UserError
 from stillhouse.outside import prices
@@ -179,3 +182,25 @@ def test_the_command_writes_a_file_to_fill_in_and_prints_the_table(
     assert "Student, own hardware" in printed.stdout
     # The teacher needs a second machine then: 4 a second, half of the time.
     assert "from 5,259,600 requests a month on" in printed.stdout
+
+
+def test_old_prices_and_those_of_days_to_come_are_told(state: State) -> None:
+    file = state.project.root / "prices.yaml"
+    today = datetime.date.today()  # noqa: DTZ011 - as the report takes it
+
+    def told(*changes: tuple[str, str]) -> str:
+        text = PRICES.replace("2026-03-01\nrequests", f"{today}\nrequests")
+        text = text.replace("date: 2026-02-01", f"date: {today}")
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        file.write_text(text)
+        return markdown(reckon(state, "t-1"))
+
+    fresh = told()
+    assert "more than a year ago" not in fresh and "still to come" not in fresh
+    before, after = today - datetime.timedelta(days=400), today + datetime.timedelta(days=9)
+    found = told(("the bill}", f"the bill, date: {before}}}"), ("plan}", f"plan, date: {after}}}"))
+    assert "1 figure is of more than a year ago, and may no longer hold: power.per_kwh" in found
+    assert "1 figure is of a day that is still to come: labelling.hours_per_year" in found
+    assert "3 figures are of more than" in told((f"date: {today}", f"date: {before}"))

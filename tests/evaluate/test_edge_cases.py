@@ -17,12 +17,14 @@ from stillhouse.errors import UserError
 from stillhouse.evaluate.cascade import cascade
 from stillhouse.evaluate.edge_cases import TaskCases, ask_cases, plan, results, samples, too_many
 from stillhouse.evaluate.edge_file import FILE, file_digest, read_cases
-from stillhouse.evaluate.side_by_side import Candidate, side_by_side
+from stillhouse.evaluate.side_by_side import Candidate, _alike, side_by_side
 from stillhouse.evaluate.trust import all_worth, served
 from stillhouse.report.assemble import make_report
 from stillhouse.report.results import ModelResult
 from stillhouse.report.summary import markdown_of
 from stillhouse.storage.tables import read_table
+from stillhouse.tasks.common import Answered
+from stillhouse.tasks.edge_cases import EdgeCase
 from stillhouse.tasks.kinds import open_tasks
 from stillhouse.tasks.running import Runner
 
@@ -227,3 +229,32 @@ def test_one_failure_is_not_too_many() -> None:
     assert too_many({"kinds": kinds}, 0.2) == ["b", "c"]
     more = kinds | {str(i): row(0, 5) for i in range(10)}
     assert too_many({"kinds": more}, 0.2) == ["c"]
+
+
+def test_a_sample_whose_gaps_alone_were_changed_shows_them(
+    routing: ClassificationTask, routing_dataset: Path
+) -> None:
+    (task,) = plan(routing_dataset, [routing], EdgeCases(per_kind=2), {}, max_tokens=64).values()
+    task.cases.append(EdgeCase("tabs", "a\tb\n\nc d", "same_as", of="a b c d", own=True))
+    before = {case.of for case in task.cases}
+    texts = {text for case in task.cases for text in (case.text, case.of) if text}
+    task.answers["student_quantized"] = {
+        text: Answered("", "billing" if text in before else "hardware", 0.5) for text in texts
+    }
+    shown = {g.title.split(": ")[1]: [s.text for s in g.samples] for g in samples(task, {})}
+    assert shown["white space"] and all("␣␣" in text for text in shown["white space"])
+    assert shown["tabs (own)"] == ["a⇥b⏎⏎c d"]
+    assert shown["typos"] and not any("␣" in text for text in shown["typos"])
+
+
+def test_models_that_answer_all_pairs_alike_are_named(
+    routing: ClassificationTask, routing_dataset: Path
+) -> None:
+    (kind,) = open_tasks(routing_dataset, [routing])
+    gold = ["billing", "hardware", "hardware"]
+    scored = {
+        "teacher": kind.score(gold, [[0.9, 0.1], [0.2, 0.8], [0.2, 0.8]]),
+        "student": kind.score(gold, [[0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]),
+    }
+    assert _alike(scored) == ["student"]
+    assert _alike({"student": kind.score(gold[:1], [[0.4, 0.6]])}) == []

@@ -119,6 +119,24 @@ def test_agreement_is_that_of_the_literature() -> None:
     assert perfect is not None and perfect.value == 1.0
 
 
+@pytest.mark.parametrize(
+    ("both", "value"),
+    [
+        ([(True, False)] * 5, -0.8),
+        ([(True, False)] * 40, -0.975),
+        ([(True, True), (False, False)] * 3, 1.0),
+    ],
+)
+def test_few_things_on_which_all_agree_or_nobody_are_no_certainty(
+    both: list[tuple[bool, bool]], value: float
+) -> None:
+    found = krippendorffs_alpha(both)
+    assert found is not None and found.value == pytest.approx(value)
+    width = found.high - found.low
+    assert found.low <= found.value <= found.high and width > 1 / len(both)
+    assert len(both) < 40 or width < 0.2  # many are one
+
+
 def test_a_preference_has_an_exact_interval() -> None:
     # Nine of ten: Clopper and Pearson's interval, and the sign test's 2 * 11 / 1024.
     found = preference([(True, False)] * 9 + [(False, True)] + [(True, True)] * 5)

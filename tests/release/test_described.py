@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
 from stillhouse.models.described import public_name
+from stillhouse.release.bill import bill
 from stillhouse.release.bom import Part, document
 from stillhouse.release.card import card
 from stillhouse.release.dossier import dossier
@@ -104,8 +106,6 @@ def test_the_same_release_has_the_same_bill(released: Path, state: State) -> Non
 
 
 def test_the_cards_header_is_what_hubs_read(released: Path) -> None:
-    from huggingface_hub import ModelCard
-
     data = ModelCard.load(released / "README.md").data
     manifest = json.loads((released / "manifest.json").read_text())
     assert (data.license, data.base_model, data.library_name) == ("llama3.1", "t-2", "transformers")
@@ -137,6 +137,73 @@ def test_a_licence_that_hubs_do_not_know_is_named(
     header = yaml.safe_load(card(manifest).split("---\n")[1])
     assert {name: header[name] for name in said} == said
     assert ("license_link" in header) == (licence == "qwen")
+
+
+def written(state: State, **changes: Any) -> tuple[str, dict[str, Any]]:
+    """Card and bill of a manifest with other content; `checkpoint`, `adapted_teacher` and `masked`
+    are settings of these steps, and whether personal data was masked."""
+    masked = changes.pop("masked", True)
+    content = dossier(state, "t-2", "router")
+    for step in ("checkpoint", "adapted_teacher"):
+        content["settings"][step] |= changes.pop(step, {})
+    manifest = {**content, "release": "t-2-x", **changes}
+    manifest["created"] = {"time": "2026-01-02T03:04:05+00:00", "user": "Ada", "by": "Ada"}
+    text = bill(manifest, {}, [], [], masked=masked)
+    assert_valid(text)
+    words = card(manifest, masked=masked)
+    ModelCard(words)  # its header is read by what reads all of them
+    return words, json.loads(text)
+
+
+def test_what_a_student_began_as_and_its_licence_are_named(state: State) -> None:
+    licence = {
+        **dossier(state, "t-2", "router")["license"],
+        "student": "(Apache-2.0) AND MIT",
+    }
+    began = {"init": {"from": "hf:org/base@main", "license": "Apache-2.0"}}
+    words, found = written(state, checkpoint=began, license=licence)
+    assert "It began as org/base, not as layers" in words
+    assert "The student is under (Apache-2.0) AND MIT, as it" in words
+    header = yaml.safe_load(words.split("---\n")[1])
+    assert header["base_model"] == ["org/base", "t-2"]
+    assert header["license_name"] == "apache-2.0-and-mit"  # other characters no hub takes
+    by_ref = {part["bom-ref"]: part for part in found["components"]}
+    assert by_ref["base"]["name"] == "org/base"
+    assert by_ref["base"]["licenses"] == [{"license": {"id": "Apache-2.0"}}]
+    needs = {d["ref"]: d.get("dependsOn", []) for d in found["dependencies"]}
+    assert "base" in needs["checkpoint"]
+    subject = found["metadata"]["component"]
+    for part in (subject, by_ref["checkpoint"]):
+        assert part["licenses"] == [{"expression": "(Apache-2.0) AND MIT"}]
+    assert "modelArchitecture" not in subject["modelCard"]["modelParameters"]
+    plain, found = written(state)
+    assert "It began as" not in plain and "The student is under" not in plain
+    assert "base" not in {part["bom-ref"] for part in found["components"]}
+
+
+def test_a_teacher_that_is_asked_as_it_came_learned_nothing(state: State) -> None:
+    words, found = written(state, adapted_teacher={"method": "none"})
+    assert "asked as it came" in words and "adapted `" not in words
+    by_ref = {part["bom-ref"]: part for part in found["components"]}
+    assert "learned" not in by_ref["adapted-teacher"]["description"]
+    needs = {d["ref"]: d.get("dependsOn", []) for d in found["dependencies"]}
+    assert needs["adapted-teacher"] == ["teacher"]
+
+
+def test_a_project_that_masks_nothing_says_so(state: State) -> None:
+    words, found = written(state, masked=False)
+    assert "of which nothing was masked" in words and "Nothing was masked in what" in words
+    assert "masked as" not in words
+    said = json.dumps(found)
+    assert "not masked" in said and "replaced" not in said and "was masked as" not in said
+    masked, found = written(state)
+    assert "masked as its project file says" in masked and "othing was masked" not in masked
+    assert "replaced before" in json.dumps(found)
+
+
+def test_planted_secrets_are_told(state: State) -> None:
+    assert "At most 9 invented secrets (canaries) were planted" in written(state)[0]
+    assert "canaries" not in written(state, checkpoint={"canaries": []})[0].split("| Setting")[0]
 
 
 def test_a_name_of_a_teacher_is_no_path() -> None:

@@ -51,6 +51,21 @@ def test_what_a_small_or_narrow_set_cannot_say_is_said(made, models, tmp_path, n
     assert "What this evaluation can&#39;t say" in page
 
 
+def test_a_student_that_answers_all_alike_is_told_first(made, models, tmp_path):
+    right = {"baseline": [0] * 9, "teacher": [1] * 9, "student": [1] * 9}
+    right["student_quantized"] = [0, *[1] * 8]
+
+    def page(**found) -> str:
+        proof = {"test_sets": {"digest": FULL | found}}
+        made(results=models(right), proof=proof, sections={})
+        return (tmp_path / "report.html").read_text()
+
+    said = "gives all 9 test examples of digest the same answer"
+    assert said in page(n=9, alike=["student_quantized"])
+    assert said not in page(n=9, alike=["baseline", "teacher"])
+    assert said not in page(n=9, alike=["student_quantized"], answers=1)  # as they should be
+
+
 # Examples, and how many of them teacher and student have right.
 CASES = {
     "gain": (200, 120, 170),

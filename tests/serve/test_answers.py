@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from transformers import AutoTokenizer
 
+from stillhouse.config.dataset import SummarizationTask
 from stillhouse.serve.answers import _Words
 from stillhouse.serve.service import Service
-from stillhouse.serve.students import Calibration, Student
+from stillhouse.serve.students import Calibration, Student, load
 from stillhouse.tasks.common import Examples
 from stillhouse.tasks.kinds import open_tasks
 
@@ -273,3 +276,37 @@ def test_half_a_character_and_half_a_stop_wait(student: Student) -> None:
     assert "".join(pieces("one END two", "END")) == "one "
     assert "".join(pieces("one EN two", "END")) == "one EN two"
     assert "".join(pieces("one EN", "END")) == "one EN"
+
+
+@pytest.fixture
+def fond_of_classes(tiny_teacher: Path, tasks: list[Any], tmp_path: Path) -> Student:
+    """A student of a class and of a summary, to which class tokens are the likeliest of all."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_teacher, tmp_path / "quantized")
+    file = tmp_path / "quantized" / "model.safetensors"
+    weights = load_file(file)
+    ids = AutoTokenizer.from_pretrained(tiny_teacher).convert_tokens_to_ids(
+        ["<|routing:billing|>", "<|routing:hardware|>"]
+    )
+    weights["model.embed_tokens.weight"][ids] *= 50
+    save_file(weights, file, metadata={"format": "pt"})
+    summary = SummarizationTask(
+        name="digest", kind="summarization", sources=["tickets"], max_answer_tokens=6
+    )
+    return load("router", tmp_path, [tasks[0], summary], 64)
+
+
+def test_an_answer_in_words_holds_no_token_that_is_another_tasks_answer(
+    fond_of_classes: Student, talk: Callable[..., Any]
+) -> None:
+    async def every(client: httpx.AsyncClient) -> list[Any]:
+        return await asyncio.gather(*(said(client, chat(t, "router:digest")) for t in TEXTS))
+
+    found = talk(Service({"router": fond_of_classes}), every)
+    answers = [one["choices"][0]["message"]["content"] for one in found]
+    expected = by_library(fond_of_classes, "digest", TEXTS)
+    assert answers == [answer.response for answer in expected]
+    assert any(answers) and not any("<|routing" in answer for answer in answers)
+    (routed,) = by_library(fond_of_classes, "routing", TEXTS[:1])
+    assert routed.label in ("billing", "hardware")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.tasks.results import Scored
-from stillhouse.tasks.samples import BETTER_OR_WORSE, Given, sample_groups, won_and_lost
+from stillhouse.tasks.samples import ALL_ALIKE, BETTER_OR_WORSE, Given, sample_groups, won_and_lost
 
 
 def given(answers: str, right: str | None = None, **more) -> Given:
@@ -53,8 +53,8 @@ def test_answers_that_are_better_or_worse_show_by_how_much():
         },
     )
     assert [g.title for g in groups] == [title for title, _ in BETTER_OR_WORSE.values()]
-    assert all(g.total == n for g in groups)
     differ, worst, best = groups
+    assert [g.total for g in groups] == [1, n, n]
     assert rows(differ)[0] == "7"
     assert rows(best)[0] == "39"
     shown = [row for group in groups for row in rows(group)]
@@ -65,8 +65,17 @@ def test_answers_that_are_better_or_worse_show_by_how_much():
 
 
 def test_one_model_differs_from_nobody():
-    groups = sample_groups(["a"], ["b"], {"Student": Given(["c"], None, values=np.array([0.5]))})
+    values = np.array([0.5, 0.7])
+    groups = sample_groups(
+        ["a", "x"], ["b"] * 2, {"Student": Given(["c"] * 2, None, values=values)}
+    )
     assert [g.title for g in groups] == ["Where all do worst"]
+
+
+def test_where_all_do_equally_well_none_does_best_or_worst():
+    given = {m: Given(["c"] * 3, None, values=np.ones(3)) for m in ("Teacher", "Student")}
+    (only,) = sample_groups(list("abc"), ["c"] * 3, given)
+    assert (only.title, only.total, rows(only)) == (ALL_ALIKE[0], 3, ["a", "b", "c"])
 
 
 def test_texts_are_cut_and_keep_their_lines():
