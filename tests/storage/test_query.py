@@ -76,7 +76,7 @@ import multiprocessing
 from stillhouse.storage.query import counts
 if __name__ == "__main__":
     counts("SELECT 'a', 1")
-    for how in ("spawn", "fork", "forkserver"):
+    for how in ("spawn", "fork"):
         worker = multiprocessing.get_context(how).Process(target=counts, args=("SELECT 'b', 2",))
         worker.start()
         worker.join()

@@ -114,9 +114,11 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, suffix: str, conten
         max_leaves=8,
     )
 )
+@example({"body": False, "id": 0})
 def test_any_json(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
     path = tmp_path_factory.getbasetemp() / "value.jsonl"
-    found = read(path, json.dumps(value).encode() + b"\n" + json.dumps(ROWS[0]).encode())
+    next_one = ROWS[0] | {"id": "of its own"}  # longer than any that is drawn
+    found = read(path, json.dumps(value).encode() + b"\n" + json.dumps(next_one).encode())
     assert isinstance(found, list)
     assert isinstance(found[-1], Record)
 
