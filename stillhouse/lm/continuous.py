@@ -181,16 +181,20 @@ class Continuous:
         import torch
 
         stuck = [False] * len(rows)
-        if not any(row.constraint is not None or row.barred for row in rows):
+        # Few are, of a whole vocabulary: named one by one, they are soon on a GPU.
+        barred = [(place, token) for place, row in enumerate(rows) for token in row.barred]
+        if barred:
+            places = torch.tensor(barred, device=log_probs.device).unbind(1)
+            log_probs = log_probs.index_put(places, log_probs.new_tensor(-torch.inf))
+        constrained = [place for place, row in enumerate(rows) if row.constraint is not None]
+        if not constrained:
             return log_probs, stuck
-        barred = torch.zeros(log_probs.shape, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            if row.constraint is not None:
-                allowed = row.constraint.allowed()
-                stuck[place] = not allowed.any()
-                barred[place] = ~torch.from_numpy(allowed)
-            barred[place, list(row.barred)] = True
-        return log_probs.masked_fill(barred.to(log_probs.device), -torch.inf), stuck
+        out = torch.zeros(log_probs.shape, dtype=torch.bool)
+        for place in constrained:
+            allowed = rows[place].constraint.allowed()  # type: ignore[union-attr]
+            stuck[place] = not allowed.any()
+            out[place] = ~torch.from_numpy(allowed)
+        return log_probs.masked_fill(out.to(log_probs.device), -torch.inf), stuck
 
     def _chosen(self, rows: Sequence[Row], scores: torch.Tensor) -> torch.Tensor:
         """The next token of each row [rows], by what `_allowed` gives."""

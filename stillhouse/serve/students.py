@@ -143,7 +143,7 @@ def _held(model: PreTrainedModel) -> PreTrainedModel:
     """Weights in memory of our own: of a mapped file that somebody cuts short, the next look at it
     would end the server (SIGBUS). Those that were unpacked (`load_model`) are in it already."""
     for weight in (*model.parameters(), *model.buffers()):
-        if not weight.is_inference():
+        if weight.device.type == "cpu" and not weight.is_inference():
             weight.data = weight.data.clone()
     return model
 
